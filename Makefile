@@ -1,0 +1,43 @@
+# One command for each thing that one does here. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help setup demo demo-down test lint unit molecule lab-images clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.installed ## Install the tools into .venv
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	@echo "==> Installing the tools into $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: setup ## A bare server becomes a running Trenova, in throw-away containers on this machine
+	@tests/lab/demo.sh
+
+demo-down: setup ## Remove everything that `make demo` has made
+	@tests/lab/demo.sh down
+
+lint: setup ## ansible-lint (production), yamllint, ruff
+	@echo "==> ruff" && $(BIN)/ruff check .
+	@echo "==> yamllint" && $(BIN)/yamllint --strict .
+	@echo "==> ansible-lint" && $(BIN)/ansible-lint --offline --profile production
+
+unit: setup ## Unit tests
+	@echo "==> unit tests" && $(BIN)/pytest -q
+
+molecule: setup ## The whole stack on one bare server
+	@tests/lab/molecule.sh default
+
+test: lint unit molecule ## Everything that CI runs

@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: numbered_names
+short_description: Numbered names, for one as for several
+version_added: 0.1.0
+author: Trenova self-host contributors (@trenova-selfhost)
+description:
+  - Names of containers of a service.
+positional: base
+options:
+  _input: {description: Number of instances., type: int, required: true}
+  base: {description: Name of the container when there is one., type: str, required: true}
+"""
+
+EXAMPLES = r"""
+names: "{{ 2 | trenova.selfhost.numbered_names('tren-api') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The names.
+  type: list
+"""
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import instances
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self):
+        """Names of the filters."""
+        return {"numbered_names": instances.numbered_names}

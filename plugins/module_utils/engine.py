@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The Docker Engine of the managed host, through its command line.
+
+The command line is used instead of a client library: a bare server has no such library, and
+the operator sees in the process list exactly what he would type himself.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
+
+DIGEST_LABEL = "trenova.digest"
+
+
+class EngineError(Exception):
+    """A command of the Engine failed; the text is what it said."""
+
+
+def docker(*arguments, **options):
+    """Run a docker command and return the completed process.
+
+    Keyword arguments: cwd (directory), stdin (text), seconds (time limit, default 600),
+    check (raise EngineError on failure, default True).
+    """
+    command = ["docker"] + list(arguments)
+    try:
+        done = subprocess.run(
+            command, cwd=options.get("cwd"), input=options.get("stdin", ""), capture_output=True,
+            text=True, timeout=options.get("seconds", 600), check=False,
+        )
+    except OSError as error:
+        raise EngineError(f"docker cannot be run: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(f"docker {arguments[0]} took longer than {error.timeout} s") from error
+    if options.get("check", True) and done.returncode != 0:
+        raise EngineError((done.stderr or done.stdout).strip() or "docker {} failed".format(" ".join(arguments)))
+    return done
+
+
+def inspect(*names):
+    """What the Engine knows of containers and images, by the name that was asked for; absent ones are left out."""
+    if not names:
+        return {}
+    done = docker("inspect", *names, check=False)
+    if done.returncode != 0 and "No such object" not in done.stderr:
+        raise EngineError(done.stderr.strip())
+    found = {}
+    for entry in json.loads(done.stdout or "[]"):
+        if "Config" in entry and "Name" in entry:
+            found[entry["Name"].lstrip("/")] = entry
+        for tag in entry.get("RepoTags") or []:
+            found.update((name, entry) for name in names if familiar(name) == familiar(tag))
+        for digest in entry.get("RepoDigests") or []:
+            found.update((name, entry) for name in names if familiar(name) == familiar(digest))
+    return found
+
+
+def health(container):
+    """healthy, unhealthy, starting, or none for a container without a health check."""
+    return (container["State"].get("Health") or {}).get("Status", "none")
+
+
+def is_serving(container):
+    """Whether a container runs and does not fail its health check."""
+    return container["State"]["Status"] == "running" and health(container) in ("healthy", "none")
+
+
+def last_log_lines(name, count=30):
+    """The last lines of a container's log, both streams in order."""
+    done = subprocess.run(
+        ["docker", "logs", "--tail", str(count), name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, check=False, errors="replace",
+    )
+    return done.stdout.splitlines()
+
+
+def last_health_output(container):
+    """What the latest failed health check printed."""
+    log = (container["State"].get("Health") or {}).get("Log") or []
+    failed = [entry for entry in log if entry.get("ExitCode") != 0]
+    return failed[-1]["Output"].strip()[-500:] if failed else ""

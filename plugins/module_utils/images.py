@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""References of images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+
+def split_reference(reference):
+    """(repository, tag or None, digest or None) of a reference."""
+    name, _separator, digest = reference.partition("@")
+    last = name.rsplit("/", 1)[-1]
+    repository, tag = name, None
+    if ":" in last:
+        repository, tag = name.rsplit(":", 1)
+    return repository, tag, digest or None
+
+
+def familiar(reference):
+    """The short spelling that `docker images` prints: without docker.io/library/, without a tag beside a digest."""
+    for prefix in ("docker.io/library/", "docker.io/"):
+        if reference.startswith(prefix):
+            reference = reference[len(prefix):]
+            break
+    repository, tag, digest = split_reference(reference)
+    if digest:
+        return f"{repository}@{digest}"
+    return f"{repository}:{tag}" if tag else f"{repository}:latest"
+
+
+def is_pinned(reference):
+    """Whether a reference names one version: a digest, or a tag other than latest."""
+    _repository, tag, digest = split_reference(reference)
+    return digest is not None or (tag is not None and tag != "latest")
+
+
+def image_major(reference):
+    """Major version in a tag: 17 for postgres:17.7-trixie, 0 where the tag does not begin with a number."""
+    _repository, tag, _digest = split_reference(reference)
+    match = re.match(r"v?(\d+)", tag or "")
+    return int(match.group(1)) if match else 0
+
+
+def proof(image_id, contract, user):
+    """What a successful check of an image holds for: this image, this contract, this user."""
+    clauses = [dict({"capabilities": []}, **clause) for clause in contract]
+    return hashlib.sha256(json.dumps([image_id, clauses, user], sort_keys=True).encode()).hexdigest()[:32]

@@ -1,0 +1,259 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Everything that can be known to be wrong before anything is changed.
+
+Every check is a function that takes the facts of one host and yields problems. All of them run, so that
+one run tells all. A problem says what is wrong, where it stands, and what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import secret_kinds
+from ansible_collections.trenova.selfhost.plugins.module_utils.compose import version_tuple
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import image_major, is_pinned
+
+SUPPORTED_ARCHITECTURES = ("x86_64", "aarch64")
+#: Family -> oldest version that the requirements or its own support allow.
+SUPPORTED_DISTRIBUTIONS = {
+    "debian": "12", "ubuntu": "22.04", "rhel": "9", "centos": "9", "rocky": "9", "almalinux": "9", "fedora": "41",
+}
+PLACEHOLDER_DOMAIN = re.compile(
+    r"(^|\.)(example\.(com|org|net)|example|invalid|localhost)$|yourdomain|your-domain|changeme")
+HOST_NAME = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
+MAIL_ADDRESS = re.compile(r"[^@\s]+@([a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
+CLOCK_TOLERANCE_SECONDS = 30
+REDIS_WITH_JSON = 8
+INVENTORY = "group_vars of the inventory"
+
+
+class Problem:
+    """One thing that is wrong: what, where it is set, what to write instead."""
+
+    def __init__(self, what, where, write):
+        self.what = what
+        self.where = where
+        self.write = write
+
+    def __repr__(self):
+        return f"Problem({self.what!r}, {self.where!r}, {self.write!r})"
+
+    def lines(self):
+        """The problem in three lines."""
+        return [self.what, "  where: " + self.where, "  write: " + self.write]
+
+
+class Facts:
+    """What the checks look at: variables of the inventory (resolved), capacity, plan, service descriptions."""
+
+    def __init__(self, variables, capacity, plan, services, now=None, project_dir="/opt/trenova"):
+        self.variables = variables
+        self.capacity = capacity
+        self.plan = plan
+        self.services = {name: service for name, service in services.items() if service.get("enabled", True)}
+        self.now = now
+        self.project_dir = project_dir
+
+
+def check_all(facts):
+    """All problems of a host, in the order of the checks."""
+    return [problem for check in CHECKS for problem in check(facts)]
+
+
+def check_plan(facts):
+    """The host is large enough for what is wanted."""
+    for refusal in facts.plan["refusals"]:
+        remedy = "; or ".join(refusal["remedy"])
+        yield Problem(refusal["text"], "this host, rule {}".format(refusal["rule"]), remedy)
+
+
+def check_distribution(facts):
+    """The distribution and the architecture are supported ones."""
+    found = facts.capacity["distribution"]
+    oldest = SUPPORTED_DISTRIBUTIONS.get(found.get("id"))
+    if oldest is None:
+        yield Problem(
+            "The distribution {} is not supported.".format(found.get("name", found.get("id"))), "/etc/os-release",
+            "a host with Debian 12 or newer, Ubuntu 22.04 or newer, or a RHEL 9 family system")
+    elif found.get("version") and version_tuple(found["version"]) < version_tuple(oldest):
+        yield Problem(
+            "{} is older than {} {}.".format(found["name"], found["id"], oldest), "/etc/os-release",
+            f"upgrade the distribution to {oldest} or newer")
+    architecture = facts.capacity["architecture"]
+    if architecture not in SUPPORTED_ARCHITECTURES:
+        yield Problem(
+            f"The architecture {architecture} is not supported.", "the host's CPU",
+            "a host of one of: {}".format(", ".join(SUPPORTED_ARCHITECTURES)))
+
+
+def check_domain(facts):
+    """The host names are real ones."""
+    for variable in ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain"):
+        name = facts.variables.get(variable)
+        if variable == "trenova_domain" and not name:
+            yield Problem("trenova_domain is missing.", INVENTORY, "trenova_domain: erp.your-company.com")
+        elif name and PLACEHOLDER_DOMAIN.search(str(name)):
+            yield Problem(
+                f"{variable} is still the example {name}.", INVENTORY,
+                f"{variable}: a host name of yours that points to this server")
+        elif name and not HOST_NAME.fullmatch(str(name)):
+            yield Problem(
+                f"{variable} is no host name: {name}", INVENTORY,
+                f"{variable}: letters, digits, dots and hyphens only, in lower case, without https://")
+
+
+def check_tls(facts):
+    """Certificates can be had the way that was chosen."""
+    if "caddy" not in facts.services:
+        return
+    mode = facts.services["caddy"].get("tls")
+    if mode == "acme":
+        address = str(facts.variables.get("caddy_acme_email") or "")
+        if not MAIL_ADDRESS.fullmatch(address) or PLACEHOLDER_DOMAIN.search(address.rsplit("@", 1)[-1]):
+            yield Problem(
+                "caddy_acme_email is {}.".format("still the example " + address if address else "missing"),
+                INVENTORY, "caddy_acme_email: a mail address that you read")
+    if mode == "files":
+        for variable in ("caddy_certificate_file", "caddy_certificate_key_file"):
+            if not facts.variables.get(variable):
+                yield Problem(
+                    f"caddy_tls is files, and {variable} is missing.", INVENTORY,
+                    f"{variable}: path of the PEM file on the controller")
+
+
+def check_administrator(facts):
+    """The administrator's address is a real one."""
+    if "api" not in facts.services or facts.services["api"].get("bootstrap") == "off":
+        return
+    address = str(facts.variables.get("trenova_admin_email") or "")
+    if not MAIL_ADDRESS.fullmatch(address) or PLACEHOLDER_DOMAIN.search(address.rsplit("@", 1)[-1]):
+        yield Problem(
+            "trenova_admin_email is {}.".format("not usable: " + address if address else "missing"),
+            INVENTORY, "trenova_admin_email: the mail address with which the administrator logs in")
+
+
+def check_secrets(facts):
+    """Every secret is there, strong, and in the form that the software can take."""
+    kinds = {}
+    for service in facts.services.values():
+        kinds.update(service.get("secrets") or {})
+    for name in sorted(kinds):
+        fault = secret_kinds.fault(kinds[name], facts.variables.get(name))
+        if fault == "is missing":
+            yield Problem(
+                f"{name} is missing.", "group_vars/trenova/secrets.yml of the inventory",
+                "ansible-playbook playbooks/secrets.yml -i <inventory>")
+        elif fault:
+            yield Problem(
+                f"{name} {fault}.", "where the inventory sets it",
+                "remove the line and run: ansible-playbook playbooks/secrets.yml -i <inventory>")
+
+
+def check_images(facts):
+    """Every image names one version, and is not one that is known not to work."""
+    for name, service in sorted(facts.services.items()):
+        image = service.get("image")
+        if not image:
+            continue
+        if not is_pinned(image):
+            yield Problem(
+                f"{name}_image names no version: {image}", INVENTORY,
+                "{}_image: {}:<version>, so that a run today and one next year start the same".format(
+                    name, image.replace(":latest", "")))
+    redis = facts.services.get("redis", {}).get("image", "")
+    repository = redis.rsplit("/", 1)[-1]
+    if "valkey" in repository or (repository.startswith("redis:") and 0 < image_major(redis) < REDIS_WITH_JSON):
+        yield Problem(
+            f"redis_image is {redis}, which has no JSON commands; every login to Trenova would fail.",
+            INVENTORY, "redis_image: an image of Redis 8, for instance docker.io/library/redis:8.4.0")
+
+
+def check_postgres_major(facts):
+    """The image can read the data that is there."""
+    found = facts.capacity["deployed"].get("postgres_major")
+    image = facts.services.get("postgres", {}).get("image")
+    wanted = image_major(image) if image else 0
+    if found and wanted and str(wanted) != str(found):
+        yield Problem(
+            f"The data on the host is of PostgreSQL {found}; postgres_image is {image}, which cannot read it.",
+            INVENTORY,
+            f"postgres_image: an image of PostgreSQL {found}; a new major needs a dump and a restore")
+
+
+def check_ports(facts):
+    """The ports that will be published are free, or held by our own Caddy."""
+    wanted = {int(port) for service in facts.services.values() for port in service.get("published_ports", [])}
+    ours = _ports_of_project(facts)
+    for port in sorted(wanted - ours):
+        holders = [entry for entry in facts.capacity["listeners"] if entry["port"] == port]
+        if holders:
+            holder = holders[0]
+            who = _container_on(facts, port) or "{} (process {})".format(holder["process"], holder["pid"])
+            yield Problem(
+                f"Port {port} is held by {who}.", "this host, address {}".format(holder["address"]),
+                "stop it there, or set caddy_http_port / caddy_https_port to another port")
+
+
+def _published(container):
+    return {int(port) for port in re.findall(r":(\d+)->", container.get("ports", ""))}
+
+
+def _ports_of_project(facts):
+    return {
+        port for container in facts.capacity["containers"]
+        if container["project"] == "trenova" and container["working_dir"] in (None, facts.project_dir)
+        for port in _published(container)}
+
+
+def _container_on(facts, port):
+    for container in facts.capacity["containers"]:
+        if port in _published(container):
+            return "the container {}".format(container["name"])
+    return None
+
+
+def check_project(facts):
+    """No other Compose project of the same name, and no foreign container with one of our names."""
+    for container in facts.capacity["containers"]:
+        directory = container["working_dir"]
+        if container["project"] == "trenova" and directory not in (None, facts.project_dir):
+            yield Problem(
+                "Another Compose project is called trenova; its container is {}.".format(container["name"]),
+                str(directory),
+                f"docker compose --project-directory {directory} down, after saving its data")
+        elif container["project"] != "trenova" and str(container["name"]).startswith("tren-"):
+            yield Problem(
+                "The container {} has one of our names and is not ours.".format(container["name"]), "this host",
+                "docker rename {} <another name>".format(container["name"]))
+
+
+def check_clock(facts):
+    """The clock is right: signed requests to the object storage are refused when it is off."""
+    clock = facts.capacity.get("clock")
+    if not clock or facts.now is None:
+        return
+    offset = clock["epoch_seconds"] - facts.now
+    if abs(offset) > CLOCK_TOLERANCE_SECONDS:
+        yield Problem(
+            "The clock of the host is {:.0f} s {} the controller's.".format(
+                abs(offset), "ahead of" if offset > 0 else "behind"), "this host",
+            "install and start a time service: apt-get install chrony")
+
+
+def check_docker(facts):
+    """What is there of Docker can be used or replaced."""
+    daemon = facts.capacity["docker"].get("daemon_json")
+    if daemon and "unreadable" in daemon:
+        yield Problem(
+            "/etc/docker/daemon.json is no valid JSON: {}".format(daemon["unreadable"]), "this host",
+            "mend or remove the file")
+    if facts.capacity.get("service_manager") != "systemd":
+        yield Problem("The host is not run by systemd.", "this host", "a host whose PID 1 is systemd")
+
+
+CHECKS = (
+    check_plan, check_distribution, check_docker, check_ports, check_project, check_clock, check_domain, check_tls,
+    check_administrator, check_secrets, check_images, check_postgres_major,
+)

@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""How the services themselves report what the plan gave them.
+
+Each function maps settings of the plan to {name as the server says it: value as the server says it}.
+"""
+
+from __future__ import annotations
+
+MIB = 1048576
+PAGE_KB = 8
+
+#: Setting of the plan -> (name in pg_settings, divisor to the unit that pg_settings reports).
+POSTGRES = {
+    "max_connections": ("max_connections", 1),
+    "superuser_reserved_connections": ("superuser_reserved_connections", 1),
+    "shared_buffers_mb": ("shared_buffers", PAGE_KB / 1024),
+    "effective_cache_size_mb": ("effective_cache_size", PAGE_KB / 1024),
+    "maintenance_work_mem_mb": ("maintenance_work_mem", 1 / 1024),
+    "work_mem_kb": ("work_mem", 1),
+    "wal_buffers_kb": ("wal_buffers", PAGE_KB),
+    "min_wal_size_mb": ("min_wal_size", 1),
+    "max_wal_size_mb": ("max_wal_size", 1),
+    "max_slot_wal_keep_size_mb": ("max_slot_wal_keep_size", 1),
+    "max_worker_processes": ("max_worker_processes", 1),
+    "max_parallel_workers": ("max_parallel_workers", 1),
+    "max_parallel_workers_per_gather": ("max_parallel_workers_per_gather", 1),
+    "max_parallel_maintenance_workers": ("max_parallel_maintenance_workers", 1),
+    "autovacuum_max_workers": ("autovacuum_max_workers", 1),
+}
+
+
+def postgres_settings(settings):
+    """As in pg_settings: pages of 8 kB, kB or MB, by setting. Rounded down as PostgreSQL does."""
+    return {
+        name: str(int(settings[key] / divisor)) for key, (name, divisor) in POSTGRES.items() if key in settings}
+
+
+def pgbouncer_settings(settings):
+    """As in SHOW CONFIG."""
+    names = ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_client_conn")
+    return {name: str(settings[name]) for name in names if name in settings}
+
+
+def redis_settings(settings):
+    """As in CONFIG GET."""
+    if not settings:
+        return {}
+    return {
+        "maxmemory": str(settings["maxmemory_mb"] * MIB),
+        "maxmemory-policy": settings["maxmemory_policy"],
+        "maxclients": str(settings["maxclients"]),
+        "appendonly": settings["appendonly"],
+    }
+
+
+def rabbitmq_settings(settings):
+    """As in /api/nodes."""
+    if not settings:
+        return {}
+    return {
+        "mem_limit": settings["memory_high_watermark_mb"] * MIB,
+        "disk_free_limit": settings["disk_free_limit_mb"] * MIB,
+    }

@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The API: instances for the users, pools for the instances, workers for the jobs."""
+
+from __future__ import annotations
+
+import math
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, golang, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
+
+#: Seen by running v0.7.2: 125 MiB resident after a light load.
+ENVELOPE = container.Envelope(
+    memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, swapless=True)
+
+#: API calls that one action of a user makes; seconds a user thinks; seconds an action takes. Assumptions.
+CALLS_PER_ACTION = 4
+THINK_SECONDS = 10
+RESPONSE_SECONDS = 0.2
+PEAK_FACTOR = 2.5
+#: Requests per second that a core answers, and how busy it may be. Assumptions, to be measured.
+REQUESTS_PER_CORE = 200
+BUSY_SHARE = 0.6
+
+LEAST_POOL = 10
+_LEAST_WORKER_MB = 512
+
+
+def requests_per_second(users: int) -> float:
+    """Requests per second of so many concurrent users, by the interactive law X = U * k / (Z + R) with 4 calls per
+    action, 10 s of thought and 0.2 s of response."""
+    return users * CALLS_PER_ACTION / (THINK_SECONDS + RESPONSE_SECONDS)
+
+
+def peak_requests_per_second(users: int) -> float:
+    """Requests per second in the busiest minutes: 2.5 times the average."""
+    return PEAK_FACTOR * requests_per_second(users)
+
+
+def instances_for(users: int, cpus: float) -> int:
+    """API instances that answer the peak of so many users, each with so many cores at 60 % of 200 requests per second
+    and core."""
+    return int(math.ceil(peak_requests_per_second(users) / (REQUESTS_PER_CORE * BUSY_SHARE * max(cpus, 0.01))))
+
+
+def database_pool(server_pool: int, instances: int, concurrency: int) -> int:
+    """Database connections of one instance: its part of one and a half server pools, at least 10, and one for each job
+    that it works on. Queueing belongs into PgBouncer, so more would not help."""
+    return max(LEAST_POOL, -(-3 * server_pool // (2 * max(1, instances)))) + concurrency
+
+
+def redis_pool(threads: int, concurrency: int) -> int:
+    """Redis connections of one process: go-redis' own 10 per thread, at least 10 beside the jobs."""
+    return max(10 * threads, 10 + concurrency)
+
+
+def plan(draft):
+    """Decide the API and its workers, and return the sum of their database pools."""
+    sheet = container.plan_container(draft, "api", ENVELOPE)
+    instances = _plan_instances(draft, sheet)
+    golang.plan_runtime(draft, "api", deviation="api-gomaxprocs", document=draft.capacity.whole_cores)
+    _plan_jobs(draft, sheet)
+    pool = _plan_pools(draft, sheet, instances)
+    workers, worker_pool = _plan_workers(draft, sheet)
+    return instances * pool + workers * worker_pool
+
+
+def _plan_instances(draft, sheet):
+    tier, users, row = draft.intent.tier, draft.intent.users, tiers.API_INSTANCES
+    floor, needed = row.value(tier), _needed(users, sheet["cpus"])
+    return sheet.limit(
+        "instances", max(floor, needed), unit="instances",
+        rule="max(the tier's figure, peak requests / (200 per core * cpus * 0.6))", source=row.source(tier),
+        inputs={"tier": tier, "users": users, "cpus": sheet["cpus"],
+                "peak_rps": peak_requests_per_second(users) if users else None, "needed_for_load": needed},
+        bounds=Bounds(low=floor, high=max(floor, draft.capacity.whole_cores // 2), floor=row.floor(tier), least=1))
+
+
+def _needed(users: int | None, cpus: float) -> int:
+    return instances_for(users, cpus) if users else 0
+
+
+def _plan_jobs(draft, sheet):
+    limit, profile = sheet["memory_limit_mb"], draft.intent.profile
+    sheet.setting(
+        "asynq_concurrency", profile.asynq_concurrency, unit="jobs", derived=True,
+        rule="hard coded in the application", source="application profile")
+    sheet.setting(
+        "asynq_memory_mb", min(512, limit // 2), unit="MiB", derived=True, rule="half of memory_limit, at most 512 MiB",
+        source=str(tiers.ASYNQ_MEMORY), inputs={"memory_limit_mb": limit})
+
+
+def _plan_pools(draft, sheet, instances):
+    profile, server_pool = draft.intent.profile, draft.sheet("pgbouncer")["default_pool_size"]
+    workers = tiers.API_WORKERS.value(draft.intent.tier)
+    # Without a worker-only mode every instance works on jobs, dedicated workers or not.
+    concurrency = 0 if profile.worker_only_mode and workers else profile.asynq_concurrency
+    pool = sheet.setting(
+        "database_pool", database_pool(server_pool, instances, concurrency), unit="connections",
+        rule="max(10, ceil(1.5 * server pool / instances)) + jobs of the instance",
+        source="chosen: queueing belongs into PgBouncer",
+        inputs={"default_pool_size": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
+    sheet.setting(
+        "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.asynq_concurrency), unit="connections",
+        rule="max(10 * GOMAXPROCS, 10 + asynq_concurrency)", source="go-redis: 10 connections per CPU",
+        inputs={"gomaxprocs": sheet["gomaxprocs"], "asynq_concurrency": profile.asynq_concurrency},
+        bounds=Bounds(least=1))
+    return pool
+
+
+def _plan_workers(draft, sheet):
+    """Dedicated workers: instances of the API that get no traffic."""
+    tier, row, concurrency = draft.intent.tier, tiers.API_WORKERS, draft.intent.profile.asynq_concurrency
+    workers = sheet.setting("workers", row.value(tier), unit="instances", rule="the figure of the tier",
+                            source=row.source(tier), inputs={"tier": tier}, bounds=Bounds(floor=row.floor(tier)))
+    limit = sheet.setting(
+        "worker_memory_limit_mb", max(_LEAST_WORKER_MB, sheet["memory_limit_mb"] // 2), unit="MiB",
+        rule="half of an instance's limit, at least 512 MiB", source=str(tiers.ASYNQ_MEMORY),
+        inputs={"memory_limit_mb": sheet["memory_limit_mb"]}, bounds=Bounds(least=ENVELOPE.least_memory_mb))
+    sheet.setting(
+        "worker_memory_reservation_mb", limit // 2, unit="MiB", rule="floor(worker_memory_limit / 2)",
+        source=str(ENVELOPE.reservation), inputs={"worker_memory_limit_mb": limit}, bounds=Bounds(most=limit))
+    cores = math.floor(draft.capacity.cores * 100) / 100
+    sheet.setting(
+        "worker_cpus", sheet["cpus"], unit="cores", rule="as an instance", source=tiers.API_CPUS.source(tier),
+        inputs={"cpus": sheet["cpus"]}, bounds=Bounds(high=cores, least=0.01, cap=cores))
+    departure = {"deviation": "api-gomaxprocs", "document": draft.capacity.whole_cores} if workers else {}
+    golang.plan_runtime(draft, "api", prefix="worker_", **departure)
+    pool = sheet.setting(
+        "worker_database_pool", max(LEAST_POOL, concurrency), unit="connections", rule="one for each job, at least 10",
+        source="chosen: a job holds one connection", inputs={"asynq_concurrency": concurrency}, bounds=Bounds(least=1))
+    return workers, pool

@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Reads capacity and intent, and collects everything that is wrong with them before it complains."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import deviations, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import (
+    SERVICES,
+    TIERS,
+    VARIABLES,
+    Capacity,
+    Intent,
+    PlanError,
+    Profile,
+)
+
+MODES = ("document", "balanced")
+DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
+MINIO_MODES = ("managed", "external")
+
+#: Beyond this no host exists, and floats stop being exact.
+LARGEST_NUMBER = 10**12
+#: Docker takes quotas of a hundredth of a core; no host has less than this.
+LEAST_CORES = 0.1
+
+#: The words of YAML and INI for a boolean.
+TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def number(value):
+    """An int or float from a number or its text (`-e users=50` hands over text).
+
+    Raises ValueError for anything else: booleans, NaN, infinities and numbers that no host has.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"expected a number, got {shown(value)}")
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"expected a number, got {shown(value)}") from None
+    if math.isnan(result) or abs(result) > LARGEST_NUMBER:
+        raise ValueError(f"expected a number, got {shown(value)}")
+    return int(result) if result.is_integer() else result
+
+
+def whole(value):
+    """A whole number. Raises ValueError otherwise."""
+    try:
+        result = number(value)
+    except ValueError:
+        result = None
+    if not isinstance(result, int):
+        raise ValueError(f"expected a whole number, got {shown(value)}")
+    return result
+
+
+def flag(value):
+    """A boolean, or the words an INI inventory leaves as text. Raises ValueError otherwise."""
+    truth = value if isinstance(value, bool) else TRUTH.get(str(value).lower())
+    if truth is None:
+        raise ValueError(f"expected true or false, got {shown(value)}")
+    return truth
+
+
+def choice(value, choices):
+    """One of some words. Raises ValueError with the nearest of them otherwise."""
+    if not isinstance(value, str) or value not in choices:
+        message = "expected one of {}; got {}".format(", ".join(choices), shown(value))
+        raise ValueError(message + did_you_mean(value, choices))
+    return str(value)
+
+
+def shown(value):
+    """A value in a message, cut to a readable length."""
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(name, known):
+    """`. Did you mean x?` for a name that is close to a known one, else nothing."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.65)
+    return f". Did you mean {close[0]}?" if close else ""
+
+
+class _Reader:
+    """Takes typed entries out of a mapping. A bad entry is noted, and the default stands in for it."""
+
+    def __init__(self, mapping, name, problems):
+        self.problems = problems
+        self.mapping = mapping
+        if not isinstance(mapping, Mapping):
+            self.problems.append(f"{name}: expected a mapping, got {shown(mapping)}")
+            self.mapping = {}
+
+    def take(self, key, name, convert, default=None, required=False):
+        """The converted entry, or the default where it is absent, None or bad."""
+        value = self.mapping.get(key)
+        if value is None:
+            if required:
+                self.problems.append(f"{name}: is missing")
+            return default
+        try:
+            return convert(value)
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return default
+
+
+def read(capacity, intent):
+    """Typed capacity and intent.
+
+    Raises PlanError with every problem of both when something is missing, of the wrong kind or unknown. Unknown
+    entries of the capacity are ignored (a measurement holds more than the plan needs); unknown entries of the
+    intent are refused, because a misspelt wish would silently be lost.
+    """
+    problems = []
+    found = _read_capacity(capacity, problems)
+    wanted = _read_intent(intent, problems)
+    if problems:
+        raise PlanError(problems)
+    return found, wanted
+
+
+def _read_capacity(mapping, problems):
+    reader = _Reader(mapping, "capacity", problems)
+
+    def take(key, convert, default=None, required=False):
+        return reader.take(key, "capacity." + key, convert, default, required)
+
+    return Capacity(
+        cores=take("cores", _cores, 1, required=True),
+        memory_mb=int(take("memory_mb", _above_zero, 1, required=True)),
+        disk_free_gb=take("disk_free_gb", _not_negative, 0, required=True),
+        disk_total_gb=take("disk_total_gb", _not_negative, 0, required=True),
+        disk_used_by_trenova_gb=take("disk_used_by_trenova_gb", _not_negative, 0),
+        disk_kind=take("disk_kind", lambda value: choice(value, DISK_KINDS), "unknown"),
+        architecture=take("architecture", str, "unknown"),
+    )
+
+
+def _read_intent(mapping, problems):
+    reader = _Reader(mapping, "intent", problems)
+    problems.extend(
+        f"intent.{key}: is unknown{did_you_mean(key, VARIABLES)}"
+        for key in reader.mapping if key not in VARIABLES
+    )
+
+    def take(key, convert, default=None):
+        return reader.take(key, VARIABLES[key], convert, default)
+
+    tier = take("tier", lambda value: choice(value, TIERS))
+    users = take("users", _users)
+    if reader.mapping.get("tier") is None and reader.mapping.get("users") is None:
+        problems.append("set trenova_tier or trenova_users")
+    return Intent(
+        tier=tier or tiers.tier_for_users(users or 1),
+        users=users,
+        mode=take("mode", _mode, "document"),
+        overrides=take("overrides", _overrides, {}),
+        strict=take("strict", flag, False),
+        accept_undersized_host=take("accept_undersized_host", flag, False),
+        accept_overcommit=take("accept_overcommit", flag, False),
+        restore_document=take("restore_document", _deviation_ids, ()),
+        minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
+        profile=take("profile", _profile, Profile()),
+    )
+
+
+def _cores(value):
+    result = number(value)
+    if result < LEAST_CORES:
+        raise ValueError(f"expected at least {LEAST_CORES} cores, got {shown(value)}")
+    return result
+
+
+def _above_zero(value):
+    result = number(value)
+    if result <= 0:
+        raise ValueError(f"expected a number above 0, got {shown(value)}")
+    return result
+
+
+def _not_negative(value):
+    result = number(value)
+    if result < 0:
+        raise ValueError(f"expected a number of at least 0, got {shown(value)}")
+    return result
+
+
+def _users(value):
+    result = whole(value)
+    if result < 1:
+        raise ValueError(f"expected a whole number of at least 1, got {shown(value)}")
+    return result
+
+
+def _mode(value):
+    mode = choice(value, MODES)
+    if mode == "balanced":
+        raise ValueError('"balanced" is not available yet; use "document"')
+    return mode
+
+
+def _overrides(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping of services, got {shown(value)}")
+    for service, settings in value.items():
+        if service not in SERVICES:
+            raise ValueError(f"no service is called {shown(service)}{did_you_mean(service, SERVICES)}")
+        if not isinstance(settings, Mapping):
+            raise ValueError(f"{service}: expected a mapping of settings, got {shown(settings)}")
+    return value
+
+
+def _deviation_ids(value):
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise ValueError(f"expected a list of deviations, got {shown(value)}")
+    return tuple(deviations.known(entry) for entry in value)
+
+
+def _profile(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping, got {shown(value)}")
+    concurrency = whole(value.get("asynq_concurrency", Profile.asynq_concurrency))
+    if concurrency < 1:
+        raise ValueError(f"asynq_concurrency: expected at least 1, got {concurrency}")
+    return Profile(concurrency, flag(value.get("worker_only_mode", Profile.worker_only_mode)))

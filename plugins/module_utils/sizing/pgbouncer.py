@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""PgBouncer: the connection budget. Its hard cap is what makes PostgreSQL's memory arithmetic true."""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
+
+ENVELOPE = container.Envelope(
+    memory=tiers.PGBOUNCER_MEMORY, cpus=tiers.PGBOUNCER_CPUS, reservation=tiers.PGBOUNCER_RESERVATION,
+    cpu_shares=2048, pids=64, swapless=True)
+
+#: Connections that PostgreSQL keeps for its superuser.
+SUPERUSER_RESERVED = 3
+#: Connections past PgBouncer: migrations 1, backup 2, exporter 1, administrators 2, scheduled jobs 2.
+DIRECT_CONNECTIONS = 8
+#: Backends of the smallest pool with its reserve; fewer serve nobody.
+LEAST_BACKENDS = 20 + 5 + DIRECT_CONNECTIONS
+#: Descriptors that PgBouncer needs for itself.
+_OWN_FILES = 10
+
+
+def server_pool(cpus: int) -> int:
+    """Server connections that keep so many cores of PostgreSQL busy: 2 * (2 * cores + 1), between 20 and 100.
+
+    Source: HikariCP's "About Pool Sizing" with one disk, doubled for connections idle in a transaction.
+    """
+    return clamp(2 * (2 * cpus + 1), 20, 100)
+
+
+def reserve_pool(pool: int) -> int:
+    """Extra connections for bursts: a quarter of the pool, rounded up, at least 5."""
+    return max(5, -(-pool // 4))
+
+
+def pool_for(connections: int) -> int:
+    """The largest pool that fits with its reserve into so many connections."""
+    return next((pool for pool in range(connections, 0, -1) if pool + reserve_pool(pool) <= connections), 1)
+
+
+def client_connections(app_pools: int) -> int:
+    """max_client_conn for the sum of the application's pools: half as many again in fifties, between 200 and 5000."""
+    return clamp(ceil_to(1.5 * app_pools, 50), 200, 5000)
+
+
+def file_descriptors(clients: int, pool: int, databases: int = 1, users: int = 1) -> int:
+    """Descriptors that PgBouncer opens at most: clients, 10 of its own, and a pool for each database and user.
+
+    Source: PgBouncer's `check_limits`.
+    """
+    return clients + _OWN_FILES + databases * pool * users
+
+
+def plan_servers(draft, postgres_cpus):
+    """Decide how many connections reach a PostgreSQL of so many cores."""
+    container.plan_memory(draft, "pgbouncer", ENVELOPE)
+    container.plan_cpus(draft, "pgbouncer", ENVELOPE)
+    sheet = draft.sheet("pgbouncer")
+    nominal = tiers.POSTGRES_CONNECTIONS.value(draft.intent.tier)
+    pool = sheet.setting(
+        "default_pool_size", server_pool(postgres_cpus), rule="2 * (2 * postgres cores + 1), 20 to 100",
+        source="HikariCP, about pool sizing; doubled for transactions that idle",
+        inputs={"postgres_cpus": postgres_cpus},
+        bounds=Bounds(low=20, high=100, least=1), deviation="postgres-backends",
+        document=pool_for(nominal - SUPERUSER_RESERVED - DIRECT_CONNECTIONS))
+    reserve = sheet.setting(
+        "reserve_pool_size", reserve_pool(pool), rule="ceil(pool / 4), at least 5",
+        source="chosen: a quarter more for bursts", inputs={"default_pool_size": pool})
+    sheet.setting(
+        "max_db_connections", pool + reserve, rule="pool + reserve: the hard cap",
+        source="PgBouncer: reserve is added to the pool",
+        inputs={"default_pool_size": pool, "reserve_pool_size": reserve}, bounds=Bounds(least=1))
+
+
+def plan_clients(draft, app_pools):
+    """Decide how many connections of the application PgBouncer takes, given the sum of their pools."""
+    sheet = draft.sheet("pgbouncer")
+    clients = sheet.setting(
+        "max_client_conn", client_connections(app_pools), rule="1.5 * sum of the application's pools in fifties",
+        source="PgBouncer: its default of 100 is one API instance's default pool", inputs={"app_pools": app_pools},
+        bounds=Bounds(low=200, high=5000, least=1))
+    files = sheet.setting(
+        "file_descriptors", file_descriptors(clients, sheet["default_pool_size"]), unit="files", derived=True,
+        rule="max_client_conn + 10 + pool", source="PgBouncer: check_limits",
+        inputs={"max_client_conn": clients, "default_pool_size": sheet["default_pool_size"]})
+    container.plan_weights(
+        draft, "pgbouncer", ENVELOPE, open_files=max(container.OPEN_FILES, 2 * files),
+        files_rule="max(65536, 2 * file_descriptors)")

@@ -1,0 +1,329 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""PostgreSQL: memory for the backends that can really exist, never at the edge of the container's limit.
+
+One backend killed by the kernel restarts every session, so the worst case must stay under 90 % of the limit.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, pgbouncer, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
+
+ENVELOPE = container.Envelope(
+    memory=tiers.POSTGRES_MEMORY, cpus=tiers.POSTGRES_CPUS, reservation=tiers.POSTGRES_RESERVATION,
+    least_memory_mb=256, cpu_shares=2048, oom_score_adj=-300, swapless=True)
+
+#: Memory in MiB of a backend besides its work_mem: rule books say 5 to 10, measurements 2 to 5.
+BACKEND_MB = 4
+#: Sort and hash nodes that a busy backend holds at once, on average.
+NODES_PER_BACKEND = 1.5
+#: Part of the limit that the worst case may fill.
+SAFE_SHARE = 0.9
+#: max_worker_processes when nothing else is said; pgtune counts it below four cores.
+DEFAULT_WORKER_PROCESSES = 8
+LEAST_WORK_MEM_KB = 1024
+MOST_WORK_MEM_KB = 65536
+
+#: What of the memory an operator may have made larger himself.
+MEMORY_FIGURES = ("work_mem_kb", "shared_buffers_mb", "maintenance_work_mem_mb", "autovacuum_max_workers")
+
+_PGTUNE = "pgtune"
+_PGTUNE_CLASSIC = "pgtune, classic (e2c7f39)"
+_DISK_COSTS = {"hdd": (4.0, 2), "ssd": (1.1, 200), "nvme": (1.1, 1000), "unknown": (1.1, 200)}
+
+
+# -- formulas ----------------------------------------------------------------------------------------------------------
+
+def shared_buffers_mb(memory_limit_mb: int) -> int:
+    """Shared buffers in MiB: a quarter of the container's limit. Source: the document, pgtune."""
+    return memory_limit_mb // 4
+
+
+def maintenance_work_mem_mb(memory_limit_mb: int) -> int:
+    """Memory in MiB for one VACUUM or index build: a sixteenth of the limit, 32 MiB to 2 GiB. Source: pgtune."""
+    return clamp(memory_limit_mb // 16, 32, 2048)
+
+
+def autovacuum_workers(memory_limit_mb: int, cpus: int) -> int:
+    """Autovacuum workers: 2 below 1 GiB, 3, then 4 from 16 cores and 5 from 32. Source: pgtune, 2 chosen here."""
+    if memory_limit_mb < 1024:
+        return 2
+    return 5 if cpus >= 32 else 4 if cpus >= 16 else 3
+
+
+def wal_buffers_kb(shared_mb: int) -> int:
+    """WAL buffers in kB: 3 % of the shared buffers, 32 kB to 16 MiB; close to 16 MiB becomes 16. Source: pgtune."""
+    three_percent = shared_mb * 1024 * 3 // 100
+    return 16384 if three_percent > 14336 else max(32, three_percent)
+
+
+def pgtune_work_mem_kb(memory_mb: int, cpus: int, connections: int) -> int:
+    """pgtune's work_mem in kB for web and OLTP: what the shared buffers leave, divided by three for each connection
+    and worker process. At least 64 kB.
+
+    `connections` must be the backends that can really exist. Source: pgtune, classic (e2c7f39); the newer floor of
+    4 MiB over-commits small containers.
+    """
+    memory_kb = memory_mb * 1024
+    workers = cpus if cpus >= 4 else DEFAULT_WORKER_PROCESSES
+    return max(64, (memory_kb - memory_kb // 4) // ((connections + workers) * 3))
+
+
+def worst_case_mb(shared_mb: float, work_mem_mb: float, backends: int, maintenance_mb: float,
+                  autovacuum: int = 3, wal_mb: float = 0, backend_mb: float = 0) -> float:
+    """Memory in MiB when every backend and every autovacuum worker is busy at once.
+
+    With the defaults of the last two it is postgresqltuner's estimate; the plan adds WAL buffers and 4 MiB for each
+    backend. More than 90 % of the limit is unsafe.
+    """
+    per_backend = backend_mb + NODES_PER_BACKEND * work_mem_mb
+    return shared_mb + wal_mb + autovacuum * maintenance_mb + backends * per_backend
+
+
+def work_mem_bound_mb(memory_limit_mb: int, backends: int, autovacuum: int = 3, shared_mb: int | None = None,
+                      maintenance_mb: int | None = None) -> float:
+    """Largest work_mem in MiB that keeps the worst case within 90 % of the limit; 0 or less is infeasible.
+
+    Shared buffers and maintenance memory follow from the limit unless given. Source: `worst_case_mb`, solved for
+    work_mem.
+    """
+    shared = shared_buffers_mb(memory_limit_mb) if shared_mb is None else shared_mb
+    maintenance = maintenance_work_mem_mb(memory_limit_mb) if maintenance_mb is None else maintenance_mb
+    idle = worst_case_mb(shared, 0, backends, maintenance, autovacuum, wal_buffers_kb(shared) / 1024, BACKEND_MB)
+    return (SAFE_SHARE * memory_limit_mb - idle) / (NODES_PER_BACKEND * backends)
+
+
+def least_memory_mb(backends: int, work_mem_mb: float, autovacuum: int = 3) -> float:
+    """Memory limit in MiB from which so many backends with so much work_mem are safe (m_min).
+
+    Source: `worst_case_mb` with shared buffers of a quarter and maintenance memory of a sixteenth of the limit. WAL
+    buffers are left out: it is an estimate to speak with, the plan checks the exact sum.
+    """
+    return backends * (BACKEND_MB + NODES_PER_BACKEND * work_mem_mb) / (SAFE_SHARE - 0.25 - autovacuum / 16)
+
+
+def max_connections(nominal: int, backends: int) -> int:
+    """max_connections: the document's number, or a fifth more than the real backends, in tens, if that is higher."""
+    return max(nominal, ceil_to(1.2 * (backends + pgbouncer.SUPERUSER_RESERVED), 10))
+
+
+def parallel_workers(cpus: int):
+    """(worker processes, parallel workers, per gather, per maintenance): pgtune's from four cores on, PostgreSQL's own
+    defaults below."""
+    if cpus < 4:
+        return DEFAULT_WORKER_PROCESSES, 8, 2, 2
+    half = min(4, -(-cpus // 2))
+    return cpus, cpus, half, half
+
+
+def shm_size_mb(memory_limit_mb: int, maintenance_mb: int) -> int:
+    """Shared memory file system in MiB: at least 128, a quarter of the limit and two maintenance_work_mem; at
+    most half the limit.
+
+    Source: docker-library/postgres 416; parallel workers share their memory there.
+    """
+    return clamp(max(memory_limit_mb // 4, 2 * maintenance_mb), 128, max(128, memory_limit_mb // 2))
+
+
+def volume_gb(tier: str, users: int | None, disk_total_gb: float) -> int:
+    """Disk in GB to plan for the database: the document's 10 and a third of the growth, at most a third of the disk."""
+    grown = 10 + (tiers.storage_gb(tier, users) - tiers.BASE_GB) / 3
+    return int(max(10, min(grown, disk_total_gb / 3)))
+
+
+# -- the plan ----------------------------------------------------------------------------------------------------------
+
+def plan_container(draft) -> int:
+    """Decide memory and cores, and return the whole cores that the connection pool follows from."""
+    container.plan_memory(draft, "postgres", ENVELOPE)
+    container.plan_cpus(draft, "postgres", ENVELOPE)
+    return _cores(draft.sheet("postgres"))
+
+
+def _cores(sheet) -> int:
+    return max(1, int(sheet["cpus"]))
+
+
+def plan_settings(draft):
+    """Decide everything that follows from the backends that PgBouncer lets through."""
+    sheet = draft.sheet("postgres")
+    _plan_connections(draft, sheet)
+    _plan_workers(sheet)
+    _plan_memory(draft, sheet)
+    _plan_wal(draft, sheet)
+    _plan_planner(draft, sheet)
+    container.plan_weights(draft, "postgres", ENVELOPE, pids=max(ENVELOPE.pids, 2 * sheet["max_connections"]))
+
+
+def _plan_connections(draft, sheet):
+    tier, cap = draft.intent.tier, draft.sheet("pgbouncer")["max_db_connections"]
+    backends = sheet.setting(
+        "backends", cap + pgbouncer.DIRECT_CONNECTIONS, derived=True,
+        rule="max_db_connections + 8 direct ones (migrations 1, backup 2, exporter 1, admin 2, scheduled jobs 2)",
+        source="PgBouncer: max_db_connections is the hard cap", inputs={"max_db_connections": cap})
+    nominal = tiers.POSTGRES_CONNECTIONS
+    sheet.setting(
+        "max_connections", max_connections(nominal.value(tier), backends),
+        rule="max(the tier's figure, 1.2 * (backends + 3) in tens)", source=nominal.source(tier),
+        inputs={"tier": tier, "backends": backends},
+        bounds=Bounds(high=max(500, nominal.value(tier)), floor=nominal.value(tier), least=1, most=262143))
+    sheet.setting(
+        "superuser_reserved_connections", pgbouncer.SUPERUSER_RESERVED, rule="3: an administrator still gets in",
+        source="PostgreSQL's default")
+
+
+def _plan_workers(sheet):
+    cpus = _cores(sheet)
+    processes, parallel, gather, maintenance = parallel_workers(cpus)
+    rule = "as the cores from four on, else PostgreSQL's default"
+    for name, value, text in (
+        ("max_worker_processes", processes, rule),
+        ("max_parallel_workers", parallel, rule),
+        ("max_parallel_workers_per_gather", gather, "half the cores, at most 4; from four cores on"),
+        ("max_parallel_maintenance_workers", maintenance, "half the cores, at most 4; from four cores on"),
+    ):
+        sheet.setting(name, value, unit="processes", rule=text, source=_PGTUNE, inputs={"cpus": cpus})
+    sheet.setting(
+        "autovacuum_max_workers", autovacuum_workers(sheet["memory_limit_mb"], cpus), unit="processes",
+        rule="2 below 1 GiB, 3, 4 from 16 cores, 5 from 32", source=_PGTUNE,
+        inputs={"memory_limit_mb": sheet["memory_limit_mb"], "cpus": cpus}, bounds=Bounds(least=1))
+    sheet.setting("max_wal_senders", 10, unit="processes", rule="10: replicas, backup streams and slots fit in",
+                  source="PostgreSQL's default")
+    sheet.setting("io_method", "worker", rule="never io_uring: Docker's seccomp profile blocks it",
+                  source="docker-library/postgres 1365; PostgreSQL 18 and later",
+                  bounds=Bounds(choices=("worker", "sync", "io_uring")))
+    sheet.setting("io_workers", clamp(cpus // 4, 3, 32), unit="processes", rule="clamp(cores / 4, 3, 32)",
+                  source=_PGTUNE + "; PostgreSQL 18 and later", inputs={"cpus": cpus}, bounds=Bounds(least=1, most=32))
+
+
+def _plan_memory(draft, sheet):
+    limit, backends = sheet["memory_limit_mb"], sheet["backends"]
+    of_limit = {"memory_limit_mb": limit}
+    shared = sheet.setting(
+        "shared_buffers_mb", shared_buffers_mb(limit), unit="MiB", rule="memory_limit / 4",
+        source=str(tiers.POSTGRES_SHARED_BUFFERS), inputs=of_limit, bounds=Bounds(least=1, most=limit))
+    maintenance = sheet.setting(
+        "maintenance_work_mem_mb", maintenance_work_mem_mb(limit), unit="MiB",
+        rule="memory_limit / 16, 32 MiB to 2 GiB", source=_PGTUNE_CLASSIC, inputs=of_limit,
+        bounds=Bounds(low=32, high=2048, least=1))
+    wal = sheet.setting(
+        "wal_buffers_kb", wal_buffers_kb(shared), unit="kB", rule="3 % of shared_buffers, at most 16 MiB",
+        source=_PGTUNE, inputs={"shared_buffers_mb": shared}, bounds=Bounds(low=32, high=16384, least=32))
+    _plan_work_mem(sheet, limit, backends, shared, maintenance, wal)
+    _plan_cache_hint(sheet, limit, backends)
+    sheet.setting(
+        "hash_mem_multiplier", 1.0 if limit < 1024 else 2.0, rule="1.0 below 1 GiB, else 2.0",
+        source="PostgreSQL's default is 2.0 since version 15; it doubles the budget of every hash", inputs=of_limit,
+        bounds=Bounds(least=1, most=1000))
+    sheet.setting(
+        "huge_pages", "try" if shared >= 2048 else "off", rule="try from 2 GiB of shared_buffers on", source=_PGTUNE,
+        inputs={"shared_buffers_mb": shared}, bounds=Bounds(choices=("off", "try", "on")))
+    sheet.limit(
+        "shm_size_mb", shm_size_mb(limit, maintenance), unit="MiB",
+        rule="max(128 MiB, memory_limit / 4, 2 * maintenance_work_mem), at most half the limit",
+        source="docker-library/postgres 416", inputs=dict(of_limit, maintenance_work_mem_mb=maintenance),
+        bounds=Bounds(least=1, most=limit), deviation="postgres-shm", document=64)
+
+
+def _plan_work_mem(sheet, limit, backends, shared, maintenance, wal):
+    autovacuum, cpus = sheet["autovacuum_max_workers"], _cores(sheet)
+    idle = worst_case_mb(shared, 0, backends, maintenance, autovacuum, wal / 1024, BACKEND_MB)
+    bound_mb = (SAFE_SHARE * limit - idle) / (NODES_PER_BACKEND * backends)
+    pgtune_kb = pgtune_work_mem_kb(limit, cpus, backends)
+    sheet.setting(
+        "work_mem_kb", min(pgtune_kb, int(math.floor(bound_mb * 1024))), unit="kB",
+        rule="min(pgtune(memory_limit, cores, backends), (0.9 * memory_limit - shared_buffers - wal_buffers"
+             " - autovacuum_max_workers * maintenance_work_mem - 4 MiB * backends) / (1.5 * backends))",
+        source=_PGTUNE_CLASSIC + "; bound: postgresqltuner's worst case at 90 % of the limit",
+        inputs={"memory_limit_mb": limit, "cpus": cpus, "backends": backends, "shared_buffers_mb": shared,
+                "wal_buffers_kb": wal, "autovacuum_max_workers": autovacuum, "maintenance_work_mem_mb": maintenance,
+                "pgtune_kb": pgtune_kb, "safe_bound_mb": bound_mb},
+        bounds=Bounds(low=LEAST_WORK_MEM_KB, high=MOST_WORK_MEM_KB, least=64))
+
+
+def _plan_cache_hint(sheet, limit, backends):
+    document = 3 * limit // 4
+    # Idle backends hold about 2 MiB each that the page cache cannot have.
+    planned = max(1, min(document, limit - 2 * backends))
+    sheet.setting(
+        "effective_cache_size_mb", planned, unit="MiB",
+        rule="min(3/4 of memory_limit, memory_limit - 2 MiB * backends)", source=str(tiers.POSTGRES_CACHE_SIZE),
+        inputs={"memory_limit_mb": limit, "backends": backends}, bounds=Bounds(least=1),
+        deviation="postgres-cache-hint", document=document)
+
+
+def _plan_wal(draft, sheet):
+    intent, capacity = draft.intent, draft.capacity
+    volume = sheet.setting(
+        "volume_gb", volume_gb(intent.tier, intent.users, capacity.disk_total_gb), unit="GB",
+        rule="10 and a third of the growth planned for, at most a third of the disk", source=str(tiers.POSTGRES_VOLUME),
+        inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb},
+        bounds=Bounds(floor=10, least=1))
+    fifth_mb = int(volume * 200 * 1000 * 1000 // (1024 * 1024))
+    planned = max(512, min(4096, fifth_mb))
+    wal = sheet.setting(
+        "max_wal_size_mb", planned, unit="MiB", rule="min(4 GiB, 20 % of the volume), at least 512 MiB",
+        source=_PGTUNE + "; bounded by the volume", inputs={"volume_gb": volume}, bounds=Bounds(least=32),
+        deviation="postgres-wal-size", document=4096)
+    sheet.setting("min_wal_size_mb", wal // 4, unit="MiB", rule="max_wal_size / 4", source=_PGTUNE,
+                  inputs={"max_wal_size_mb": wal}, bounds=Bounds(low=32, least=32, most=wal))
+    sheet.setting(
+        "max_slot_wal_keep_size_mb", max(1024, min(wal, fifth_mb)), unit="MiB",
+        rule="min(max_wal_size, 20 % of the volume), at least 1 GiB",
+        source="chosen: PostgreSQL keeps without end by default", inputs={"max_wal_size_mb": wal, "volume_gb": volume},
+        bounds=Bounds(least=-1), deviation="postgres-slot-wal", document=-1)
+    sheet.setting("wal_compression", "lz4", rule="lz4 where the image has it", source=_PGTUNE,
+                  bounds=Bounds(choices=("off", "on", "pglz", "lz4", "zstd")))
+    sheet.setting("checkpoint_completion_target", 0.9, rule="0.9", source=_PGTUNE, bounds=Bounds(most=1))
+
+
+def _plan_planner(draft, sheet):
+    kind = draft.capacity.disk_kind
+    page_cost, concurrency = _DISK_COSTS[kind]
+    source = _PGTUNE + "; an unknown disk is taken for the SSD that the document asks for"
+    sheet.setting("random_page_cost", page_cost, rule="hdd 4, else 1.1", source=source, inputs={"disk_kind": kind},
+                  bounds=Bounds(least=0.01))
+    sheet.setting("effective_io_concurrency", concurrency, rule="hdd 2, ssd 200, nvme 1000", source=source,
+                  inputs={"disk_kind": kind}, bounds=Bounds(most=1000))
+    sheet.setting("default_statistics_target", 100, rule="100", source=_PGTUNE, bounds=Bounds(least=1, most=10000))
+    sheet.setting("jit", "off", rule="off: short queries pay for it and do not gain", source=_PGTUNE,
+                  bounds=Bounds(choices=("off", "on")))
+
+
+def safe_limit_mb(sheet) -> int:
+    """Least memory limit in MiB, in steps of 16, at which a sheet would be safe.
+
+    What the operator set stays as it is; everything else follows the limit, and work_mem may go down to 1 MiB.
+    """
+    def fixed(name, otherwise):
+        return sheet[name] if sheet.overridden(name) else otherwise
+
+    def safe(limit):
+        shared = fixed("shared_buffers_mb", shared_buffers_mb(limit))
+        worst = worst_case_mb(
+            shared, fixed("work_mem_kb", LEAST_WORK_MEM_KB) / 1024, sheet["backends"],
+            fixed("maintenance_work_mem_mb", maintenance_work_mem_mb(limit)),
+            fixed("autovacuum_max_workers", autovacuum_workers(limit, _cores(sheet))),
+            fixed("wal_buffers_kb", wal_buffers_kb(shared)) / 1024, BACKEND_MB)
+        return worst <= SAFE_SHARE * limit
+
+    step = 16
+    high = 1
+    while not safe(high * step):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if safe(middle * step) else (middle, high)
+    return high * step
+
+
+def planned_worst_case_mb(sheet) -> float:
+    """The worst case in MiB of the figures that a sheet holds, overrides included."""
+    return worst_case_mb(
+        sheet["shared_buffers_mb"], sheet["work_mem_kb"] / 1024, sheet["backends"], sheet["maintenance_work_mem_mb"],
+        sheet["autovacuum_max_workers"], sheet["wal_buffers_kb"] / 1024, BACKEND_MB)

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""RabbitMQ: a limit of its own and an absolute watermark, since the relative one looks at the host's memory."""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
+
+ENVELOPE = container.Envelope(
+    memory=tiers.RABBITMQ_MEMORY, cpus=tiers.RABBITMQ_CPUS, least_memory_mb=256, pids=1024, oom_score_adj=-100)
+
+
+def watermark_mb(memory_limit_mb: int) -> int:
+    """Memory in MiB at which publishers are throttled: 60 % of the limit.
+
+    Source: RabbitMQ recommends 0.4 to 0.7, and the absolute form in containers.
+    """
+    return memory_limit_mb * 6 // 10
+
+
+def raft_wal_mb(memory_limit_mb: int) -> int:
+    """Write-ahead log of quorum queues in MiB: an eighth of the limit, 32 to 512. Three of them must fit under the
+    watermark. Source: RabbitMQ, quorum queues."""
+    return clamp(memory_limit_mb // 8, 32, 512)
+
+
+def volume_gb(disk_free_limit_mb: int) -> int:
+    """Disk in GB: the document's 1 and what must stay free, or publishers are blocked."""
+    return 1 + ceil_to(disk_free_limit_mb * 1.048576 / 1000, 1)
+
+
+def plan(draft):
+    """Decide RabbitMQ."""
+    limit = container.plan_memory(draft, "rabbitmq", ENVELOPE, deviation="rabbitmq-limit", document=0)
+    container.plan_cpus(draft, "rabbitmq", ENVELOPE)
+    container.plan_weights(draft, "rabbitmq", ENVELOPE)
+    sheet = draft.sheet("rabbitmq")
+    # Without a limit the watermark still needs a size to go by.
+    size = limit or tiers.RABBITMQ_MEMORY.value(draft.intent.tier)
+    watermark = sheet.setting(
+        "memory_high_watermark_mb", watermark_mb(size), unit="MiB", rule="0.6 * memory_limit, absolute",
+        source="RabbitMQ, memory alarms", inputs={"memory_limit_mb": size},
+        bounds=Bounds(least=1, most=limit or None))
+    free = sheet.setting(
+        "disk_free_limit_mb", max(1024, watermark), unit="MiB", rule="max(1 GiB, watermark)",
+        source="RabbitMQ, production checklist", inputs={"memory_high_watermark_mb": watermark},
+        bounds=Bounds(least=50))
+    sheet.setting(
+        "raft_wal_max_size_mb", raft_wal_mb(size), unit="MiB", rule="memory_limit / 8, 32 to 512 MiB",
+        source="RabbitMQ, quorum queues: a node needs 3 to 4 of them", inputs={"memory_limit_mb": size},
+        bounds=Bounds(low=32, high=512, least=1, most=max(32, watermark // 3)))
+    sheet.setting(
+        "volume_gb", volume_gb(free), unit="GB", rule="1 GB and disk_free_limit", source=str(tiers.RABBITMQ_VOLUME),
+        inputs={"disk_free_limit_mb": free}, bounds=Bounds(floor=1), deviation="rabbitmq-volume", document=1)

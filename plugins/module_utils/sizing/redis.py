@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Redis: one instance for cache, sessions and jobs. It must never evict a job."""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to
+
+ENVELOPE = container.Envelope(
+    memory=tiers.REDIS_MEMORY, cpus=tiers.REDIS_CPUS, reservation=tiers.REDIS_RESERVATION, least_memory_mb=64,
+    cpu_shares=2048, pids=128, oom_score_adj=-200, swapless=True)
+
+POLICIES = ("volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random", "noeviction",
+            "allkeys-lru", "allkeys-lfu", "allkeys-random")
+DEFAULT_MAXCLIENTS = 10000
+#: Files that Redis opens besides those of its clients.
+_OWN_FILES = 32
+#: Connections of backup, verification and administrators.
+_OTHER_CLIENTS = 16
+
+
+def maxmemory_mb(memory_limit_mb: int) -> int:
+    """Data in MiB: three quarters of the limit. The rest is for buffers and the copies that a snapshot forces.
+
+    Source: the document; redis.io "Administration".
+    """
+    return memory_limit_mb * 3 // 4
+
+
+def io_threads(cpus: float) -> int:
+    """I/O threads: one below four cores, then three quarters of them, at most 8. Source: redis.conf."""
+    return min(8, int(cpus * 3 // 4)) if cpus >= 4 else 1
+
+
+def volume_gb(maxmemory: int) -> int:
+    """Disk in GB for a data set of so many MiB: three times for the append-only file and its rewrite, twice for a
+    snapshot. At least the document's 1 GB.
+
+    Source: redis.io "Persistence"; a rewrite starts when the file has doubled.
+    """
+    return max(1, ceil_to(5 * maxmemory * 1.048576 / 1000, 1))
+
+
+def clients(processes: int, pool_size: int, dashboard_threads: int) -> int:
+    """Connections that Redis sees at most: each API process has two pools (its own and Asynq's), the dashboard one."""
+    return processes * 2 * pool_size + 10 * dashboard_threads + _OTHER_CLIENTS
+
+
+def plan(draft):
+    """Decide Redis."""
+    limit = container.plan_memory(draft, "redis", ENVELOPE)
+    cpus = container.plan_cpus(draft, "redis", ENVELOPE)
+    _plan_data(draft.sheet("redis"), limit, cpus)
+    maxclients = _plan_clients(draft)
+    container.plan_weights(
+        draft, "redis", ENVELOPE, open_files=max(container.OPEN_FILES, maxclients + _OWN_FILES),
+        files_rule="max(65536, maxclients + 32)")
+
+
+def _plan_data(sheet, limit, cpus):
+    maxmemory = sheet.setting(
+        "maxmemory_mb", maxmemory_mb(limit), unit="MiB", rule="3/4 of memory_limit", source=str(tiers.REDIS_MAXMEMORY),
+        inputs={"memory_limit_mb": limit}, bounds=Bounds(least=1, most=limit * 85 // 100))
+    sheet.setting(
+        "maxmemory_policy", "volatile-lru", rule="volatile-lru: jobs never expire, so they are never evicted",
+        source="asynq: tasks and queues carry no TTL", bounds=Bounds(choices=POLICIES),
+        deviation="redis-policy", document="allkeys-lru")
+    sheet.setting(
+        "appendonly", "yes", rule="yes: jobs survive a crash", source="asynq issue 650: persist Redis",
+        bounds=Bounds(choices=("yes", "no")), deviation="redis-persistence", document="no")
+    sheet.setting("appendfsync", "everysec", rule="everysec: one second is lost at most", source="redis.conf",
+                  bounds=Bounds(choices=("always", "everysec", "no")))
+    sheet.setting(
+        "io_threads", io_threads(cpus), unit="threads", rule="1 below four cores, else 3/4 of them, at most 8",
+        source="redis.conf", inputs={"cpus": cpus}, bounds=Bounds(least=1, most=128))
+    sheet.setting(
+        "volume_gb", volume_gb(maxmemory), unit="GB", rule="3 * maxmemory (AOF) + 2 * maxmemory (RDB)",
+        source=str(tiers.REDIS_VOLUME), inputs={"maxmemory_mb": maxmemory}, bounds=Bounds(floor=1),
+        deviation="redis-volume", document=1)
+
+
+def _plan_clients(draft):
+    api = draft.sheet("api")
+    processes, threads = api["instances"] + api["workers"], draft.sheet("asynq_dashboard")["gomaxprocs"]
+    expected = clients(processes, api["redis_pool_size"], threads)
+    return draft.sheet("redis").setting(
+        "maxclients", max(DEFAULT_MAXCLIENTS, ceil_to(1.5 * expected, 1)), unit="connections",
+        rule="max(10000, 1.5 * expected clients)", source="redis.conf's default; pools of go-redis",
+        inputs={"api_processes": processes, "redis_pool_size": api["redis_pool_size"], "expected": expected},
+        bounds=Bounds(least=expected))

@@ -1,0 +1,319 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""When a plan must not be carried out, and what to do about it.
+
+A rule looks at a finished draft and yields findings. A fatal finding becomes a refusal, unless the operator has
+accepted it by name; then, as all others, it becomes a warning. Rules that need more than a draft holds (reservations
+R4, disk budget R7, backup target R8, quorum R10) take their place in RULES when they come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterator, NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
+    api,
+    host,
+    pgbouncer,
+    postgres,
+    tiers,
+    totals,
+)
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.deviations import CATALOGUE
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import TIERS, VARIABLES, plain
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.sheet import Draft, amount
+
+_OVERRIDES = VARIABLES["overrides"]
+_MOST_REMEDIES = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong: what was found, what is needed, and what helps, cheapest first.
+
+    `waiver` is the entry of the intent that accepts it; `override` names what to set where that is another one.
+    """
+
+    rule: str
+    dimension: str
+    found: Any
+    required: Any
+    what: str
+    remedy: tuple[str, ...] = ()
+    waiver: str | None = None
+    override: str | None = None
+    fatal: bool = True
+
+    def refusal(self, fitting_tier: str | None) -> dict[str, Any]:
+        """The finding as a refusal that says how to go on."""
+        remedy = list(self.remedy[:_MOST_REMEDIES])
+        steps = "; ".join(f"({number}) {step}" for number, step in enumerate(remedy, 1))
+        override = f"{VARIABLES[self.waiver]}: true" if self.waiver else self.override
+        sentences = [
+            f"{self.rule}: {self.what}",
+            f"This host fits tier {fitting_tier}." if fitting_tier else "This host fits no tier.",
+            f"What helps, cheapest first: {steps}.",
+            f"To go on all the same: {override}." if override else "This rule has no override.",
+        ]
+        return {
+            "rule": self.rule, "dimension": self.dimension, "found": self.found, "required": self.required,
+            "fitting_tier": fitting_tier, "remedy": remedy, "override": override, "text": " ".join(sentences),
+        }
+
+    def warning(self, accepted: bool) -> dict[str, str]:
+        """The finding as a warning; an accepted one says by which variable."""
+        by = f" Accepted by {VARIABLES[self.waiver]}: true." if accepted else ""
+        return {"rule": self.rule, "text": f"{self.rule}: {self.what}{by}"}
+
+
+def judge(draft: Draft):
+    """(warnings, refusals) of a finished draft, in the order of the rules."""
+    warnings, refusals = [], []
+    fitting_tier = host.fitting_tier(draft.capacity)
+    for rule in RULES:
+        for finding in rule(draft):
+            accepted = finding.fatal and finding.waiver is not None and getattr(draft.intent, finding.waiver)
+            if finding.fatal and not accepted:
+                refusals.append(finding.refusal(fitting_tier))
+            else:
+                warnings.append(finding.warning(accepted))
+    return warnings, refusals
+
+
+# -- R1, R2: the host --------------------------------------------------------------------------------------------------
+
+def minimum_host(draft: Draft) -> Iterator[Finding]:
+    """R1: below the document's minimum of cores, memory or free disk."""
+    capacity = draft.capacity
+    cores, memory_gib, disk_gb = (
+        row.value("minimum") for row in (tiers.HOST_CORES, tiers.HOST_MEMORY_GIB, tiers.HOST_DISK_GB))
+    memory_mb, free_gb = host.accepted_memory_mb(memory_gib), host.accepted_disk_gb(disk_gb)
+    if capacity.cores < cores:
+        yield _undersized(
+            "cores", capacity.cores, cores, f"{plain(capacity.cores)} CPU cores found, {cores} needed.",
+            f"raise the CPU limit of this virtual machine, or of the container it is, to {cores} cores",
+            f"move to a machine with {cores} cores or more")
+    if capacity.memory_mb < memory_mb:
+        yield _undersized(
+            "memory_mb", capacity.memory_mb, memory_mb,
+            f"{capacity.memory_mb} MiB of memory found, {memory_mb} MiB needed "
+            f"({memory_gib} GiB less the 10 % that a host may keep back).",
+            f"raise the memory limit of this virtual machine, or of the container it is, to {memory_gib} GiB",
+            f"move to a machine with {memory_gib} GiB or more")
+    if capacity.disk_available_gb < free_gb:
+        found_gb = capacity.disk_available_gb
+        yield _undersized(
+            "disk_free_gb", found_gb, free_gb,
+            f"{plain(found_gb)} GB of free disk found, {plain(free_gb)} GB needed ({disk_gb} GB less 5 %).",
+            f"free {plain(round(free_gb - found_gb, 1))} GB on the file system that holds the data "
+            "(`docker image prune` removes unused images)",
+            "put the data on a larger file system: trenova_data_dir",
+            f"grow the file system to {disk_gb} GB of free space")
+
+
+def _undersized(dimension, found, required, what, *remedy) -> Finding:
+    return Finding("R1", dimension, found, required, what, remedy, "accept_undersized_host")
+
+
+class Shortfall(NamedTuple):
+    """Less than the document recommends; `tolerated` where even a strict plan only warns."""
+
+    dimension: str
+    found: Any
+    required: Any
+    what: str
+    remedy: str
+    tolerated: bool = False
+
+
+def recommended_host(draft: Draft) -> Iterator[Finding]:
+    """R2: enough to run, but less than the document recommends for the tier. Refused where `trenova_strict` is set."""
+    refused = {finding.dimension for finding in minimum_host(draft)}
+    for shortfall in _shortfalls(draft):
+        if shortfall.dimension not in refused:
+            yield Finding(
+                "R2", *shortfall[:4], remedy=(*_smaller_tier(draft), shortfall.remedy),
+                override=f"{VARIABLES['strict']}: false", fatal=draft.intent.strict and not shortfall.tolerated)
+
+
+def _smaller_tier(draft) -> tuple[str, ...]:
+    """The remedy of planning the tier that fits, where that is a smaller one."""
+    fitting = host.fitting_tier(draft.capacity)
+    if fitting and TIERS.index(fitting) < TIERS.index(draft.intent.tier):
+        return (f"plan the tier that fits: {VARIABLES['tier']}: {fitting}",)
+    return ()
+
+
+def _shortfalls(draft) -> Iterator[Shortfall]:
+    capacity, tier = draft.capacity, draft.intent.tier
+    yield from _machine_shortfalls(capacity, tier)
+    if tier != "minimum":
+        yield from _disk_shortfalls(capacity, tier)
+    recommended = tiers.tier_for_users(draft.intent.users) if draft.intent.users else tier
+    if TIERS.index(tier) < TIERS.index(recommended):
+        yield Shortfall(
+            "users", draft.intent.users, recommended,
+            f"tier {tier} planned for {draft.intent.users} users, the document recommends {recommended}.",
+            f"set {VARIABLES['tier']}: {recommended}")
+    yield from _instance_shortfalls(draft)
+
+
+def _instance_shortfalls(draft) -> Iterator[Shortfall]:
+    users, sheet = draft.intent.users, draft.sheets["api"]
+    needed = api.instances_for(users, sheet["cpus"]) if users else 0
+    if sheet["instances"] < needed:
+        yield Shortfall(
+            "api.instances", sheet["instances"], needed,
+            f"{sheet['instances']} API instances with {plain(sheet['cpus'])} CPU cores each planned, "
+            f"the peak of {users} users needs {needed}.",
+            f"give the host {2 * needed} cores, or each instance more of them: api.cpus in {_OVERRIDES}")
+
+
+def _machine_shortfalls(capacity, tier) -> Iterator[Shortfall]:
+    cores, memory_gib = tiers.HOST_CORES.value(tier), tiers.HOST_MEMORY_GIB.value(tier)
+    if capacity.cores < cores:
+        yield Shortfall(
+            "cores", capacity.cores, cores,
+            f"{plain(capacity.cores)} CPU cores found, {cores} recommended for tier {tier}.",
+            f"give the host {cores} cores")
+    acceptance = host.memory_acceptance(capacity.memory_mb, memory_gib)
+    if acceptance != "accept":
+        yield Shortfall(
+            "memory_mb", capacity.memory_mb, memory_gib * 1024,
+            f"{capacity.memory_mb} MiB of memory found, {memory_gib} GiB recommended for tier {tier}.",
+            f"give the host {memory_gib} GiB", tolerated=acceptance == "warn")
+    if capacity.architecture not in ("x86_64", "amd64", "unknown"):
+        yield Shortfall(
+            "architecture", capacity.architecture, "x86_64",
+            f"architecture {capacity.architecture} found, the document names x86_64 only.", "move to an x86_64 machine")
+
+
+def _disk_shortfalls(capacity, tier) -> Iterator[Shortfall]:
+    disk_gb, growth_gb = tiers.HOST_DISK_GB.value(tier), tiers.HOST_GROWTH_GB.value(tier)
+    total_gb, free_gb = capacity.disk_total_gb, capacity.disk_available_gb
+    if total_gb < host.accepted_disk_gb(disk_gb):
+        yield Shortfall(
+            "disk_total_gb", total_gb, disk_gb,
+            f"a disk of {plain(total_gb)} GB found, {disk_gb} GB recommended for tier {tier}.",
+            f"grow the disk to {disk_gb} GB")
+    if free_gb < growth_gb:
+        yield Shortfall(
+            "disk_free_gb", free_gb, growth_gb,
+            f"{plain(free_gb)} GB of free disk found, tier {tier} plans for growth to {growth_gb} GB.",
+            f"free or add {plain(round(growth_gb - free_gb, 1))} GB")
+    if capacity.disk_kind == "hdd":
+        yield Shortfall("disk_kind", "hdd", "ssd", f"a rotating disk found, an SSD recommended for tier {tier}.",
+                        "put the data on an SSD: trenova_data_dir")
+
+
+# -- R3, R5, R6: the sums ----------------------------------------------------------------------------------------------
+
+def memory_budget(draft: Draft) -> Iterator[Finding]:
+    """R3: the limits of all containers and of the backup job exceed what the host can allocate."""
+    memory_mb, consumers = draft.capacity.memory_mb, totals.memory_by_service(draft.sheets)
+    limits, allocatable = sum(consumers.values()), host.allocatable_mb(memory_mb)
+    if limits <= allocatable:
+        return
+    largest = sorted(consumers.items(), key=lambda item: -item[1])[:3]
+    named = ", ".join(f"{service} {limit}" for service, limit in largest)
+    yield Finding(
+        "R3", "memory_limit_mb", limits, allocatable,
+        f"the memory limits add up to {limits} MiB, {allocatable} MiB can be allocated "
+        f"({memory_mb} MiB less the system's {memory_mb - allocatable}). Largest: {named}.",
+        (*_smaller_tier(draft), f"lower a limit in {_OVERRIDES}, beginning with {largest[0][0]}",
+         f"add {_memory_to_add(memory_mb, limits)} MiB of memory"), "accept_overcommit")
+
+
+def _memory_to_add(memory_mb: int, limits: int) -> int:
+    """Memory in MiB after which the limits fit; the system takes a part of what is added, too."""
+    wanted = memory_mb
+    while host.allocatable_mb(wanted) < limits:
+        wanted += limits - host.allocatable_mb(wanted)
+    return wanted - memory_mb
+
+
+def postgres_memory(draft: Draft) -> Iterator[Finding]:
+    """R5: all backends busy at once would fill more than 90 % of PostgreSQL's limit."""
+    sheet = draft.sheets["postgres"]
+    limit, worst = sheet["memory_limit_mb"], postgres.planned_worst_case_mb(sheet)
+    safe = postgres.SAFE_SHARE * limit
+    if worst <= safe:
+        return
+    needed = postgres.safe_limit_mb(sheet)
+    yield Finding(
+        "R5", "postgres.memory_limit_mb", limit, needed,
+        f"PostgreSQL with {sheet['backends']} backends and work_mem {sheet['work_mem_kb']} kB can need "
+        f"{worst:.0f} MiB, {safe:.0f} MiB are safe (90 % of {limit}); a limit of {needed} MiB would do.",
+        (*_postgres_remedies(draft, sheet), f"set postgres.memory_limit_mb to {needed} in {_OVERRIDES}"))
+
+
+def _postgres_remedies(draft, sheet) -> Iterator[str]:
+    """What makes PostgreSQL smaller: first what the operator himself made larger."""
+    own = [f"postgres.{name}" for name in postgres.MEMORY_FIGURES if sheet.overridden(name)]
+    if own:
+        yield f"take {', '.join(own)} out of {_OVERRIDES}"
+    if any(deviation == "postgres-backends" for deviation, _key, _value in draft.restored):
+        yield f"take postgres-backends out of {VARIABLES['restore_document']}"
+    elif sheet["backends"] > pgbouncer.LEAST_BACKENDS:
+        yield f"lower the pool of pgbouncer in {_OVERRIDES}"
+
+
+def connection_budget(draft: Draft) -> Iterator[Finding]:
+    """R6: somebody would wait for a connection that cannot be had."""
+    budget = totals.connections(draft.sheets)
+    direct = budget["direct"] + budget["superuser_reserved"]
+    for key, needed, what in (
+        ("pgbouncer.max_db_connections", budget["pool"] + budget["reserve"],
+         "pool {pool} and reserve {reserve} exceed max_db_connections {max_db_connections}"),
+        ("postgres.max_connections", budget["max_db_connections"] + direct,
+         "max_db_connections {max_db_connections}, {direct} direct and {superuser_reserved} reserved ones exceed "
+         "max_connections {max_connections}"),
+        ("pgbouncer.max_client_conn", budget["application"],
+         "the application's pools of {application} exceed max_client_conn {max_client_conn}"),
+    ):
+        found = budget[key.split(".")[1]]
+        if needed > found:
+            yield Finding(
+                "R6", key, found, needed, f"connection budget: {what.format(**budget)}.",
+                (f"take the connection settings out of {_OVERRIDES}",
+                 f"set {key} to {needed} or more in {_OVERRIDES}"))
+
+
+# -- R9 and undone deviations: the operator's own figures --------------------------------------------------------------
+
+_ODD = {
+    "floor": "{key} is set to {value}, below the document's {limit}.",
+    "least": "{key} is set to {value}, it cannot work below {limit}.",
+    "most": "{key} is set to {value}, it cannot work above {limit}.",
+    "cap": "{key} is set to {value}, the host has {limit}; planned: {limit}.",
+}
+
+
+def odd_overrides(draft: Draft) -> Iterator[Finding]:
+    """R9: an override below the document (warned of), beyond the host (cut, warned of) or beyond what works."""
+    for odd in draft.odd_overrides:
+        value, limit = amount(odd.value, odd.unit), amount(odd.limit, odd.unit)
+        yield Finding(
+            "R9", odd.key, odd.value, odd.limit, _ODD[odd.kind].format(key=odd.key, value=value, limit=limit),
+            (f"take it out of {_OVERRIDES}", f"set it to {limit}"),
+            fatal=odd.kind in ("least", "most"))
+
+
+def undone_deviations(draft: Draft) -> Iterator[Finding]:
+    """The document's values that the operator wants back, each with what it brings back."""
+    undone = {deviation for deviation, _key, _value in draft.restored}
+    for deviation, key, value in draft.restored:
+        yield Finding("restored", key, value, None, fatal=False,
+                      what=f"{key} is {plain(value)} again, as the document has it ({deviation}): "
+                           f"{CATALOGUE[deviation].reason}")
+    for deviation in draft.intent.restore_document:
+        if deviation not in undone:
+            yield Finding("restored", deviation, None, None, fatal=False,
+                          what=f"{deviation} is not undone: the plan follows the document there already, "
+                               f"or {_OVERRIDES} sets the value.")
+
+
+RULES = (minimum_host, recommended_host, memory_budget, postgres_memory, connection_budget, odd_overrides,
+         undone_deviations)

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The sums over all services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import pgbouncer
+
+#: Services that run for a while only; they are not part of the sum that stands all the time.
+JOBS = ("backup",)
+
+
+def _over_containers(sheets, name, worker_name) -> dict[str, Any]:
+    """A figure of every service, times its instances; the API's workers are added to the API."""
+    summed = {}
+    for service, sheet in sheets.items():
+        summed[service] = sheet[name] * sheet.names.get("instances", 1)
+    api = sheets["api"]
+    summed["api"] += api["workers"] * api[worker_name]
+    return summed
+
+
+def memory_by_service(sheets) -> dict[str, int]:
+    """Memory limits in MiB by service, instances and workers counted; an unlimited service counts nothing."""
+    return _over_containers(sheets, "memory_limit_mb", "worker_memory_limit_mb")
+
+
+def connections(sheets) -> dict[str, int]:
+    """The connection budget: what reaches PostgreSQL, and what the application may open."""
+    bouncer, database, api = sheets["pgbouncer"], sheets["postgres"], sheets["api"]
+    needed = bouncer["max_db_connections"] + pgbouncer.DIRECT_CONNECTIONS + database["superuser_reserved_connections"]
+    return {
+        "pool": bouncer["default_pool_size"],
+        "reserve": bouncer["reserve_pool_size"],
+        "max_db_connections": bouncer["max_db_connections"],
+        "direct": pgbouncer.DIRECT_CONNECTIONS,
+        "backends": database["backends"],
+        "superuser_reserved": database["superuser_reserved_connections"],
+        "max_connections": database["max_connections"],
+        "spare": database["max_connections"] - needed,
+        "application": api["instances"] * api["database_pool"] + api["workers"] * api["worker_database_pool"],
+        "max_client_conn": bouncer["max_client_conn"],
+    }
+
+
+def summary(sheets) -> dict[str, Any]:
+    """The totals of a plan. Memory and CPU are those of the standing services; the jobs' memory is beside it."""
+    limits = memory_by_service(sheets)
+    reservations = _over_containers(sheets, "memory_reservation_mb", "worker_memory_reservation_mb")
+    cpus = _over_containers(sheets, "cpus", "worker_cpus")
+    standing = [service for service in sheets if service not in JOBS]
+    return {
+        "memory_limit_mb": sum(limits[service] for service in standing),
+        "memory_limit_jobs_mb": sum(limits[service] for service in JOBS),
+        "memory_reservation_mb": sum(reservations[service] for service in standing),
+        "cpus": round(sum(cpus[service] for service in standing), 4),
+        "connections": connections(sheets),
+    }

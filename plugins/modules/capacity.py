@@ -1,0 +1,180 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: capacity
+short_description: Measure a host once, for planning and preflight
+version_added: 0.1.0
+description:
+  - Measures in one execution all that the plan and the preflight checks need to know of a host.
+  - Changes nothing.
+options:
+  data_dir:
+    description: Directory that holds (or will hold) the data of the services.
+    type: path
+    default: /var/lib/trenova
+  project_dir:
+    description: Directory of the Compose project.
+    type: path
+    default: /opt/trenova
+  project:
+    description: Name of the Compose project.
+    type: str
+    default: trenova
+attributes:
+  check_mode:
+    description: Runs in check mode and changes nothing in either mode.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Measure the host
+  trenova.selfhost.capacity:
+  register: measured
+"""
+
+RETURN = r"""
+capacity:
+  description: The measurement. Sizes carry their unit in the name.
+  returned: always
+  type: dict
+  contains:
+    cores:
+      description: CPU cores that containers may use, limits of the host's own cgroup included.
+      type: float
+      returned: always
+    memory_mb:
+      description: Memory in MiB that containers may use, limits of the host's own cgroup included.
+      type: int
+      returned: always
+"""
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.trenova.selfhost.plugins.module_utils import host
+
+
+def start(command):
+    """Start a command without waiting for it; None when its program is missing."""
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    except OSError:
+        return None
+
+
+def finish(process, seconds=20):
+    """Standard output of a started command, or None when it is missing, fails or hangs."""
+    if process is None:
+        return None
+    try:
+        output, _error = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return None
+    return output if process.returncode == 0 else None
+
+
+def json_lines(text):
+    """Objects of an output that holds one JSON document per line."""
+    return [json.loads(line) for line in (text or "").splitlines() if line.strip()]
+
+
+def engine_facts(version, compose):
+    """Versions of the Engine and of Compose, None where absent."""
+    server = (json.loads(version) or {}).get("Server") if version else None
+    return {
+        "installed": shutil.which("dockerd") is not None,
+        "version": (server or {}).get("Version"),
+        "api_version": (server or {}).get("ApiVersion"),
+        "compose_version": (compose or "").strip().lstrip("v") or None,
+        "daemon_json": host.read_json("/etc/docker/daemon.json"),
+    }
+
+
+def container_facts(listing):
+    """What the Engine runs: name, project, image, state and the ports that it publishes."""
+    containers = []
+    for entry in json_lines(listing):
+        labels = dict(pair.split("=", 1) for pair in entry.get("Labels", "").split(",") if "=" in pair)
+        containers.append({
+            "name": entry.get("Names"),
+            "image": entry.get("Image"),
+            "state": entry.get("State"),
+            "project": labels.get("com.docker.compose.project"),
+            "service": labels.get("com.docker.compose.service"),
+            "working_dir": labels.get("com.docker.compose.project.working_dir"),
+            "ports": entry.get("Ports", ""),
+        })
+    return sorted(containers, key=lambda container: container["name"] or "")
+
+
+def image_facts(listing):
+    """Images on the host: {reference: id}."""
+    return {
+        "{Repository}:{Tag}".format(**entry): entry["ID"] for entry in json_lines(listing) if entry["Tag"] != "<none>"}
+
+
+def measure(data_dir, project_dir):
+    """Everything, with the slow commands of Docker side by side."""
+    version = start(["docker", "version", "--format", "{{json .}}"])
+    compose = start(["docker", "compose", "version", "--short"])
+    listing = start(["docker", "ps", "--all", "--no-trunc", "--format", "{{json .}}"])
+    images = start(["docker", "images", "--no-trunc", "--format", "{{json .}}"])
+    disk = host.disk(data_dir)
+    facts = {
+        "cores": host.cores(),
+        "memory_mb": host.memory_mb(),
+        "swap_mb": host.meminfo_mb("SwapTotal"),
+        "disk_free_gb": disk["free_gb"],
+        "disk_total_gb": disk["total_gb"],
+        "disk_kind": disk["kind"],
+        "disk_filesystem": disk["filesystem"],
+        "disks": {path: host.disk(path) for path in sorted({data_dir, project_dir, "/var/lib/docker"})},
+        "architecture": platform.machine(),
+        "distribution": host.distribution(),
+        "kernel": host.kernel(),
+        "cgroup_version": host.cgroup_version(),
+        "process_limits": host.process_limits(),
+        "service_manager": "systemd" if os.path.isdir("/run/systemd/system") else None,
+        "clock": {"synchronized": host.clock_synchronized(), "epoch_seconds": time.time()},
+        "listeners": host.listeners(),
+        "deployed": host.deployed(data_dir, project_dir),
+    }
+    first_free = facts["deployed"]["disk_free_gb_before"]
+    facts["disk_used_by_trenova_gb"] = round(max(0.0, first_free - disk["free_gb"]), 1) if first_free else 0.0
+    facts["docker"] = engine_facts(finish(version), finish(compose))
+    facts["containers"] = container_facts(finish(listing))
+    facts["images"] = image_facts(finish(images))
+    return facts
+
+
+def main():
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "data_dir": {"type": "path", "default": "/var/lib/trenova"},
+            "project_dir": {"type": "path", "default": "/opt/trenova"},
+            "project": {"type": "str", "default": "trenova"},
+        },
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, capacity=measure(module.params["data_dir"], module.params["project_dir"]))
+
+
+if __name__ == "__main__":
+    main()

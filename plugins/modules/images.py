@@ -1,0 +1,164 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: images
+short_description: Have the images on the host, and prove that they are what the roles need
+version_added: 0.1.0
+description:
+  - Pulls the images of all services side by side and runs the checks of each image's contract (C(image_contract) in
+    meta/service.yml) in a container without network or capabilities.
+  - What was proven is remembered by the image's id, so that a second run does nothing.
+options:
+  images:
+    description: The images. Filled in by the action plugin from the services of the play.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      reference: {description: Reference of the image., type: str, required: true}
+      role: {description: Role that uses it., type: str, required: true}
+      user: {description: User and group that the container runs as., type: str, default: "0:0"}
+      contract:
+        description: Commands that must succeed in the image.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          says: {description: What the image must be., type: str, required: true}
+          command: {description: The command., type: list, elements: str, required: true}
+          capabilities: {description: Capabilities that the container has., type: list, elements: str, default: []}
+  record:
+    description: File that remembers what was proven.
+    type: path
+    default: /opt/trenova/images.json
+attributes:
+  check_mode:
+    description: Tells which images would be pulled; checks those that are there.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Fetch and check the images of the project
+  trenova.selfhost.images:
+"""
+
+RETURN = r"""
+pulled:
+  description: References that were (or would be) pulled.
+  returned: always
+  type: list
+  elements: str
+checked:
+  description: References whose contract was checked in this run.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import proof
+
+CONTRACT_SECONDS = 90
+
+
+def pull(reference):
+    """Pull one image; None on success, else what went wrong."""
+    done = engine.docker("pull", "--quiet", reference, seconds=1800, check=False)
+    return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
+
+
+def contract_fault(image):
+    """The first clause of its contract that an image does not keep, in words; None when it keeps all."""
+    for clause in image["contract"]:
+        command = [
+            "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp:mode=1777",  # noqa: S108  # inside the container
+             "--user", image["user"],
+            "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--memory", "512m", "--pids-limit", "256"]
+        for capability in clause["capabilities"]:
+            command += ["--cap-add", capability]
+        command += ["--entrypoint", clause["command"][0], image["reference"], *clause["command"][1:]]
+        done = engine.docker(*command, seconds=CONTRACT_SECONDS, check=False)
+        if done.returncode != 0:
+            last = (done.stdout + done.stderr).strip().splitlines()[-3:]
+            return "{role}_image {reference} is not {says}".format(says=clause["says"], **image) + (
+                " (it said: {})".format(" / ".join(last)) if last else "")
+    return None
+
+
+def main():
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "images": {
+                "type": "list", "elements": "dict", "default": [],
+                "options": {
+                    "reference": {"type": "str", "required": True},
+                    "role": {"type": "str", "required": True},
+                    "user": {"type": "str", "default": "0:0"},
+                    "contract": {
+                        "type": "list", "elements": "dict", "default": [],
+                        "options": {
+                            "says": {"type": "str", "required": True},
+                            "command": {"type": "list", "elements": "str", "required": True},
+                            "capabilities": {"type": "list", "elements": "str", "default": []},
+                        },
+                    },
+                },
+            },
+            "record": {"type": "path", "default": "/opt/trenova/images.json"},
+        },
+        supports_check_mode=True,
+    )
+    images = module.params["images"]
+    references = sorted({image["reference"] for image in images})
+    try:
+        found = engine.inspect(*references)
+        missing = [reference for reference in references if reference not in found]
+        if missing and not module.check_mode:
+            # Two at a time: more only share the same line and disk.
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                faults = dict(zip(missing, pool.map(pull, missing)))
+            failed = {reference: fault for reference, fault in faults.items() if fault}
+            if failed:
+                lines = [f"{reference}: {fault}" for reference, fault in sorted(failed.items())]
+                module.fail_json(msg="\n".join([
+                    f"{len(failed)} images cannot be pulled. Push them to the registry (playbooks/images.yml), or load "
+                    "them from an archive:", *lines]))
+            found = engine.inspect(*references)
+        proven = host.read_json(module.params["record"]) or {}
+        due = [
+            image for image in images if image["reference"] in found
+            and proven.get(image["role"]) != proof(found[image["reference"]]["Id"], image["contract"], image["user"])]
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            faults = [fault for fault in pool.map(contract_fault, due) if fault]
+    except engine.EngineError as error:
+        module.fail_json(msg=str(error))
+    if faults:
+        module.fail_json(msg="\n".join(["Images are not what the roles need; nothing was started with them:", *faults]))
+    if due and not module.check_mode:
+        proven.update({
+            image["role"]: proof(found[image["reference"]]["Id"], image["contract"], image["user"]) for image in due})
+        content = json.dumps(proven, indent=2, sort_keys=True) + "\n"
+        os.makedirs(os.path.dirname(module.params["record"]), exist_ok=True)
+        ManagedFile(module.params["record"], content, "0644", 0, 0).write()
+    module.exit_json(
+        changed=bool(missing), pulled=missing, checked=[image["reference"] for image in due], proven=proven)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Check everything that can be known before a change
+version_added: 0.1.0
+description:
+  - Checks inventory, secrets, host and plan, and reports all problems at once. Changes nothing.
+  - Fails when there is a problem. Warnings of the plan are shown and do not fail.
+options:
+  roles:
+    description: Roles to check for, when the play itself names none. All of this collection by default.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Runs in check mode and changes nothing in either mode.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Check everything that can be known before a change
+  trenova.selfhost.preflight:
+"""
+
+RETURN = r"""
+problems:
+  description: What is wrong, each with what, where and what to write instead.
+  returned: always
+  type: list
+  elements: dict
+warnings_of_plan:
+  description: What the plan warns of.
+  returned: always
+  type: list
+  elements: str
+"""

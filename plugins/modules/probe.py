@@ -1,0 +1,273 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: probe
+short_description: Ask the services of a host how they are, from inside
+version_added: 0.1.0
+description:
+  - Runs the checks that the services declare (C(checks) in meta/service.yml), several at a time, and looks at every
+    container of the project. Used by M(trenova.selfhost.verify).
+options:
+  checks:
+    description: The checks, as the services declare them.
+    type: list
+    elements: dict
+    default: []
+  passwords:
+    description: Passwords that checks name, by variable.
+    type: dict
+    default: {}
+  ca_file:
+    description: Certificate of the project's own authority; its content is returned when the file exists.
+    type: path
+  status_file:
+    description: Status file of the backups; its content is returned when the file exists.
+    type: path
+attributes:
+  check_mode:
+    description: Runs in check mode; what it writes is test data of its own.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Ask the services
+  trenova.selfhost.probe:
+    checks: "{{ ansible_facts['trenova'].services.redis.checks }}"
+"""
+
+RETURN = r"""
+results:
+  description: One entry for each check with name, ok and detail.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+import base64
+import json
+import os
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import quote
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+
+TIMEOUT_SECONDS = 15
+
+
+class CheckFailed(Exception):
+    """A check did not find what it expects."""
+
+
+class Inspector:
+    """The containers of the project, and the ways to talk to them."""
+
+    def __init__(self, passwords):
+        self.passwords = passwords
+        ours = "label=com.docker.compose.project=trenova"
+        names = engine.docker("ps", "--all", "--filter", ours, "--format", "{{.Names}}").stdout.split()
+        found = engine.inspect(*names)
+        self.containers = {name: found[name] for name in names if name in found}
+
+    def address(self, name):
+        """An IP address of a container."""
+        if name not in self.containers:
+            raise CheckFailed(f"there is no container {name}")
+        networks = self.containers[name]["NetworkSettings"]["Networks"].values()
+        addresses = [network["IPAddress"] for network in networks if network["IPAddress"]]
+        if not addresses:
+            raise CheckFailed(f"{name} has no address; it does not run")
+        return addresses[0]
+
+    def request(self, check, method, path, body=None):
+        """One HTTP request to a container: (status, text)."""
+        headers = {"Content-Type": "application/json"}
+        if check.get("login"):
+            pair = "{}:{}".format(check["login"], self.passwords[check["password_variable"]])
+            headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        connection = HTTPConnection(self.address(check["container"]), int(check["port"]), timeout=TIMEOUT_SECONDS)
+        try:
+            connection.request(method, path, body=json.dumps(body) if body is not None else None, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+        except (OSError, HTTPException) as error:
+            raise CheckFailed("{}:{} does not answer: {}".format(check["container"], check["port"], error)) from error
+        finally:
+            connection.close()
+
+    def execute(self, check):
+        """Output of a command in a container."""
+        done = engine.docker("exec", check["container"], *check["command"], seconds=TIMEOUT_SECONDS, check=False)
+        if done.returncode != 0:
+            raise CheckFailed((done.stderr or done.stdout).strip()[-300:] or f"exit code {done.returncode}")
+        return done.stdout
+
+
+def check_settings(inspector, check):
+    """The server itself reports the values of the plan."""
+    reported = {}
+    for line in inspector.execute(check).splitlines():
+        name, separator, rest = line.partition("|")
+        if separator:
+            reported[name] = rest.split("|")[0]
+    different = [
+        f"{name} is {reported.get(name, 'not reported')}, planned {value}"
+        for name, value in sorted(check["expect"].items()) if reported.get(name) != str(value)]
+    if different:
+        raise CheckFailed("; ".join(different))
+    return "{} settings as planned".format(len(check["expect"]))
+
+
+def check_command(inspector, check):
+    """The output of a command holds a text, or a number that is large enough."""
+    output = inspector.execute(check).strip()
+    if "expect_text" in check and str(check["expect_text"]) not in output:
+        raise CheckFailed("expected {!r}, found {!r}".format(check["expect_text"], output[:200]))
+    if "expect_at_least" in check:
+        number = int(output.split()[-1]) if output else 0
+        if number < int(check["expect_at_least"]):
+            raise CheckFailed("found {}, expected at least {}".format(number, check["expect_at_least"]))
+    return check.get("success", "as expected")
+
+
+def check_http(inspector, check):
+    """A page answers with the expected status."""
+    status, _text = inspector.request(check, "GET", check["path"])
+    if status != int(check["expect_status"]):
+        raise CheckFailed("answered {}, expected {}".format(status, check["expect_status"]))
+    return f"answers {status}"
+
+
+def check_http_json(inspector, check):
+    """The first object of a JSON answer holds the expected values."""
+    status, text = inspector.request(check, "GET", check["path"])
+    if status != 200:
+        raise CheckFailed(f"answered {status}")
+    answer = json.loads(text)
+    first = answer[0] if isinstance(answer, list) else answer
+    different = [
+        f"{name} is {first.get(name)}, planned {value}"
+        for name, value in sorted(check["expect"].items()) if first.get(name) != value]
+    if different:
+        raise CheckFailed("; ".join(different))
+    return "{} limits as planned".format(len(check["expect"]))
+
+
+def check_rabbitmq_round_trip(inspector, check):
+    """A message published to a queue of our own comes out of it again."""
+    vhost, queue, text = quote(check["vhost"], safe=""), "trenova-verify", uuid.uuid4().hex
+    path = f"/api/queues/{vhost}/{queue}"
+    inspector.request(check, "PUT", path, {"durable": False, "auto_delete": False, "arguments": {
+        "x-expires": 60000, "x-queue-type": "classic"}})
+    try:
+        message = {"properties": {}, "routing_key": queue, "payload": text, "payload_encoding": "string"}
+        status, answer = inspector.request(check, "POST", f"/api/exchanges/{vhost}/amq.default/publish", message)
+        if status != 200 or not json.loads(answer).get("routed"):
+            raise CheckFailed(f"publishing answered {status}: {answer[:200]}")
+        _status, answer = inspector.request(
+            check, "POST", path + "/get", {"count": 1, "ackmode": "ack_requeue_false", "encoding": "auto"})
+        messages = json.loads(answer)
+        if not isinstance(messages, list) or not messages or messages[0].get("payload") != text:
+            raise CheckFailed(f"the message did not come back: {answer[:200]}")
+    finally:
+        inspector.request(check, "DELETE", path)
+    return "published and consumed"
+
+
+CHECKS = {
+    "settings": check_settings,
+    "command": check_command,
+    "http": check_http,
+    "http_json": check_http_json,
+    "rabbitmq_round_trip": check_rabbitmq_round_trip,
+}
+
+
+def run_check(inspector, check):
+    """One result: name, ok, detail, seconds."""
+    started = time.monotonic()
+    try:
+        ok, detail = True, CHECKS[check["kind"]](inspector, check)
+    except (CheckFailed, engine.EngineError, ValueError, KeyError, IndexError) as error:
+        ok, detail = False, str(error) or type(error).__name__
+    return {"name": check["name"], "ok": ok, "detail": detail, "seconds": round(time.monotonic() - started, 2)}
+
+
+def memory_used_mb(container):
+    """Memory that a container uses in MiB, from its cgroup."""
+    pid = container["State"]["Pid"]
+    for line in (host.read_text(f"/proc/{pid}/cgroup") or "").splitlines():
+        _number, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        base = host.CGROUP_ROOT if controllers == "" else os.path.join(host.CGROUP_ROOT, "memory")
+        for name in ("memory.current", "memory.usage_in_bytes"):
+            text = host.read_text(os.path.join(base, path.lstrip("/"), name))
+            if text:
+                return int(text) // 1048576
+    return None
+
+
+def container_results(inspector):
+    """One result for each container: it runs, is healthy, within its limit, and was not killed for memory."""
+    results = []
+    for name, container in sorted(inspector.containers.items()):
+        state, limit = container["State"], container["HostConfig"]["Memory"] // 1048576
+        used = memory_used_mb(container) if state["Running"] else None
+        faults = []
+        if not engine.is_serving(container):
+            faults.append("state {}, health {}".format(state["Status"], engine.health(container)))
+        if state.get("OOMKilled"):
+            faults.append("was killed for memory")
+        if not limit:
+            faults.append("has no memory limit")
+        detail = f"{engine.health(container)}, {used} of {limit} MiB"
+        if container.get("RestartCount"):
+            detail += ", restarted {} times".format(container["RestartCount"])
+        results.append({
+            "name": name, "ok": not faults, "detail": "; ".join(faults) or detail, "seconds": 0,
+            "memory_mb": used, "memory_limit_mb": limit})
+    return results
+
+
+def main():
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "checks": {"type": "list", "elements": "dict", "default": []},
+            "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "ca_file": {"type": "path"},
+            "status_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        inspector = Inspector(module.params["passwords"])
+    except engine.EngineError as error:
+        module.fail_json(msg=str(error))
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        results = list(pool.map(lambda check: run_check(inspector, check), module.params["checks"]))
+    module.exit_json(
+        changed=False,
+        results=results,
+        containers=container_results(inspector),
+        ca_certificate=host.read_text(module.params["ca_file"]) if module.params["ca_file"] else None,
+        backup_status=host.read_json(module.params["status_file"]) if module.params["status_file"] else None,
+        listeners=host.listeners(),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,496 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: service
+short_description: Bring one service of the Compose project to its wanted state
+version_added: 0.1.0
+description:
+  - Renders a role's templates on the controller, and on the host compares, writes, starts, reloads or restarts, all
+    in one execution. A run that has nothing to do costs one C(docker inspect).
+  - A container whose digest label is the wanted one, which runs and is healthy, is left alone.
+  - When a new container does not become healthy, its last log lines are shown, the files are put back and what ran
+    before is started again.
+options:
+  name:
+    description: Name of the role, which is also the directory below O(project_dir).
+    type: str
+    required: true
+  state:
+    description: V(absent) stops and removes the containers and the files of the service. Its data stays.
+    type: str
+    choices: [present, absent]
+    default: present
+  project_dir:
+    description: Directory of the Compose project. Filled in by the action plugin.
+    type: path
+    default: /opt/trenova
+  directories:
+    description: Directories to create. Filled in by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: path, required: true}
+      mode: {description: Octal mode., type: str, default: "0755"}
+      owner: {description: Numeric user., type: int, default: 0}
+      group: {description: Numeric group., type: int, default: 0}
+  files:
+    description: Files to write. Filled in by the action plugin from the role's templates.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: path, required: true}
+      content: {description: Wanted content., type: str, required: true}
+      mode: {description: Octal mode., type: str, default: "0644"}
+      owner: {description: Numeric user., type: int, default: 0}
+      group: {description: Numeric group., type: int, default: 0}
+  secret_files:
+    description: As O(files), for content that must not be shown.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path: {description: Absolute path., type: path, required: true}
+      content: {description: Wanted content., type: str, required: true, no_log: true}
+      mode: {description: Octal mode., type: str, default: "0400"}
+      owner: {description: Numeric user., type: int, default: 0}
+      group: {description: Numeric group., type: int, default: 0}
+  secrets:
+    description: Values that are masked wherever they turn up in the output, in log lines for instance.
+    type: list
+    elements: str
+    default: []
+  units:
+    description: The containers in the order in which they are started. Filled in by the action plugin.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service: {description: Name of the service in Compose., type: str, required: true}
+      container: {description: Name of the container., type: str, required: true}
+      image: {description: Reference of the image., type: str, required: true}
+      digest: {description: Digest of all that needs a restart when it changes., type: str, required: true}
+      wait_seconds: {description: How long the container may take to become healthy., type: int, default: 120}
+  retired_containers:
+    description: Containers of this service that are no longer wanted, an API instance too many for instance.
+    type: list
+    elements: str
+    default: []
+  prepare:
+    description:
+      - Jobs of the Compose file that must succeed before a container of the service is created or replaced; migrations.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      service: {description: Name of the job in Compose., type: str, required: true}
+      seconds: {description: How long it may take., type: int, default: 900}
+      says: {description: What the job does, for messages., type: str, required: true}
+  reload:
+    description: Commands that make a running service read changed files.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      files: {description: Paths whose change calls for the command., type: list, elements: str, required: true}
+      container: {description: Container to run it in; the host itself when left out., type: str}
+      command: {description: The command., type: list, elements: str}
+      signal: {description: Signal to send to the container instead of a command., type: str}
+      after_start: {description: Whether to run it after every start of the container too., type: bool, default: false}
+  follows:
+    description: Containers after whose start a container of this service must have been started itself.
+    type: list
+    elements: str
+    default: []
+  guards:
+    description: Conditions on the host that are checked before anything is changed.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      file: {description: File whose content is compared., type: path, required: true}
+      environment: {description: Variable of the image which must have the same value., type: str, required: true}
+      image: {description: Reference of the image., type: str, required: true}
+      says:
+        description: Message when they differ. V({found}) and V({wanted}) are filled in.
+        type: str
+        required: true
+attributes:
+  check_mode:
+    description: Tells what would change, and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows the difference of every file; of a secret only that it differs.
+    support: full
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Deploy PgBouncer
+  trenova.selfhost.service:
+    name: pgbouncer
+"""
+
+RETURN = r"""
+changed_files:
+  description: Paths that were (or in check mode would be) written.
+  returned: always
+  type: list
+  elements: str
+started:
+  description: Containers that were (or would be) created, replaced or restarted.
+  returned: always
+  type: list
+  elements: str
+reloaded:
+  description: Commands that made a service read its files again.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import glob
+import os
+import shutil
+import subprocess
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import (
+    ManagedFile,
+    attributes_differ,
+    ensure_directory,
+)
+
+
+class ServiceError(Exception):
+    """The service could not be brought to its wanted state."""
+
+    def __init__(self, message, log_lines=()):
+        super().__init__(message)
+        self.log_lines = list(log_lines)
+
+
+class Service:
+    """One service of the project: what is wanted, what is found, and the way from one to the other."""
+
+    def __init__(self, parameters, check_mode):
+        self.parameters = parameters
+        self.check_mode = check_mode
+        self.project_dir = parameters["project_dir"]
+        self.directory = os.path.join(self.project_dir, parameters["name"])
+        self.files = [ManagedFile(**entry) for entry in parameters["files"]]
+        self.files += [ManagedFile(secret=True, **entry) for entry in parameters["secret_files"]]
+        self.changed_files = [managed for managed in self.files if managed.differs()]
+        self.pending_reload = os.path.join(self.directory, ".reload-pending")
+        self.result = {"changed": False, "changed_files": [], "started": [], "reloaded": [], "diff": []}
+        self.inspected = {}
+
+    def converge(self):
+        """Bring the service to its wanted state and return the result."""
+        self._check_guards()
+        stale = self._stale_files()
+        directories = [entry for entry in self.parameters["directories"] if self._directory_differs(entry)]
+        self._inspect()
+        outdated = [unit for unit in self.parameters["units"] if not self._is_current(unit)]
+        retired = [name for name in self.parameters["retired_containers"] if name in self.inspected]
+        self._report(directories, stale, outdated, retired)
+        if self.check_mode or not self.result["changed"]:
+            return self.result
+        for entry in directories:
+            ensure_directory(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
+        self._write_files(stale)
+        self._list_fragments()
+        self._apply(outdated, retired)
+        return self.result
+
+    def remove(self):
+        """Stop and remove the containers and files; the data directory is not ours to delete here."""
+        self._inspect()
+        names = [unit["container"] for unit in self.parameters["units"]] + self.parameters["retired_containers"]
+        present = [name for name in names if name in self.inspected]
+        self.result["changed"] = bool(present) or os.path.isdir(self.directory)
+        self.result["started"] = []
+        self.result["removed"] = present
+        if not self.check_mode:
+            if present:
+                engine.docker("rm", "--force", "--volumes", *present)
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self._list_fragments()
+        return self.result
+
+    def _check_guards(self):
+        for guard in self.parameters["guards"]:
+            if not os.path.exists(guard["file"]):
+                continue
+            with open(guard["file"], encoding="utf-8") as stream:
+                found = stream.read().strip()
+            image = engine.inspect(guard["image"]).get(guard["image"])
+            environment = dict(pair.split("=", 1) for pair in (image or {}).get("Config", {}).get("Env") or [])
+            wanted = environment.get(guard["environment"])
+            if wanted and wanted != found:
+                raise ServiceError(guard["says"].format(found=found, wanted=wanted))
+
+    def _stale_files(self):
+        """Files below config/ and secrets/ which no template of the role accounts for any more."""
+        wanted = {managed.path for managed in self.files}
+        found = []
+        for part in ("config", "secrets"):
+            pattern = os.path.join(self.directory, part, "**", "*")
+            found += [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
+        return sorted(path for path in found if path not in wanted)
+
+    @staticmethod
+    def _directory_differs(entry):
+        return attributes_differ(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
+
+    def _inspect(self):
+        """Ask the Engine once for all that the decisions need."""
+        names = [unit["container"] for unit in self.parameters["units"]]
+        names += [unit["image"] for unit in self.parameters["units"]]
+        names += self.parameters["follows"] + self.parameters["retired_containers"]
+        try:
+            self.inspected = engine.inspect(*sorted(set(names)))
+        except engine.EngineError:
+            # In check mode on a bare server there is no Engine yet: then nothing runs.
+            if not self.check_mode:
+                raise
+
+    def _is_current(self, unit):
+        """Whether a container is the wanted one, serves, and is younger than what it follows."""
+        container = self.inspected.get(unit["container"])
+        if container is None or not engine.is_serving(container):
+            return False
+        if container["Config"]["Labels"].get(engine.DIGEST_LABEL) != unit["digest"]:
+            return False
+        image = self.inspected.get(unit["image"])
+        if image is not None and image["Id"] != container["Image"]:
+            return False
+        return not self._is_older_than_what_it_follows(container)
+
+    def _is_another_version(self, unit):
+        """Whether a container is absent or was made from another definition, so that its preparation must run."""
+        container = self.inspected.get(unit["container"])
+        return container is None or container["Config"]["Labels"].get(engine.DIGEST_LABEL) != unit["digest"]
+
+    def _is_older_than_what_it_follows(self, container):
+        started = container["State"]["StartedAt"]
+        followed = [self.inspected[name] for name in self.parameters["follows"] if name in self.inspected]
+        return any(started < other["State"]["StartedAt"] for other in followed)
+
+    def _report(self, directories, stale, outdated, retired):
+        self.result["changed_files"] = [managed.path for managed in self.changed_files] + stale
+        self.result["started"] = [unit["container"] for unit in outdated]
+        self.result["diff"] = [managed.diff() for managed in self.changed_files]
+        self.result["diff"] += [{"before": path + "\n", "after": ""} for path in stale]
+        self.result["diff"] += [{"before": "", "after": "directory " + entry["path"] + "\n"} for entry in directories]
+        self.result["changed"] = bool(
+            self.changed_files or directories or stale or outdated or retired or os.path.exists(self.pending_reload))
+
+    def _write_files(self, stale):
+        """Write what differs. The marker tells a later run that this one was interrupted before the reload."""
+        if self.parameters["reload"]:
+            os.makedirs(self.directory, exist_ok=True)
+            with open(self.pending_reload, "w", encoding="utf-8"):
+                pass
+        for managed in self.changed_files:
+            managed.write()
+        for path in stale:
+            os.unlink(path)
+
+    def _list_fragments(self):
+        """Keep the list of Compose files in .env, so that plain `docker compose` works in the project directory."""
+        fragments = sorted(glob.glob(os.path.join(self.project_dir, "*", "compose.yaml")))
+        if not fragments and not os.path.exists(os.path.join(self.project_dir, "compose.yaml")):
+            return
+        names = ["compose.yaml"] + [os.path.relpath(path, self.project_dir) for path in fragments]
+        content = (
+            "# Managed by trenova.selfhost: the files that make up this project.\n"
+            "COMPOSE_PROJECT_NAME=trenova\nCOMPOSE_FILE={}\n".format(":".join(names))
+        )
+        listing = ManagedFile(os.path.join(self.project_dir, ".env"), content, "0644", 0, 0)
+        if listing.differs():
+            listing.write()
+
+    def _apply(self, outdated, retired):
+        try:
+            if any(self._is_another_version(unit) for unit in outdated):
+                self._prepare()
+            for unit in outdated:
+                self._start(unit)
+            if retired:
+                engine.docker("rm", "--force", *retired)
+            self._reload({unit["container"] for unit in outdated})
+        except (engine.EngineError, ServiceError) as error:
+            self._roll_back(outdated)
+            raise ServiceError(str(error), getattr(error, "log_lines", ())) from error
+
+    def _compose(self, *arguments, **options):
+        command = ["compose", "--ansi", "never", "--progress", "plain", *arguments]
+        return engine.docker(*command, cwd=self.project_dir, **options)
+
+    def _prepare(self):
+        for job in self.parameters["prepare"]:
+            done = self._compose(
+                "run", "--rm", "--no-deps", "-T", job["service"], seconds=job["seconds"], check=False)
+            if done.returncode != 0:
+                lines = (done.stdout + done.stderr).splitlines()[-40:]
+                raise ServiceError("{} failed; no container was replaced".format(job["says"]), lines)
+            self.result.setdefault("prepared", []).append(job["says"])
+
+    def _start(self, unit):
+        """Create or replace one container and wait until it serves."""
+        arguments = ["up", "--detach", "--no-deps", "--wait", "--wait-timeout", str(unit["wait_seconds"])]
+        container = self.inspected.get(unit["container"])
+        if container is not None and self._is_older_than_what_it_follows(container):
+            arguments.append("--force-recreate")
+        done = self._compose(*arguments, unit["service"], seconds=unit["wait_seconds"] + 600, check=False)
+        if done.returncode == 0:
+            return
+        container = engine.inspect(unit["container"]).get(unit["container"])
+        if container is None or container["State"]["Status"] == "created":
+            raise ServiceError("{} was not started: {}".format(unit["container"], done.stderr.strip()[-1500:]))
+        lines = engine.last_log_lines(unit["container"])
+        state = container["State"]
+        message = "{} did not become healthy within {} s (state {}, exit code {}, health {})".format(
+            unit["container"], unit["wait_seconds"], state["Status"], state["ExitCode"], engine.health(container))
+        check = engine.last_health_output(container)
+        raise ServiceError(message + ("; its check said: " + check if check else ""), lines)
+
+    def _reload(self, restarted):
+        was_interrupted = not self.changed_files and os.path.exists(self.pending_reload)
+        changed = {managed.path for managed in self.changed_files}
+        for entry in self.parameters["reload"]:
+            if entry["container"] in restarted:
+                due = entry["after_start"]
+            else:
+                exists = entry["container"] is None or entry["container"] in self.inspected
+                due = exists and (was_interrupted or changed.intersection(entry["files"]))
+            if due:
+                self._run_reload(entry)
+        if os.path.exists(self.pending_reload):
+            os.unlink(self.pending_reload)
+
+    def _run_reload(self, entry):
+        if entry.get("signal"):
+            engine.docker("kill", "--signal", entry["signal"], entry["container"])
+            self.result["reloaded"].append("{} {}".format(entry["signal"], entry["container"]))
+            return
+        if entry.get("container"):
+            engine.docker("exec", entry["container"], *entry["command"])
+        else:
+            done = subprocess.run(entry["command"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            if done.returncode != 0:
+                output = done.stdout.decode("utf-8", "replace").splitlines()[-20:]
+                raise ServiceError("{} failed".format(" ".join(entry["command"])), output)
+        self.result["reloaded"].append(" ".join(entry["command"]))
+
+    def _roll_back(self, outdated):
+        """Put the files back and start again what ran before.
+
+        Where nothing ran before there is nothing to return to: what failed is left for the operator to look at.
+        """
+        before = [unit for unit in outdated if unit["container"] in self.inspected]
+        if outdated and not before:
+            return
+        for managed in self.changed_files:
+            managed.restore()
+        self._list_fragments()
+        for unit in before:
+            self._compose(
+                "up", "--detach", "--no-deps", "--wait", "--wait-timeout", str(unit["wait_seconds"]), unit["service"],
+                check=False)
+        self.result["rolled_back"] = [unit["container"] for unit in before]
+
+
+FILE_OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "mode": {"type": "str", "default": "0644"},
+    "owner": {"type": "int", "default": 0},
+    "group": {"type": "int", "default": 0},
+}
+
+ARGUMENT_SPEC = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "project_dir": {"type": "path", "default": "/opt/trenova"},
+    "directories": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": dict(FILE_OPTIONS, mode={"type": "str", "default": "0755"}),
+    },
+    "files": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": dict(FILE_OPTIONS, content={"type": "str", "required": True}),
+    },
+    "secret_files": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": dict(
+            FILE_OPTIONS, content={"type": "str", "required": True, "no_log": True},
+            mode={"type": "str", "default": "0400"},
+        ),
+    },
+    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+    "units": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": {
+            "service": {"type": "str", "required": True},
+            "container": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "digest": {"type": "str", "required": True},
+            "wait_seconds": {"type": "int", "default": 120},
+        },
+    },
+    "retired_containers": {"type": "list", "elements": "str", "default": []},
+    "prepare": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": {
+            "service": {"type": "str", "required": True},
+            "seconds": {"type": "int", "default": 900},
+            "says": {"type": "str", "required": True},
+        },
+    },
+    "reload": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": {
+            "files": {"type": "list", "elements": "str", "required": True},
+            "container": {"type": "str"},
+            "command": {"type": "list", "elements": "str"},
+            "signal": {"type": "str"},
+            "after_start": {"type": "bool", "default": False},
+        },
+    },
+    "follows": {"type": "list", "elements": "str", "default": []},
+    "guards": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": {
+            "file": {"type": "path", "required": True},
+            "environment": {"type": "str", "required": True},
+            "image": {"type": "str", "required": True},
+            "says": {"type": "str", "required": True},
+        },
+    },
+}
+
+
+def main():
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    service = Service(module.params, module.check_mode)
+    try:
+        result = service.remove() if module.params["state"] == "absent" else service.converge()
+    except (ServiceError, engine.EngineError) as error:
+        lines = getattr(error, "log_lines", [])
+        shown = "\n".join("    " + line for line in lines)
+        message = str(error) + ("\n  The last log lines:\n" + shown if lines else "")
+        module.fail_json(msg=message, **dict(service.result, diff=[]))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

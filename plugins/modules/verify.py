@@ -1,0 +1,44 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: verify
+short_description: Ask a running installation as its clients do
+version_added: 0.1.0
+description:
+  - Checks from outside, from the controller as from any other host, and from inside by M(trenova.selfhost.probe).
+  - Prints a table and writes C(verify-<host>.json). Fails when a check fails.
+options:
+  report_dir:
+    description: Directory on the controller for the JSON file. By default C(reports) beside the inventory.
+    type: path
+attributes:
+  check_mode:
+    description: Runs in check mode; what it writes is test data of its own.
+    support: full
+  diff_mode:
+    description: There is nothing to compare.
+    support: none
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Verify as clients do
+  trenova.selfhost.verify:
+"""
+
+RETURN = r"""
+results:
+  description: One entry for each check with group, name, ok and detail.
+  returned: always
+  type: list
+  elements: dict
+report:
+  description: Path of the JSON file.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a run knows of a host: its capacity, its plan, and the services of the project.
+
+It is worked out once per host and run, by whichever action asks first, and kept as the fact
+`ansible_facts['trenova']`.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.trenova.selfhost.plugins.module_utils import sizing
+from ansible_collections.trenova.selfhost.plugins.module_utils.compose import merge
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
+
+#: Marks facts as those of this run. The controller imports this file before it forks, so all workers share the
+#: value; were it not shared, hosts would be measured again, and never planned on yesterday's cached facts.
+RUN = secrets.token_hex(8)
+
+#: Variable of the inventory -> entry of the intent that the sizing engine takes.
+INTENT_VARIABLES = {
+    "trenova_tier": "tier",
+    "trenova_users": "users",
+    "trenova_mode": "mode",
+    "trenova_plan_overrides": "overrides",
+    "trenova_strict": "strict",
+    "trenova_accept_undersized_host": "accept_undersized_host",
+    "trenova_accept_overcommit": "accept_overcommit",
+    "trenova_restore_document": "restore_document",
+    "minio_mode": "minio_mode",
+}
+
+
+class HostContext:
+    """Capacity, plan and services of one host in this run."""
+
+    def __init__(self, facts, is_new):
+        self.facts = facts
+        #: Whether the facts were worked out just now and must be kept for the next task.
+        self.is_new = is_new
+        self.capacity = facts["capacity"]
+        self.plan = facts["plan"]
+        self.services = facts["services"]
+
+
+def host_context(action, task_vars, refresh=False):
+    """The context of the host that an action runs for; measures the host when this run has not done so yet."""
+    known = task_vars.get("ansible_facts", {}).get("trenova")
+    if known and known.get("run") == RUN and not refresh:
+        context = HostContext(known, is_new=False)
+        if not set(registry.roles_in_play(task_vars)) - set(known["described"]):
+            return context
+        capacity = context.capacity
+    else:
+        capacity = measure(action, task_vars)
+    return HostContext(build(action, task_vars, capacity), is_new=True)
+
+
+def measure(action, task_vars):
+    """Run the capacity module and lay the operator's own values over what it found.
+
+    A complete `trenova_capacity` is for planning of hosts that do not exist yet: it says `measured: false`, and
+    nobody is contacted.
+    """
+    own = templated(action, task_vars, "trenova_capacity", {})
+    if own.get("measured") is False:
+        return merge(empty_capacity(), own)
+    arguments = {
+        "data_dir": templated(action, task_vars, "trenova_data_dir", "/var/lib/trenova"),
+        "project_dir": templated(action, task_vars, "trenova_project_dir", "/opt/trenova"),
+    }
+    result = action._execute_module(  # the documented way for an action to run a module
+        module_name="trenova.selfhost.capacity", module_args=arguments, task_vars=task_vars)
+    if result.get("failed") or result.get("unreachable"):
+        raise AnsibleActionFail("The host could not be measured: {}".format(result.get("msg")), result=result)
+    return merge(result["capacity"], own)
+
+
+def build(action, task_vars, capacity):
+    """Plan a measured host and collect the descriptions of its services."""
+    intent = {}
+    for variable, key in INTENT_VARIABLES.items():
+        value = templated(action, task_vars, variable, None)
+        if value is not None:
+            intent[key] = value
+    try:
+        plan = sizing.plan(capacity, intent)
+    except sizing.PlanError as error:
+        raise AnsibleActionFail("\n".join(["The plan cannot be made:", *error.problems])) from error
+    described = registry.describe(action, task_vars, plan, capacity)
+    services = dict(capacity["deployed"]["services"], **described)
+    return {"run": RUN, "capacity": capacity, "plan": plan, "services": services, "described": sorted(described)}
+
+
+def templated(action, task_vars, variable, default):
+    """A variable of the inventory with its expressions resolved, or the default where it is not set."""
+    if variable not in task_vars:
+        return default
+    value = action._templar.template(task_vars[variable])
+    return default if value is None or value == "" else value
+
+
+def empty_capacity():
+    """The shape of a measurement for hosts that are only imagined."""
+    return {
+        "swap_mb": 0, "disk_used_by_trenova_gb": 0.0, "disk_kind": "unknown", "architecture": "x86_64",
+        "listeners": [], "containers": [], "disks": {}, "kernel": {}, "distribution": {"id": "unknown", "like": []},
+        "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
+        "deployed": {"services": {}, "images": {}, "plan": None, "daemon_json": None, "postgres_major": None,
+                     "disk_free_gb_before": None},
+    }

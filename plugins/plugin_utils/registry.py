@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The registry of services: what each role says of itself in meta/service.yml.
+
+The descriptions of all roles of a play are read before the first of them runs, so that the
+preflight knows every secret and port, and Caddy every route, from the start.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ansible.errors import AnsibleActionFail
+from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
+
+COLLECTION = "trenova.selfhost"
+
+
+def short_name(role):
+    """Last part of a fully qualified role name."""
+    return role.rsplit(".", 1)[-1]
+
+
+def role_path(role):
+    """Directory of a role, of this collection unless the name is qualified; None when there is none."""
+    qualified = role if role.count(".") == 2 else f"{COLLECTION}.{role}"
+    found = _get_collection_role_path(qualified)
+    return found[1] if found else None
+
+
+def roles_in_play(task_vars):
+    """Roles of the play, and the one that runs now, which describe a service: {short name: directory}."""
+    names = list(task_vars.get("ansible_play_role_names", []))
+    if task_vars.get("ansible_role_name"):
+        names.append(task_vars["ansible_role_name"])
+    described = {}
+    for name in names:
+        path = role_path(name)
+        if path is None and short_name(name) == short_name(task_vars.get("ansible_role_name", "")):
+            path = task_vars.get("role_path")
+        if path and os.path.exists(os.path.join(path, "meta", "service.yml")):
+            described[short_name(name)] = path
+    return described
+
+
+def describe(action, task_vars, plan, capacity):
+    """Descriptions of the services of all roles in the play, with their expressions resolved."""
+    return {
+        name: describe_role(action, task_vars, name, path, plan, capacity)
+        for name, path in sorted(roles_in_play(task_vars).items())
+    }
+
+
+def describe_role(action, task_vars, name, path, plan, capacity):
+    """Description of one role."""
+    variables = role_variables(action, path, task_vars)
+    variables.update({"plan": plan["services"].get(name, {}), "capacity": capacity, "role_path": path})
+    templar = action._templar.copy_with_new_env(available_variables=variables)
+    try:
+        return dict(templar.template(load(action, os.path.join(path, "meta", "service.yml"))))
+    except Exception as error:
+        raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
+
+
+def role_variables(action, path, task_vars):
+    """Variables as the role itself sees them: its defaults below everything else."""
+    variables = {}
+    defaults = os.path.join(path, "defaults", "main.yml")
+    if os.path.exists(defaults):
+        variables.update(load(action, defaults) or {})
+    variables.update(task_vars)
+    return variables
+
+
+def load(action, path):
+    """Content of a YAML file of a role, in which expressions may stand."""
+    return action._loader.load_from_file(path, trusted_as_template=True)
+
+
+def own_roles():
+    """Names of the roles of this collection that describe a service."""
+    base = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
+    return sorted(
+        name for name in os.listdir(base) if os.path.exists(os.path.join(base, name, "meta", "service.yml")))
+
+
+def secret_kinds(action, roles):
+    """Secrets that roles need: {name of the variable: kind}."""
+    kinds = {}
+    for role in roles or own_roles():
+        path = role_path(role)
+        source = os.path.join(path or "", "meta", "service.yml")
+        if path and os.path.exists(source):
+            kinds.update(load(action, source).get("secrets") or {})
+    return kinds
+
+
+def argument_spec(action, path):
+    """Options of a role's main entry point; required ones are left to the role itself."""
+    source = os.path.join(path, "meta", "argument_specs.yml")
+    if not os.path.exists(source):
+        return {}
+    options = action._loader.load_from_file(source)["argument_specs"]["main"].get("options", {})
+    return {name: _validated_part(option) for name, option in options.items()}
+
+
+def _validated_part(option):
+    """The keys of an option that validation knows; a default here could hide that nothing was given."""
+    kept = {key: value for key, value in option.items() if key in ("type", "elements", "choices")}
+    if "options" in option:
+        kept["options"] = {name: dict(_validated_part(sub), required=sub.get("required", False))
+                           for name, sub in option["options"].items()}
+    return kept

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Hosts and plans to test with."""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
+
+TIERS = ("minimum", "small", "medium", "large")
+
+#: Hosts as the document recommends them: cores, GiB, GB.
+_RECOMMENDED = {"minimum": (6, 12, 30), "small": (12, 24, 100), "medium": (20, 48, 200), "large": (32, 96, 500)}
+
+
+def host_of(tier, **changes):
+    """The host that the document recommends for a tier, with changes."""
+    cores, memory_gib, disk_gb = _RECOMMENDED[tier]
+    capacity = {
+        "cores": cores, "memory_mb": memory_gib * 1024, "disk_free_gb": disk_gb, "disk_total_gb": disk_gb,
+        "disk_kind": "ssd", "architecture": "x86_64",
+    }
+    capacity.update(changes)
+    return capacity
+
+
+def plan_of(tier, host=None, **intent):
+    """A plan of a tier on its recommended host, or on another."""
+    return plan(host or host_of(tier), dict(intent, tier=tier))
+
+
+def value_at(plan_, path):
+    """`postgres.settings.work_mem_kb` of a plan."""
+    value = plan_["services"]
+    for key in path.split("."):
+        value = value[key]
+    return value
+
+
+def leaves(services):
+    """(path, value) of everything in the services of a plan."""
+    for service, figures in services.items():
+        for name, value in figures.items():
+            if name == "settings":
+                for setting, inner in value.items():
+                    yield f"{service}.settings.{setting}", inner
+            else:
+                yield f"{service}.{name}", value

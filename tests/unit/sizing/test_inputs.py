@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Input that cannot be used: every problem at once, each with the name that the operator knows."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, plan
+from sizing_builders import host_of, plan_of, value_at
+
+
+def problems(capacity=None, intent=None):
+    """The problems of an input."""
+    with pytest.raises(PlanError) as caught:
+        plan(host_of("small", **(capacity or {})), {"tier": "small"} if intent is None else intent)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize(("capacity", "problem"), [
+    ({"cores": None}, "capacity.cores: is missing"),
+    ({"cores": "many"}, 'capacity.cores: expected a number, got "many"'),
+    ({"cores": True}, "capacity.cores: expected a number, got True"),
+    ({"cores": 0}, "capacity.cores: expected at least 0.1 cores, got 0"),
+    ({"memory_mb": float("nan")}, "capacity.memory_mb: expected a number, got nan"),
+    ({"memory_mb": float("inf")}, "capacity.memory_mb: expected a number, got inf"),
+    ({"memory_mb": 10**400}, "capacity.memory_mb: expected a number, got 1" + "0" * 56 + "..."),
+    ({"memory_mb": -1}, "capacity.memory_mb: expected a number above 0, got -1"),
+    ({"disk_free_gb": -0.5}, "capacity.disk_free_gb: expected a number of at least 0, got -0.5"),
+    ({"disk_total_gb": []}, "capacity.disk_total_gb: expected a number, got []"),
+    ({"disk_kind": "sdd"},
+     'capacity.disk_kind: expected one of ssd, nvme, hdd, unknown; got "sdd". Did you mean ssd?'),
+])
+def test_capacity(capacity, problem):
+    assert problems(capacity) == [problem]
+
+
+@pytest.mark.parametrize(("intent", "problem"), [
+    ({}, "set trenova_tier or trenova_users"),
+    ({"tier": None, "users": None}, "set trenova_tier or trenova_users"),
+    ({"tier": "larg"},
+     'trenova_tier: expected one of minimum, small, medium, large; got "larg". Did you mean large?'),
+    ({"users": 0}, "trenova_users: expected a whole number of at least 1, got 0"),
+    ({"users": 1.5}, "trenova_users: expected a whole number, got 1.5"),
+    ({"users": "few"}, 'trenova_users: expected a whole number, got "few"'),
+    ({"tier": "small", "mode": "balanced"}, 'trenova_mode: "balanced" is not available yet; use "document"'),
+    ({"tier": "small", "mode": "x"}, 'trenova_mode: expected one of document, balanced; got "x"'),
+    ({"tier": "small", "strict": "maybe"}, 'trenova_strict: expected true or false, got "maybe"'),
+    ({"tier": "small", "minio_mode": "extern"},
+     'minio_mode: expected one of managed, external; got "extern". Did you mean external?'),
+    ({"tier": "small", "acept_overcommit": True},
+     "intent.acept_overcommit: is unknown. Did you mean accept_overcommit?"),
+    ({"tier": "small", "overrides": [1]}, "trenova_plan_overrides: expected a mapping of services, got [1]"),
+    ({"tier": "small", "overrides": {"postgress": {}}},
+     'trenova_plan_overrides: no service is called "postgress". Did you mean postgres?'),
+    ({"tier": "small", "overrides": {"redis": 1}},
+     "trenova_plan_overrides: redis: expected a mapping of settings, got 1"),
+    ({"tier": "small", "overrides": {"postgres": {"work_mem": 1}}},
+     'trenova_plan_overrides.postgres: no setting is called "work_mem". Did you mean work_mem_kb?'),
+    ({"tier": "small", "overrides": {"postgres": {"max_connections": "many"}}},
+     'trenova_plan_overrides.postgres.max_connections: expected a whole number, got "many"'),
+    ({"tier": "small", "overrides": {"postgres": {"shared_buffers_mb": -1}}},
+     "trenova_plan_overrides.postgres.shared_buffers_mb: expected a number of at least 0, got -1"),
+    ({"tier": "small", "overrides": {"postgres": {"backends": 3}}},
+     "trenova_plan_overrides.postgres.backends: cannot be set, it follows from other figures"),
+    ({"tier": "small", "overrides": {"redis": {"appendfsync": "never"}}},
+     'trenova_plan_overrides.redis.appendfsync: expected one of always, everysec, no; got "never"'),
+    ({"tier": "small", "minio_mode": "external", "overrides": {"minio": {"cpus": 1}}},
+     "trenova_plan_overrides.minio: nothing is planned for it on this host"),
+    ({"tier": "small", "restore_document": "redis-policy"},
+     'trenova_restore_document: expected a list of deviations, got "redis-policy"'),
+    ({"tier": "small", "restore_document": ["redis-polcy"]},
+     'trenova_restore_document: no deviation is called "redis-polcy". Did you mean redis-policy?'),
+    ({"tier": "small", "restore_document": ["minio-single-node"]},
+     "trenova_restore_document: minio-single-node is not undone by name; "
+     "set minio_mode: external, with the address of a distributed store"),
+    ({"tier": "small", "profile": {"asynq_concurrency": 0}}, "profile: asynq_concurrency: expected at least 1, got 0"),
+    ({"tier": "small", "profile": "v0.7.2"}, 'profile: expected a mapping, got "v0.7.2"'),
+])
+def test_intent(intent, problem):
+    assert problems(intent=intent) == [problem]
+
+
+def test_all_problems_come_at_once():
+    assert problems({"cores": "x", "memory_mb": 0}, {"tier": "tiny", "users": -3}) == [
+        'capacity.cores: expected a number, got "x"',
+        "capacity.memory_mb: expected a number above 0, got 0",
+        'trenova_tier: expected one of minimum, small, medium, large; got "tiny"',
+        "trenova_users: expected a whole number of at least 1, got -3",
+    ]
+
+
+def test_what_is_no_mapping():
+    with pytest.raises(PlanError) as caught:
+        plan(None, 3)
+    assert caught.value.problems[0] == "capacity: expected a mapping, got None"
+    assert "intent: expected a mapping, got 3" in caught.value.problems
+    assert str(caught.value).startswith("capacity: expected a mapping, got None; ")
+
+
+def test_text_of_the_command_line_is_understood():
+    result = plan(host_of("small", cores="12"), {
+        "users": "120", "strict": "no", "accept_overcommit": "True",
+        "overrides": {"postgres": {"memory_limit_mb": "768"}}})
+    assert (result["users"], result["tier"]) == (120, "medium")
+    assert value_at(result, "postgres.memory_limit_mb") == 768
+
+
+def test_words_that_yaml_reads_as_booleans_are_understood():
+    overrides = {"postgres": {"jit": True, "huge_pages": False}, "redis": {"appendonly": False}}
+    result = plan_of("small", overrides=overrides)
+    assert value_at(result, "postgres.settings.jit") == "on"
+    assert value_at(result, "postgres.settings.huge_pages") == "off"
+    assert value_at(result, "redis.settings.appendonly") == "no"
+
+
+def test_extra_entries_of_a_measurement_are_ignored():
+    assert plan_of("small", host_of("small", swap_mb=0, listeners=[])) == plan_of("small")

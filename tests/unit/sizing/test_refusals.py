@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""When a plan is refused or warned of, in the very words that the operator reads."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
+from sizing_builders import host_of, plan_of, value_at
+
+CORES = (
+    "R1: 4 CPU cores found, 6 needed. This host fits no tier. What helps, cheapest first: "
+    "(1) raise the CPU limit of this virtual machine, or of the container it is, to 6 cores; "
+    "(2) move to a machine with 6 cores or more. To go on all the same: trenova_accept_undersized_host: true."
+)
+MEMORY = (
+    "R1: 8000 MiB of memory found, 11060 MiB needed (12 GiB less the 10 % that a host may keep back). "
+    "This host fits no tier. What helps, cheapest first: "
+    "(1) raise the memory limit of this virtual machine, or of the container it is, to 12 GiB; "
+    "(2) move to a machine with 12 GiB or more. To go on all the same: trenova_accept_undersized_host: true."
+)
+DISK = (
+    "R1: 20 GB of free disk found, 28.5 GB needed (30 GB less 5 %). This host fits no tier. "
+    "What helps, cheapest first: (1) free 8.5 GB on the file system that holds the data "
+    "(`docker image prune` removes unused images); (2) put the data on a larger file system: trenova_data_dir; "
+    "(3) grow the file system to 30 GB of free space. To go on all the same: trenova_accept_undersized_host: true."
+)
+
+
+def refusals(result):
+    return [refusal["text"] for refusal in result["refusals"]]
+
+
+def warnings(result):
+    return [warning["text"] for warning in result["warnings"]]
+
+
+@pytest.mark.parametrize(("changes", "text"), [
+    ({"cores": 4}, CORES), ({"memory_mb": 8000}, MEMORY), ({"disk_free_gb": 20}, DISK),
+])
+def test_r1_refuses_below_the_minimum(changes, text):
+    assert refusals(plan_of("minimum", host_of("minimum", **changes))) == [text]
+
+
+def test_r1_says_everything_in_fields_too():
+    assert plan_of("minimum", host_of("minimum", cores=4))["refusals"] == [{
+        "rule": "R1", "dimension": "cores", "found": 4, "required": 6, "fitting_tier": None,
+        "remedy": ["raise the CPU limit of this virtual machine, or of the container it is, to 6 cores",
+                   "move to a machine with 6 cores or more"],
+        "override": "trenova_accept_undersized_host: true", "text": CORES,
+    }]
+
+
+def test_r1_can_be_accepted():
+    result = plan_of("minimum", host_of("minimum", cores=4, memory_mb=8000), accept_undersized_host=True)
+    assert refusals(result) == []
+    assert warnings(result) == [
+        "R1: 4 CPU cores found, 6 needed. Accepted by trenova_accept_undersized_host: true.",
+        "R1: 8000 MiB of memory found, 11060 MiB needed (12 GiB less the 10 % that a host may keep back). "
+        "Accepted by trenova_accept_undersized_host: true.",
+    ]
+
+
+@pytest.mark.parametrize(("memory_mb", "refused", "warned"), [
+    (11000, 1, 0), (11059, 1, 0), (11060, 0, 1), (11100, 0, 1), (11673, 0, 1), (11674, 0, 0), (11700, 0, 0),
+])
+@pytest.mark.parametrize("strict", [False, True])
+def test_tolerance_for_memory(memory_mb, refused, warned, strict):
+    """A machine of 12 GB reports less than 12 GiB; within the tolerance even a strict plan only warns."""
+    result = plan_of("minimum", host_of("minimum", memory_mb=memory_mb), strict=strict)
+    assert (len(result["refusals"]), len(result["warnings"])) == (refused, warned)
+
+
+@pytest.mark.parametrize(("free_gb", "ours_gb", "refused"), [(28.4, 0, 1), (28.5, 0, 0), (10, 18.4, 1), (10, 18.5, 0)])
+def test_our_own_data_counts_as_free(free_gb, ours_gb, refused):
+    host = host_of("minimum", disk_free_gb=free_gb, disk_used_by_trenova_gb=ours_gb)
+    assert len(plan_of("minimum", host)["refusals"]) == refused
+
+
+SMALL_FOR_MEDIUM = [
+    "R2: 12 CPU cores found, 20 recommended for tier medium.",
+    "R2: 24576 MiB of memory found, 48 GiB recommended for tier medium.",
+    "R2: a disk of 100 GB found, 200 GB recommended for tier medium.",
+    "R2: 100 GB of free disk found, tier medium plans for growth to 150 GB.",
+]
+
+
+def test_r2_warns_below_the_recommendation():
+    result = plan_of("medium", host_of("small"))
+    assert warnings(result) == SMALL_FOR_MEDIUM
+    assert refusals(result) == []
+
+
+def test_r2_refuses_where_strict():
+    result = plan_of("medium", host_of("small"), strict=True)
+    assert warnings(result) == []
+    assert refusals(result) == [
+        f"{what} This host fits tier small. What helps, cheapest first: (1) plan the tier that fits: trenova_tier: "
+        f"small; (2) {remedy}. To go on all the same: trenova_strict: false."
+        for what, remedy in zip(SMALL_FOR_MEDIUM, (
+            "give the host 20 cores", "give the host 48 GiB", "grow the disk to 200 GB", "free or add 50 GB"))
+    ]
+
+
+@pytest.mark.parametrize(("host", "intent", "text"), [
+    (host_of("small", disk_kind="hdd"), {"tier": "small"},
+     "R2: a rotating disk found, an SSD recommended for tier small."),
+    (host_of("small", architecture="aarch64"), {"tier": "small"},
+     "R2: architecture aarch64 found, the document names x86_64 only."),
+    (host_of("small"), {"tier": "small", "users": 51},
+     "R2: tier small planned for 51 users, the document recommends medium."),
+    (host_of("minimum"), {"tier": "minimum", "users": 20},
+     "R2: tier minimum planned for 20 users, the document recommends small."),
+])
+def test_r2_other_dimensions(host, intent, text):
+    assert warnings(plan(host, intent)) == [text]
+
+
+def test_r2_leaves_to_r1_what_r1_refuses():
+    result = plan_of("small", host_of("small", cores=4))
+    assert [(refusal["rule"], refusal["dimension"]) for refusal in result["refusals"]] == [("R1", "cores")]
+    assert warnings(result) == []
+
+
+OVERCOMMITTED = (
+    "R3: the memory limits add up to 17920 MiB, 10035 MiB can be allocated (12288 MiB less the system's 2253). "
+    "Largest: postgres 4096, redis 4096, api 4096."
+)
+
+
+def test_r3_refuses_limits_beyond_the_allocatable():
+    result = plan_of("large", host_of("large", memory_mb=12288))
+    assert refusals(result) == [
+        OVERCOMMITTED + " This host fits tier minimum. What helps, cheapest first: (1) plan the tier that fits: "
+        "trenova_tier: minimum; (2) lower a limit in trenova_plan_overrides, beginning with postgres; (3) add 8562 MiB "
+        "of memory. To go on all the same: trenova_accept_overcommit: true."]
+
+
+def test_r3_tells_how_much_memory_is_enough():
+    assert refusals(plan_of("large", host_of("large", memory_mb=12288 + 8562))) == []
+    assert len(refusals(plan_of("large", host_of("large", memory_mb=12288 + 8561)))) == 1
+
+
+def test_r3_can_be_accepted():
+    result = plan_of("large", host_of("large", memory_mb=12288), accept_overcommit=True)
+    assert refusals(result) == []
+    assert OVERCOMMITTED + " Accepted by trenova_accept_overcommit: true." in warnings(result)
+
+
+def test_r3_counts_overrides_and_instances():
+    result = plan_of("small", overrides={"api": {"instances": 40}})
+    assert result["refusals"][0]["found"] == 5248 + 512 + 39 * 512
+
+
+def test_r5_refuses_an_unsafe_work_mem():
+    result = plan_of("small", overrides={"postgres": {"work_mem_kb": 8192}})
+    assert refusals(result) == [
+        "R5: PostgreSQL with 33 backends and work_mem 8192 kB can need 724 MiB, 461 MiB are safe (90 % of 512); "
+        "a limit of 1168 MiB would do. This host fits tier small. What helps, cheapest first: "
+        "(1) take postgres.work_mem_kb out of trenova_plan_overrides; "
+        "(2) set postgres.memory_limit_mb to 1168 in trenova_plan_overrides. This rule has no override."]
+
+
+def test_r5_lowers_work_mem_to_a_mebibyte_before_it_refuses():
+    overrides = {"pgbouncer": {"default_pool_size": 45}, "postgres": {}}
+    assert value_at(plan_of("small", overrides=overrides), "postgres.settings.work_mem_kb") == 1024
+    assert [refusal["rule"] for refusal in plan_of("small", overrides=overrides)["refusals"]] == ["R5"]
+
+
+@pytest.mark.parametrize("overrides", [
+    {"postgres": {"work_mem_kb": 8192}},
+    {"postgres": {"shared_buffers_mb": 500}},
+    {"postgres": {"maintenance_work_mem_mb": 512, "autovacuum_max_workers": 5}},
+    {"pgbouncer": {"default_pool_size": 300}, "postgres": {"max_connections": 500}},
+    {"pgbouncer": {"max_db_connections": 25, "default_pool_size": 20}, "postgres": {"memory_limit_mb": 300}},
+])
+def test_r5_names_a_limit_that_does(overrides):
+    refused = plan_of("small", overrides=overrides)["refusals"]
+    needed = next(refusal for refusal in refused if refusal["rule"] == "R5")["required"]
+
+    def rules_at(limit):
+        postgres = dict(overrides.get("postgres", {}), memory_limit_mb=limit)
+        result = plan_of("small", overrides=dict(overrides, postgres=postgres))
+        return [refusal["rule"] for refusal in result["refusals"]]
+
+    assert "R5" not in rules_at(needed)
+    assert "R5" in rules_at(needed - 16)
+
+
+@pytest.mark.parametrize(("overrides", "text"), [
+    ({"postgres": {"max_connections": 30}},
+     "R6: connection budget: max_db_connections 25, 8 direct and 3 reserved ones exceed max_connections 30."),
+    ({"pgbouncer": {"max_db_connections": 20}},
+     "R6: connection budget: pool 20 and reserve 5 exceed max_db_connections 20."),
+    ({"pgbouncer": {"max_client_conn": 39}},
+     "R6: connection budget: the application's pools of 40 exceed max_client_conn 39."),
+])
+def test_r6_refuses_an_open_budget(overrides, text):
+    assert any(refusal.startswith(text) for refusal in refusals(plan_of("small", overrides=overrides)))
+
+
+def test_r6_says_what_would_do():
+    refusal = plan_of("small", overrides={"postgres": {"max_connections": 35}})["refusals"][0]
+    assert (refusal["dimension"], refusal["found"], refusal["required"]) == ("postgres.max_connections", 35, 36)
+    assert refusal["remedy"] == ["take the connection settings out of trenova_plan_overrides",
+                                 "set postgres.max_connections to 36 or more in trenova_plan_overrides"]
+    assert refusal["override"] is None
+
+
+@pytest.mark.parametrize(("overrides", "text"), [
+    ({"redis": {"memory_limit_mb": 1024}},
+     "R9: redis.memory_limit_mb is set to 1024 MiB, below the document's 2048 MiB."),
+    ({"postgres": {"max_connections": 90}},
+     "R9: postgres.settings.max_connections is set to 90, below the document's 100."),
+    ({"client": {"cpus": 0.25}}, "R9: client.cpus is set to 0.25 cores, below the document's 0.5 cores."),
+    ({"api": {"cpus": 99}}, "R9: api.cpus is set to 99 cores, the host has 12 cores; planned: 12 cores."),
+])
+def test_r9_warns_of_odd_overrides(overrides, text):
+    result = plan_of("small", overrides=overrides)
+    assert warnings(result) == [text]
+    assert refusals(result) == []
+
+
+@pytest.mark.parametrize(("overrides", "text"), [
+    ({"redis": {"memory_limit_mb": 63}}, "R9: redis.memory_limit_mb is set to 63 MiB, it cannot work below 64 MiB."),
+    ({"rabbitmq": {"memory_limit_mb": 255}},
+     "R9: rabbitmq.memory_limit_mb is set to 255 MiB, it cannot work below 256 MiB."),
+    ({"postgres": {"memory_limit_mb": 255}},
+     "R9: postgres.memory_limit_mb is set to 255 MiB, it cannot work below 256 MiB."),
+    ({"redis": {"maxmemory_mb": 1800}},
+     "R9: redis.settings.maxmemory_mb is set to 1800 MiB, it cannot work above 1740 MiB."),
+    ({"caddy": {"memory_reservation_mb": 129}},
+     "R9: caddy.memory_reservation_mb is set to 129 MiB, it cannot work above 128 MiB."),
+    ({"api": {"gomemlimit_mb": 513}},
+     "R9: api.settings.gomemlimit_mb is set to 513 MiB, it cannot work above 512 MiB."),
+])
+def test_r9_refuses_what_cannot_work(overrides, text):
+    result = plan_of("small", overrides=overrides)
+    assert text in " ".join(refusals(result))
+
+
+@pytest.mark.parametrize(("service", "least"), [("redis", 64), ("rabbitmq", 256)])
+def test_r9_accepts_the_technical_floor(service, least):
+    assert refusals(plan_of("small", overrides={service: {"memory_limit_mb": least}})) == []
+
+
+def test_restoring_nothing_is_said():
+    assert warnings(plan_of("small", restore_document=["postgres-wal-size"])) == [
+        "restored: postgres-wal-size is not undone: the plan follows the document there already, "
+        "or trenova_plan_overrides sets the value."]
+
+
+def test_override_wins_over_restored_document():
+    overrides = {"redis": {"maxmemory_policy": "noeviction"}}
+    result = plan_of("small", restore_document=["redis-policy"], overrides=overrides)
+    assert value_at(result, "redis.settings.maxmemory_policy") == "noeviction"
+    assert len(result["warnings"]) == 1

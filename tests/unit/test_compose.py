@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import compose
+
+CAPACITY = {"docker": {"version": "26.1.5"}}
+PLAN = {
+    "memory_limit_mb": 512, "memory_reservation_mb": 256, "cpus": 1.0, "pids_limit": 200, "nofile": 65536,
+    "oom_score_adj": -300, "shm_size_mb": 128,
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("26.1.5+dfsg1", (26, 1, 5)), ("v2.26.1", (2, 26, 1)), ("20.10.24-ce", (20, 10, 24)), (None, (0,)), ("dev", (0,)),
+])
+def test_version_tuple(text, expected):
+    assert compose.version_tuple(text) == expected
+
+
+def test_every_container_is_restricted_and_limited():
+    service = compose.hardened({"image": "i"}, PLAN, "postgres", CAPACITY)
+    assert service["cap_drop"] == ["ALL"]
+    assert service["read_only"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert (service["mem_limit"], service["memswap_limit"], service["shm_size"]) == ("512m", "512m", "128m")
+    assert service["pids_limit"] == 200
+    assert service["logging"]["options"]["max-size"]
+
+
+def test_fragment_wins_over_the_common_part():
+    service = compose.hardened({"image": "i", "cap_add": ["NET_BIND_SERVICE"], "read_only": False}, PLAN, "x", CAPACITY)
+    assert service["read_only"] is False
+    assert service["cap_add"] == ["NET_BIND_SERVICE"]
+
+
+def test_nothing_is_asked_that_a_host_inside_a_container_cannot_give():
+    inside = dict(CAPACITY, process_limits={"can_lower_oom_score": False, "open_files": 20000})
+    free, bound = (compose.hardened({}, PLAN, "x", capacity) for capacity in (CAPACITY, inside))
+    assert (free["oom_score_adj"], free["ulimits"]["nofile"]["hard"]) == (-300, 65536)
+    assert (bound["oom_score_adj"], bound["ulimits"]["nofile"]["hard"]) == (0, 20000)
+
+
+def test_job_is_never_started_by_up():
+    job = compose.job({"image": "i"}, PLAN, "api", CAPACITY)
+    assert (job["restart"], job["profiles"]) == ("no", ["jobs"])
+
+
+def test_old_engines_probe_often_because_they_know_no_start_interval():
+    check = {"test": ["CMD", "true"]}
+    assert compose.health_check(check, "26.1")["start_interval"] == "1s"
+    old = compose.health_check(check, "20.10.24")
+    assert "start_interval" not in old
+    assert old["interval"] == "5s"
+
+
+def test_digest_changes_with_definition_and_files_and_with_nothing_else():
+    first = compose.digest({"image": "i", "cpus": 1}, {"/a": "x"})
+    assert compose.digest({"cpus": 1, "image": "i"}, {"/a": "x"}) == first
+    assert compose.digest({"image": "i", "cpus": 2}, {"/a": "x"}) != first
+    assert compose.digest({"image": "i", "cpus": 1}, {"/a": "y"}) != first
+
+
+def test_merge_appends_lists_and_replaces_values():
+    assert compose.merge({"a": {"b": [1], "c": 2}}, {"a": {"b": [1, 3], "c": 4}}) == {"a": {"b": [1, 3], "c": 4}}

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Each mistake is told in one problem with what, where and what to write."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
+
+CAPACITY = {
+    "architecture": "x86_64",
+    "distribution": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
+    "service_manager": "systemd",
+    "clock": {"epoch_seconds": 1000.0, "synchronized": True},
+    "listeners": [{"port": 22, "address": "0.0.0.0", "pid": 1, "process": "sshd"}],
+    "containers": [],
+    "docker": {"daemon_json": None},
+    "deployed": {"postgres_major": None},
+}
+SERVICES = {
+    "postgres": {"image": "docker.io/library/postgres:17.7", "secrets": {"trenova_postgres_password": "password"}},
+    "redis": {"image": "docker.io/library/redis:8.4.0"},
+    "caddy": {"image": "docker.io/library/caddy:2.10.2", "published_ports": [80, 443], "tls": "acme"},
+    "api": {"image": "docker.io/trenova/api:0.7.2", "bootstrap": "seed", "secrets": {"trenova_api_secret_key": "aes_key"}},
+}
+VARIABLES = {
+    "trenova_domain": "erp.trucks.co", "trenova_s3_domain": "s3.erp.trucks.co", "trenova_admin_email": "ops@trucks.co",
+    "caddy_acme_email": "ops@trucks.co", "trenova_postgres_password": "kD8-fW2_qL5xR9tZ3vB7nM1c",
+    "trenova_api_secret_key": "q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=",
+}
+
+
+def problems(variables=None, capacity=None, services=None, plan=None, now=1000.0):
+    facts = preflight.Facts(
+        dict(VARIABLES, **(variables or {})), dict(copy.deepcopy(CAPACITY), **(capacity or {})),
+        plan or {"refusals": []}, dict(copy.deepcopy(SERVICES), **(services or {})), now=now)
+    return preflight.check_all(facts)
+
+
+def test_good_host_and_inventory_have_no_problem():
+    assert problems() == []
+
+
+CASES = [
+    ("placeholder domain", {"variables": {"trenova_domain": "trenova.example.com"}},
+     "trenova_domain is still the example trenova.example.com.", "a host name of yours that points to this server"),
+    ("missing domain", {"variables": {"trenova_domain": None}}, "trenova_domain is missing.", "erp.your-company.com"),
+    ("domain with scheme", {"variables": {"trenova_domain": "https://erp.trucks.co"}},
+     "trenova_domain is no host name: https://erp.trucks.co", "without https://"),
+    ("missing secret", {"variables": {"trenova_postgres_password": None}},
+     "trenova_postgres_password is missing.", "ansible-playbook playbooks/secrets.yml -i <inventory>"),
+    ("weak secret", {"variables": {"trenova_postgres_password": "short"}},
+     "trenova_postgres_password is too short: 5 characters, at least 20 are needed.", "playbooks/secrets.yml"),
+    ("default secret", {"variables": {"trenova_postgres_password": "postgres"}},
+     "trenova_postgres_password is a well-known default.", "playbooks/secrets.yml"),
+    ("malformed secret", {"variables": {"trenova_api_secret_key": "secretKey!"}},
+     "trenova_api_secret_key is not standard base64 (the application would end at the first login).", "secrets.yml"),
+    ("missing mail address", {"variables": {"caddy_acme_email": "you@example.com"}},
+     "caddy_acme_email is still the example you@example.com.", "a mail address that you read"),
+    ("port held by a process",
+     {"capacity": {"listeners": [{"port": 80, "address": "0.0.0.0", "pid": 77, "process": "apache2"}]}},
+     "Port 80 is held by apache2 (process 77).", "stop it there, or set caddy_http_port"),
+    ("port held by a container",
+     {"capacity": {
+         "listeners": [{"port": 443, "address": "0.0.0.0", "pid": 9, "process": "docker-proxy"}],
+         "containers": [{"name": "nginx", "project": "web", "working_dir": "/srv/web", "ports": "0.0.0.0:443->443/tcp"}]}},
+     "Port 443 is held by the container nginx.", "stop it there"),
+    ("other major of PostgreSQL", {"capacity": {"deployed": {"postgres_major": "16"}}},
+     "The data on the host is of PostgreSQL 16; postgres_image is docker.io/library/postgres:17.7, which cannot read it.",
+     "an image of PostgreSQL 16"),
+    ("Redis without JSON", {"services": {"redis": {"image": "docker.io/library/redis:7.4"}}},
+     "redis_image is docker.io/library/redis:7.4, which has no JSON commands; every login to Trenova would fail.",
+     "an image of Redis 8"),
+    ("Valkey", {"services": {"redis": {"image": "docker.io/valkey/valkey:8.1"}}},
+     "redis_image is docker.io/valkey/valkey:8.1, which has no JSON commands; every login to Trenova would fail.",
+     "an image of Redis 8"),
+    ("image without a version", {"services": {"redis": {"image": "docker.io/library/redis:latest"}}},
+     "redis_image names no version: docker.io/library/redis:latest", "redis_image: docker.io/library/redis:<version>"),
+    ("unsupported distribution",
+     {"capacity": {"distribution": {"id": "alpine", "version": "3.22", "name": "Alpine Linux v3.22"}}},
+     "The distribution Alpine Linux v3.22 is not supported.", "Debian 12 or newer"),
+    ("old distribution",
+     {"capacity": {"distribution": {"id": "ubuntu", "version": "20.04", "name": "Ubuntu 20.04.6 LTS"}}},
+     "Ubuntu 20.04.6 LTS is older than ubuntu 22.04.", "upgrade the distribution"),
+    ("unsupported architecture", {"capacity": {"architecture": "armv7l"}},
+     "The architecture armv7l is not supported.", "x86_64, aarch64"),
+    ("no systemd", {"capacity": {"service_manager": None}}, "The host is not run by systemd.", "PID 1 is systemd"),
+    ("broken daemon.json", {"capacity": {"docker": {"daemon_json": {"unreadable": "line 3"}}}},
+     "/etc/docker/daemon.json is no valid JSON: line 3", "mend or remove the file"),
+    ("clock", {"now": 5000.0}, "The clock of the host is 4000 s behind the controller's.", "chrony"),
+    ("other project of the same name",
+     {"capacity": {"containers": [{"name": "web", "project": "trenova", "working_dir": "/home/joe/trenova", "ports": ""}]}},
+     "Another Compose project is called trenova; its container is web.", "--project-directory /home/joe/trenova"),
+    ("foreign container with our name",
+     {"capacity": {"containers": [{"name": "tren-db", "project": "x", "working_dir": "/x", "ports": ""}]}},
+     "The container tren-db has one of our names and is not ours.", "docker rename tren-db"),
+    ("host too small",
+     {"plan": {"refusals": [{"rule": "R1", "text": "4 cores were found, 6 are needed.", "remedy": ["more cores", "accept"]}]}},
+     "4 cores were found, 6 are needed.", "more cores; or accept"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "what", "write"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_mistake_is_told_once_and_clearly(arguments, what, write):
+    found = problems(**arguments)
+    assert [problem.what for problem in found] == [what]
+    assert write in found[0].write
+    assert found[0].where
+
+
+def test_all_problems_are_told_at_once():
+    found = problems(
+        variables={"trenova_domain": "x.example.com", "trenova_postgres_password": "postgres"},
+        capacity={"architecture": "s390x"})
+    assert len(found) == 3
+
+
+def test_port_of_our_own_caddy_is_free_for_us():
+    ours = {"name": "tren-caddy", "project": "trenova", "working_dir": "/opt/trenova",
+            "ports": "0.0.0.0:80->80/tcp, 0.0.0.0:443->443/tcp"}
+    listeners = [{"port": port, "address": "0.0.0.0", "pid": 5, "process": "docker-proxy"} for port in (80, 443)]
+    assert problems(capacity={"containers": [ours], "listeners": listeners}) == []
+
+
+def test_disabled_service_is_not_checked():
+    assert problems(
+        services={"redis": {"enabled": False, "image": "redis:latest", "secrets": {"trenova_redis_password": "password"}}}) == []
