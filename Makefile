@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule lab-images clean
+.PHONY: help setup demo demo-down test lint unit molecule docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,5 +39,8 @@ unit: setup ## Unit tests
 
 molecule: setup ## The whole stack on one bare server
 	@tests/lab/molecule.sh default
+
+docs: setup ## Write the generated documentation
+	@$(BIN)/python docs/generate.py
 
 test: lint unit molecule ## Everything that CI runs

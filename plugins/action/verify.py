@@ -78,7 +78,8 @@ class ActionModule(ActionBase):
 
     def _conclude(self, results, report_dir, task_vars):
         name = task_vars["inventory_hostname"]
-        directory = report_dir or os.path.join(task_vars.get("inventory_dir") or ".", "reports")
+        inventory = os.path.basename(task_vars.get("inventory_dir") or "inventory")
+        directory = report_dir or os.path.join("reports", inventory)
         os.makedirs(directory, exist_ok=True)
         report = os.path.join(directory, f"verify-{name}.json")
         with open(report, "w", encoding="utf-8") as stream:
@@ -90,7 +91,8 @@ class ActionModule(ActionBase):
         if failed:
             lines = [f"{len(failed)} of {len(results)} checks failed."]
             lines += ["  {name}: {detail}".format(**entry) for entry in failed]
-            conclusion.update(failed=True, msg="\n".join(lines))
+            # A failed result is printed whole; the table above and the report have it all already.
+            conclusion = {"failed": True, "msg": "\n".join(lines), "report": report}
         return conclusion
 
 

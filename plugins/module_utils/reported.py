@@ -32,9 +32,9 @@ POSTGRES = {
 
 
 def postgres_settings(settings):
-    """As in pg_settings: pages of 8 kB, kB or MB, by setting. Rounded down as PostgreSQL does."""
+    """As in pg_settings: pages of 8 kB, kB or MB, by setting. PostgreSQL rounds to the nearest whole unit."""
     return {
-        name: str(int(settings[key] / divisor)) for key, (name, divisor) in POSTGRES.items() if key in settings}
+        name: str(int(settings[key] / divisor + 0.5)) for key, (name, divisor) in POSTGRES.items() if key in settings}
 
 
 def pgbouncer_settings(settings):
