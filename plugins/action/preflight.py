@@ -63,8 +63,9 @@ class ActionModule(ActionBase):
         problems = []
         for name, path in sorted(registry.roles_in_play(task_vars).items()):
             spec = registry.argument_spec(self, path)
-            given = {
-                option: templated(self, task_vars, option, None) for option in spec if option in task_vars}
+            variables = registry.role_variables(self, path, task_vars)
+            templar = self._templar.copy_with_new_env(available_variables=variables)
+            given = {option: templar.template(variables[option]) for option in spec if option in variables}
             given = {option: value for option, value in given.items() if value is not None}
             validated = ArgumentSpecValidator(spec).validate(given)
             for message in validated.error_messages:

@@ -147,6 +147,9 @@ def main():
         with ThreadPoolExecutor(max_workers=2) as pool:
             faults = [fault for fault in pool.map(contract_fault, due) if fault]
     except engine.EngineError as error:
+        if module.check_mode:
+            # On a bare server there is no Engine yet: all images would be pulled.
+            module.exit_json(changed=True, pulled=references, checked=[])
         module.fail_json(msg=str(error))
     if faults:
         module.fail_json(msg="\n".join(["Images are not what the roles need; nothing was started with them:", *faults]))

@@ -55,7 +55,7 @@ def describe(action, task_vars, plan, capacity):
 def describe_role(action, task_vars, name, path, plan, capacity):
     """Description of one role."""
     variables = role_variables(action, path, task_vars)
-    variables.update({"plan": plan["services"].get(name, {}), "capacity": capacity, "role_path": path})
+    variables.update({"plan": plan["services"].get(name, {}), "capacity": capacity})
     templar = action._templar.copy_with_new_env(available_variables=variables)
     try:
         return dict(templar.template(load(action, os.path.join(path, "meta", "service.yml"))))
@@ -69,7 +69,7 @@ def role_variables(action, path, task_vars):
     defaults = os.path.join(path, "defaults", "main.yml")
     if os.path.exists(defaults):
         variables.update(load(action, defaults) or {})
-    variables.update(task_vars)
+    variables.update(task_vars, role_path=path)
     return variables
 
 

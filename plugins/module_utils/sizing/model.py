@@ -147,7 +147,7 @@ def clamp(value, low, high):
 
 
 def ceil_to(value, step: int) -> int:
-    """`value` rounded up to a multiple of `step`. A float's last bits do not count: 1.2 * 75 is 90, not 91 tens."""
+    """`value` rounded up to a multiple of `step`. The last bits of a float do not count: 1.1 * 100 in tens is 110."""
     return int(math.ceil(round(value / step, 9))) * step
 
 

@@ -261,7 +261,9 @@ def test_backup_storage():
     assert backup.storage_need_gb(10, 5) == 40
 
 
-@pytest.mark.parametrize(("value", "step", "up"), [(1.2 * 75, 10, 90), (43.2, 10, 50), (0, 10, 0), (60.0001, 50, 100)])
+@pytest.mark.parametrize(("value", "step", "up"), [
+    (1.1 * 100, 10, 110), (1.2 * 75, 10, 90), (43.2, 10, 50), (0, 10, 0), (60.0001, 50, 100),
+])
 def test_rounding_up(value, step, up):
     assert ceil_to(value, step) == up
 
