@@ -135,7 +135,9 @@ def main():
                 faults = dict(zip(missing, pool.map(pull, missing)))
             failed = {reference: fault for reference, fault in faults.items() if fault}
             if failed:
-                lines = [f"{reference}: {fault}" for reference, fault in sorted(failed.items())]
+                lines = []
+                for fault in sorted(set(failed.values())):
+                    lines += [fault, *(f"  {reference}" for reference in sorted(failed) if failed[reference] == fault)]
                 module.fail_json(msg="\n".join([
                     f"{len(failed)} images cannot be pulled. Push them to the registry (playbooks/images.yml), or load "
                     "them from an archive:", *lines]))

@@ -11,7 +11,7 @@ started=$SECONDS
 
 if [ "${1:-up}" = down ]; then
     ansible-playbook -i localhost, molecule/lab/destroy.yml -e "$servers"
-    rm -rf "$secrets" inventories/demo/reports
+    rm -rf "$secrets" reports/demo
     exit
 fi
 

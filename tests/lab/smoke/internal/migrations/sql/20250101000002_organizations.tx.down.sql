@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS organizations;
+DROP TABLE IF EXISTS business_units;
+DROP TABLE IF EXISTS us_states;
