@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a run does: nothing when nothing differs, only what is needed when something does, and no harm when it fails."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+def started(host):
+    """When each container was started: {name: time}."""
+    listing = host.check_output("docker inspect --format '{{.Name}} {{.State.StartedAt}}' $(docker ps --quiet)")
+    return dict(line.lstrip("/").split() for line in listing.splitlines())
+
+
+def restarted(before, after):
+    """Names of the containers that were started anew."""
+    return {name for name in after if before.get(name) != after[name]}
+
+
+def test_check_mode_changes_nothing_and_says_so(host, playbook):
+    before = started(host)
+    run = playbook("site.yml", "--check")
+    assert (run.returncode, run.changed) == (0, 0), run.output
+    assert started(host) == before
+
+
+def test_setting_that_can_be_reloaded_restarts_nothing(host, playbook):
+    """Check, real, check again, real again, and back."""
+    before = started(host)
+    change = ("-e", '{"postgres_slow_statement_ms": 777}', "--tags", "postgres")
+    announced = playbook("site.yml", "--check", "--diff", *change)
+    assert announced.changed == 1, announced.output
+    assert "+log_min_duration_statement = 777" in announced.output
+    shown = "docker exec tren-db psql -qAt -c 'SHOW log_min_duration_statement'"
+    assert host.check_output(shown) == "1s"
+    assert playbook("site.yml", *change).changed == 1
+    assert host.check_output(shown) == "777ms"
+    assert playbook("site.yml", "--check", *change).changed == 0
+    assert playbook("site.yml", *change).changed == 0
+    assert playbook("site.yml", "--tags", "postgres").changed == 1
+    assert restarted(before, started(host)) == set()
+
+
+def test_setting_that_needs_a_restart_restarts_that_service_only(host, playbook):
+    before = started(host)
+    change = ("-e", '{"asynq_dashboard_read_only": false}', "--tags", "asynq_dashboard")
+    assert playbook("site.yml", *change).changed == 1
+    assert restarted(before, started(host)) == {"tren-asynq-dashboard"}
+    assert playbook("site.yml", "--tags", "asynq_dashboard").changed == 1
+
+
+def test_api_is_restarted_after_redis_was(host, playbook):
+    """The rate limiter's scripts are gone with Redis' memory; only a restart of the API loads them again."""
+    before = started(host)
+    host.check_output("systemctl stop trenova-api-watch.timer")
+    host.check_output("docker restart tren-redis")
+    assert playbook("site.yml", "--tags", "api").changed == 1
+    assert restarted(before, started(host)) == {"tren-redis", "tren-api"}
+    host.check_output("systemctl start trenova-api-watch.timer")
+
+
+def test_watch_restarts_the_api_after_a_crash_of_rabbitmq(host):
+    before = started(host)
+    host.check_output("docker restart tren-rabbitmq")
+    host.check_output("systemctl start trenova-api-watch.service")
+    assert restarted(before, started(host)) == {"tren-rabbitmq", "tren-api"}
+
+
+def test_container_that_does_not_become_healthy_is_put_back(host, playbook):
+    run = playbook(
+        "site.yml", "--tags", "api", "-e", json.dumps({"api_config_extra": {"backup": {"enabled": False}}}))
+    assert run.returncode != 0
+    assert "tren-api did not become healthy" in run.output
+    assert "The last log lines:" in run.output
+    state = "docker inspect --format '{{.State.Health.Status}}' tren-api"
+    assert host.check_output(state) == "healthy"
+    assert playbook("site.yml", "--tags", "api").changed == 0
+
+
+BAD_INPUT = [
+    ("unknown tier", {"trenova_tier": "huge"}, ['trenova_tier', 'huge', "minimum, small, medium, large"]),
+    ("host below the minimum", {"trenova_accept_undersized_host": False},
+     ["2 CPU cores found, 6 needed", "trenova_accept_undersized_host"]),
+    ("placeholder domain", {"trenova_domain": "trenova.example.com"},
+     ["trenova_domain is still the example trenova.example.com"]),
+    ("missing secret", {"trenova_redis_password": ""}, ["trenova_redis_password is missing", "playbooks/secrets.yml"]),
+    ("weak secret", {"trenova_redis_password": "minioadmin"}, ["trenova_redis_password is a well-known default"]),
+    ("malformed secret", {"trenova_api_secret_key": "c2hvcnQ="}, ["trenova_api_secret_key is base64 of 5 bytes"]),
+    ("Redis without JSON", {"redis_image": "172.30.60.2:5000/library/redis:8.4.0-nojson"},
+     ["redis_image", "is not a Redis with the JSON commands (JSON.SET)"]),
+    ("other major of PostgreSQL", {"postgres_image": "172.30.60.2:5000/library/postgres:16.10"},
+     ["The data on the host is of PostgreSQL 17", "postgres:16.10"]),
+    ("port held by somebody else", {"caddy_https_port": 8443}, ["Port 8443 is held by python3"]),
+]
+
+
+@pytest.fixture
+def foreign_listener(host):
+    """Somebody else's program on port 8443."""
+    host.check_output("systemd-run --unit foreign --quiet python3 -m http.server 8443")
+    yield
+    host.check_output("systemctl stop foreign")
+
+
+@pytest.mark.usefixtures("foreign_listener")
+@pytest.mark.parametrize(("values", "words"), [case[1:] for case in BAD_INPUT], ids=[case[0] for case in BAD_INPUT])
+def test_bad_input_is_refused_before_anything_changes(host, playbook, values, words):
+    digest = "find /opt/trenova /etc/docker -type f | sort | xargs sha256sum; docker ps --no-trunc --quiet"
+    before, state = started(host), host.check_output(digest)
+    run = playbook("site.yml", "-e", json.dumps(values))
+    assert run.returncode != 0
+    assert all(word in run.output for word in words), run.output
+    assert run.changed == 0
+    assert (started(host), host.check_output(digest)) == (before, state)
