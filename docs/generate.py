@@ -63,8 +63,9 @@ def readme(role: pathlib.Path) -> str:
     if service.get("secrets"):
         lines += ["", "## Secrets", "", "`playbooks/secrets.yml` writes the missing ones.", ""]
         lines += [f"- `{name}` ({kind})" for name, kind in service["secrets"].items()]
-    lines += ["", "Numbers (memory, connections, …) are not variables of the role: they come from the plan, and",
-              "`trenova_plan_overrides` changes them.", "", "_Generated from `meta/argument_specs.yml` by `make docs`._", ""]
+    lines += [
+        "", "Numbers (memory, connections, …) are not variables of the role: they come from the plan, and",
+        "`trenova_plan_overrides` changes them.", "", "_Generated from `meta/argument_specs.yml` by `make docs`._", ""]
     return "\n".join(lines)
 
 

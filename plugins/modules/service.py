@@ -401,6 +401,8 @@ class Service:
             return
         for managed in self.changed_files:
             managed.restore()
+        if os.path.exists(self.pending_reload):
+            os.unlink(self.pending_reload)
         self._list_fragments()
         for unit in before:
             self._compose(

@@ -13,7 +13,8 @@ description:
   - Prints a table and writes C(verify-<host>.json). Fails when a check fails.
 options:
   report_dir:
-    description: Directory on the controller for the JSON file. By default C(reports/<inventory>) in the working directory.
+    description:
+      - Directory on the controller for the JSON file. By default C(reports/<inventory>) in the working directory.
     type: path
 attributes:
   check_mode:

@@ -39,6 +39,6 @@ cat <<END
   What to try next
     ansible-playbook site.yml -i inventories/demo            again: nothing changes
     ansible-playbook site.yml -i inventories/demo -e trenova_tier=small --check --diff
-    ssh -F .lab/ssh/config demo1 'cd /opt/trenova && docker compose ps'
+    ssh -F ~/.local/state/trenova-lab/ssh/config demo1 'cd /opt/trenova && docker compose ps'
     make demo-down
 END

@@ -12,11 +12,19 @@ import re
 import subprocess
 
 import pytest
+import testinfra
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 INVENTORY = ROOT / "molecule/default/inventory"
+STATE = pathlib.Path.home() / ".local/state/trenova-lab"
 ADDRESS = "172.30.60.20"
+
+
+@pytest.fixture(scope="session")
+def host():
+    """The server, by the SSH configuration that the lab has written."""
+    return testinfra.get_host("ssh://molecule1", ssh_config=str(STATE / "ssh/config"))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +55,7 @@ class Run:
 def playbook():
     """Function that runs a playbook of the repository against the server."""
     def run(name, *arguments):
-        environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), TRENOVA_LAB_DIR=str(ROOT / ".lab"))
+        environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
         return Run(subprocess.run(
             ["ansible-playbook", name, "-i", str(INVENTORY), *arguments], cwd=ROOT, env=environment,
             capture_output=True, text=True, check=False, timeout=900))

@@ -89,17 +89,21 @@ def test_published_passwords_are_refused(client, mail):
 
 
 def test_job_is_enqueued_and_done(operator):
-    assert operator.request("POST", "/api/v1/smoke/jobs", {"queue": "critical", "count": 3})[0] in (200, 201, 202)
+    status, _headers, body = operator.request("POST", "/api/v1/smoke/jobs", {"queue": "critical", "count": 3})
+    assert status == 202
+    batch = json.loads(body)["batch"]
+    counts = {}
     for _attempt in range(30):
-        counts = json.loads(operator.request("GET", "/api/v1/smoke/jobs")[2])
-        if counts.get("done", 0) >= 3:
+        counts = json.loads(operator.request("GET", f"/api/v1/smoke/jobs?batch={batch}")[2])
+        if counts["distinct"] == 3:
+            assert counts["rows"] == 3
             return
         time.sleep(1)
     pytest.fail(f"the jobs were not done: {counts}")
 
 
 def test_message_is_published_by_the_application(operator):
-    assert operator.request("POST", "/api/v1/smoke/publish", {"routingKey": "trenovas", "message": {"a": 1}})[0] < 300
+    assert operator.request("POST", "/api/v1/smoke/publish", {"message": "from a test"})[0] == 202
 
 
 def test_dashboard_is_read_only_behind_a_login(client, secrets):
