@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import plan_table
 

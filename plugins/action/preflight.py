@@ -5,11 +5,17 @@ from __future__ import annotations
 
 import time
 
+from ansible.errors import AnsibleTemplateError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
+    PlanImpossible,
+    host_context,
+    templated,
+)
 
 #: Variables of the inventory that the checks look at, besides the secrets.
 VARIABLES = (
@@ -29,25 +35,23 @@ class ActionModule(ActionBase):
             argument_spec={"roles": {"type": "list", "elements": "str", "default": []}})
         if not task_vars.get("ansible_play_role_names"):
             task_vars = dict(task_vars, ansible_play_role_names=arguments["roles"] or registry.own_roles())
-        problems = self._argument_problems(task_vars)
+        problems = list(preflight.check_address(task_vars)) + self._argument_problems(task_vars)
         warnings, facts = [], None
         if not problems:
-            context = host_context(self, task_vars)
-            facts = context.facts
-            problems = preflight.check_all(self._facts(context, task_vars))
-            warnings = [warning["text"] for warning in context.plan["warnings"]]
+            try:
+                context = host_context(self, task_vars)
+            except PlanImpossible as error:
+                problems = [
+                    preflight.Problem(text, preflight.INVENTORY, "a value that it names") for text in error.problems]
+            else:
+                facts = context.facts
+                problems = preflight.check_all(self._facts(context, task_vars))
+                warnings = [warning["text"] for warning in context.plan["warnings"]]
         for text in warnings:
             self._display.warning("{}: {}".format(task_vars["inventory_hostname"], text))
-        result = {
-            "changed": False,
-            "problems": [vars(problem) for problem in problems],
-            "warnings_of_plan": warnings,
-        }
-        if facts and not problems:
-            result["ansible_facts"] = {"trenova": facts}
         if problems:
-            result.update(failed=True, msg=self._message(problems))
-        return result
+            return {"failed": True, "msg": self._message(problems)}
+        return {"changed": False, "warnings_of_plan": warnings, "ansible_facts": {"trenova": facts}}
 
     def _facts(self, context, task_vars):
         names = set(VARIABLES)
@@ -64,13 +68,19 @@ class ActionModule(ActionBase):
         for name, path in sorted(registry.roles_in_play(task_vars).items()):
             spec = registry.argument_spec(self, path)
             variables = registry.role_variables(self, path, task_vars)
+            defaults = registry.role_defaults(self, path)
             templar = self._templar.copy_with_new_env(available_variables=variables)
-            given = {option: templar.template(variables[option]) for option in spec if option in variables}
+            given, help_page = {}, f"a value as roles/{name}/README.md describes it"
+            # The roles' own defaults refer to secrets that may be missing; a check of their own looks for these.
+            for option in (key for key in spec if key in variables and variables[key] != defaults.get(key)):
+                try:
+                    given[option] = templar.template(variables[option])
+                except AnsibleTemplateError as error:
+                    problems.append(preflight.Problem(
+                        f"{option} cannot be resolved: {error}", preflight.INVENTORY, help_page))
             given = {option: value for option, value in given.items() if value is not None}
-            validated = ArgumentSpecValidator(spec).validate(given)
-            for message in validated.error_messages:
-                problems.append(preflight.Problem(
-                    message, "group_vars of the inventory", f"see roles/{name}/README.md"))
+            for message in ArgumentSpecValidator(spec).validate(given).error_messages:
+                problems.append(preflight.Problem(message, preflight.INVENTORY, help_page))
         return problems
 
     @staticmethod

@@ -9,6 +9,7 @@ import tempfile
 import yaml
 from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import secret_kinds
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import templated

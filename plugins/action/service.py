@@ -9,6 +9,7 @@ import os
 import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import compose
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix

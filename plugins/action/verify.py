@@ -9,6 +9,7 @@ import os
 import socket
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import outside
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 

@@ -29,6 +29,7 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.trenova.selfhost.plugins.module_utils.daemon_json import merged
 
 

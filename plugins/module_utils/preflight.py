@@ -62,11 +62,24 @@ def check_all(facts):
     return [problem for check in CHECKS for problem in check(facts)]
 
 
+def check_address(variables):
+    """The address of the host is not that of the example inventory; asked before anybody is contacted."""
+    address = str(variables.get("ansible_host") or variables.get("inventory_hostname") or "")
+    if PLACEHOLDER_DOMAIN.search(address):
+        yield Problem(
+            f"The address of the host is still the example {address}.", "hosts.yml of the inventory",
+            "ansible_host: the address by which the controller reaches the server")
+
+
 def check_plan(facts):
     """The host is large enough for what is wanted."""
     for refusal in facts.plan["refusals"]:
         remedy = "; or ".join(refusal["remedy"])
-        yield Problem(refusal["text"], "this host, rule {}".format(refusal["rule"]), remedy)
+        if refusal.get("override"):
+            remedy += "; or, at your own risk, {}".format(refusal["override"])
+        # The text goes on with the remedies, which have a line of their own here.
+        what = refusal["text"].partition(" What helps")[0]
+        yield Problem(what, "this host, rule {}".format(refusal["rule"]), remedy)
 
 
 def check_distribution(facts):

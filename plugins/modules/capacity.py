@@ -65,6 +65,7 @@ import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import host
 
 

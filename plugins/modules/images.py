@@ -69,6 +69,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import proof

@@ -34,14 +34,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-problems:
-  description: What is wrong, each with what, where and what to write instead.
-  returned: always
-  type: list
-  elements: dict
+msg:
+  description: All problems, each with what is wrong, where, and what to write instead.
+  returned: when there is a problem
+  type: str
 warnings_of_plan:
   description: What the plan warns of.
-  returned: always
+  returned: when there is no problem
   type: list
   elements: str
 """

@@ -62,6 +62,7 @@ from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
 
 TIMEOUT_SECONDS = 15

@@ -161,6 +161,7 @@ import shutil
 import subprocess
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import (
     ManagedFile,

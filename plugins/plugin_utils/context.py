@@ -12,6 +12,7 @@ from __future__ import annotations
 import secrets
 
 from ansible.errors import AnsibleActionFail
+
 from ansible_collections.trenova.selfhost.plugins.module_utils import sizing
 from ansible_collections.trenova.selfhost.plugins.module_utils.compose import merge
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
@@ -32,6 +33,14 @@ INTENT_VARIABLES = {
     "trenova_restore_document": "restore_document",
     "minio_mode": "minio_mode",
 }
+
+
+class PlanImpossible(AnsibleActionFail):
+    """What is wished for cannot be planned; the problems say why."""
+
+    def __init__(self, problems):
+        super().__init__("\n".join(["The plan cannot be made:", *problems]))
+        self.problems = list(problems)
 
 
 class HostContext:
@@ -89,7 +98,7 @@ def build(action, task_vars, capacity):
     try:
         plan = sizing.plan(capacity, intent)
     except sizing.PlanError as error:
-        raise AnsibleActionFail("\n".join(["The plan cannot be made:", *error.problems])) from error
+        raise PlanImpossible(error.problems) from error
     described = registry.describe(action, task_vars, plan, capacity)
     services = dict(capacity["deployed"]["services"], **described)
     return {"run": RUN, "capacity": capacity, "plan": plan, "services": services, "described": sorted(described)}

@@ -65,12 +65,13 @@ def describe_role(action, task_vars, name, path, plan, capacity):
 
 def role_variables(action, path, task_vars):
     """Variables as the role itself sees them: its defaults below everything else."""
-    variables = {}
-    defaults = os.path.join(path, "defaults", "main.yml")
-    if os.path.exists(defaults):
-        variables.update(load(action, defaults) or {})
-    variables.update(task_vars, role_path=path)
-    return variables
+    return dict(role_defaults(action, path), **dict(task_vars, role_path=path))
+
+
+def role_defaults(action, path):
+    """Defaults of a role, not resolved."""
+    source = os.path.join(path, "defaults", "main.yml")
+    return load(action, source) or {} if os.path.exists(source) else {}
 
 
 def load(action, path):

@@ -17,14 +17,16 @@ ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 
 
 def test_readmes_of_roles_are_current():
-    done = subprocess.run([sys.executable, ROOT / "docs/generate.py", "--check"], capture_output=True, text=True, check=False)
+    command = [sys.executable, ROOT / "docs/generate.py", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_default_has_a_specification_and_every_option_the_name_of_its_role(role):
     defaults = yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text())
-    options = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    specification = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())
+    options = specification["argument_specs"]["main"]["options"]
     assert set(defaults) == set(options)
     assert all(name.startswith(f"{role}_") for name in options)
 

@@ -25,7 +25,8 @@ SERVICES = {
     "postgres": {"image": "docker.io/library/postgres:17.7", "secrets": {"trenova_postgres_password": "password"}},
     "redis": {"image": "docker.io/library/redis:8.4.0"},
     "caddy": {"image": "docker.io/library/caddy:2.10.2", "published_ports": [80, 443], "tls": "acme"},
-    "api": {"image": "docker.io/trenova/api:0.7.2", "bootstrap": "seed", "secrets": {"trenova_api_secret_key": "aes_key"}},
+    "api": {
+        "image": "docker.io/trenova/api:0.7.2", "bootstrap": "seed", "secrets": {"trenova_api_secret_key": "aes_key"}},
 }
 VARIABLES = {
     "trenova_domain": "erp.trucks.co", "trenova_s3_domain": "s3.erp.trucks.co", "trenova_admin_email": "ops@trucks.co",
@@ -67,10 +68,12 @@ CASES = [
     ("port held by a container",
      {"capacity": {
          "listeners": [{"port": 443, "address": "0.0.0.0", "pid": 9, "process": "docker-proxy"}],
-         "containers": [{"name": "nginx", "project": "web", "working_dir": "/srv/web", "ports": "0.0.0.0:443->443/tcp"}]}},
+         "containers": [
+             {"name": "nginx", "project": "web", "working_dir": "/srv/web", "ports": "0.0.0.0:443->443/tcp"}]}},
      "Port 443 is held by the container nginx.", "stop it there"),
     ("other major of PostgreSQL", {"capacity": {"deployed": {"postgres_major": "16"}}},
-     "The data on the host is of PostgreSQL 16; postgres_image is docker.io/library/postgres:17.7, which cannot read it.",
+     "The data on the host is of PostgreSQL 16; postgres_image is docker.io/library/postgres:17.7, "
+     "which cannot read it.",
      "an image of PostgreSQL 16"),
     ("Redis without JSON", {"services": {"redis": {"image": "docker.io/library/redis:7.4"}}},
      "redis_image is docker.io/library/redis:7.4, which has no JSON commands; every login to Trenova would fail.",
@@ -93,13 +96,15 @@ CASES = [
      "/etc/docker/daemon.json is no valid JSON: line 3", "mend or remove the file"),
     ("clock", {"now": 5000.0}, "The clock of the host is 4000 s behind the controller's.", "chrony"),
     ("other project of the same name",
-     {"capacity": {"containers": [{"name": "web", "project": "trenova", "working_dir": "/home/joe/trenova", "ports": ""}]}},
+     {"capacity": {"containers": [
+         {"name": "web", "project": "trenova", "working_dir": "/home/joe/trenova", "ports": ""}]}},
      "Another Compose project is called trenova; its container is web.", "--project-directory /home/joe/trenova"),
     ("foreign container with our name",
      {"capacity": {"containers": [{"name": "tren-db", "project": "x", "working_dir": "/x", "ports": ""}]}},
      "The container tren-db has one of our names and is not ours.", "docker rename tren-db"),
     ("host too small",
-     {"plan": {"refusals": [{"rule": "R1", "text": "4 cores were found, 6 are needed.", "remedy": ["more cores", "accept"]}]}},
+     {"plan": {"refusals": [
+         {"rule": "R1", "text": "4 cores were found, 6 are needed.", "remedy": ["more cores", "accept"]}]}},
      "4 cores were found, 6 are needed.", "more cores; or accept"),
 ]
 
@@ -127,5 +132,11 @@ def test_port_of_our_own_caddy_is_free_for_us():
 
 
 def test_disabled_service_is_not_checked():
-    assert problems(
-        services={"redis": {"enabled": False, "image": "redis:latest", "secrets": {"trenova_redis_password": "password"}}}) == []
+    redis = {"enabled": False, "image": "redis:latest", "secrets": {"trenova_redis_password": "password"}}
+    assert problems(services={"redis": redis}) == []
+
+
+def test_example_inventory_is_refused_before_anybody_is_contacted():
+    found = list(preflight.check_address({"ansible_host": "trenova1.example.com", "inventory_hostname": "trenova1"}))
+    assert [problem.what for problem in found] == ["The address of the host is still the example trenova1.example.com."]
+    assert list(preflight.check_address({"ansible_host": "172.30.60.10"})) == []

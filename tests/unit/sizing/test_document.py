@@ -8,8 +8,9 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import tiers
 from sizing_builders import TIERS, host_of, plan_of, value_at
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import tiers
 
 #: A copy of the document: line numbers in the sources must lead to what they quote.
 DOCUMENT = (pathlib.Path(__file__).parent / "requirements.md").read_text(encoding="utf-8").splitlines()

@@ -9,8 +9,9 @@ import json
 import time
 
 import pytest
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import deviations, plan
 from sizing_builders import TIERS, host_of, leaves, plan_of, value_at
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import deviations, plan
 
 # tier: allocatable, sum of limits, pool, reserve, backends, max_connections, work_mem in kB
 RESULTING_DEFAULTS = [

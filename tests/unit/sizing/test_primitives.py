@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
     api,
     backup,

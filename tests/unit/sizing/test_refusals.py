@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
 from sizing_builders import host_of, plan_of, value_at
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
 
 CORES = (
     "R1: 4 CPU cores found, 6 needed. This host fits no tier. What helps, cheapest first: "

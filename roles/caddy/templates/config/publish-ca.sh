@@ -3,7 +3,7 @@
 root=/data/caddy/pki/authorities/local/root.crt
 for attempt in 1 2 3 4 5 6 7 8 9 10; do
     if [ -s "$root" ]; then
-        cp "$root" /ca/caddy-root.crt && chmod 0444 /ca/caddy-root.crt
+        cp "$root" /ca/.new && chmod 0444 /ca/.new && mv -f /ca/.new /ca/caddy-root.crt
         exit
     fi
     grep -q 'tls internal' /etc/caddy/Caddyfile || exit 0
