@@ -55,6 +55,9 @@ class ActionModule(ActionBase):
         if not missing:
             self._display.display("All secrets are there; none was changed.")
             return
+        if self._task.check_mode:
+            self._display.display("{} secrets are missing: {}".format(len(missing), ", ".join(missing)))
+            return
         self._display.display(f"{len(missing)} secrets written to {path}")
         if not vault_secrets:
             self._display.warning(

@@ -69,6 +69,8 @@ _ALL = (
         "Max Memory Policy: allkeys-lru",
         "jobs carry no expiry; allkeys-lru evicts them silently, and nothing logs or retries a lost job. "
         "volatile-lru evicts only keys that were made to expire.",
+        restore="trenova_plan_overrides.redis.maxmemory_policy to another volatile-* policy or to noeviction; "
+                "allkeys-* is refused",
     ),
     Deviation(
         "redis-persistence",

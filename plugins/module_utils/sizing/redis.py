@@ -12,8 +12,8 @@ ENVELOPE = container.Envelope(
     memory=tiers.REDIS_MEMORY, cpus=tiers.REDIS_CPUS, reservation=tiers.REDIS_RESERVATION, least_memory_mb=64,
     cpu_shares=2048, pids=128, oom_score_adj=-200, swapless=True)
 
-POLICIES = ("volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random", "noeviction",
-            "allkeys-lru", "allkeys-lfu", "allkeys-random")
+#: Without allkeys-*: these evict jobs.
+POLICIES = ("volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random", "noeviction")
 DEFAULT_MAXCLIENTS = 10000
 #: Files that Redis opens besides those of its clients.
 _OWN_FILES = 32

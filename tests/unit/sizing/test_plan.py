@@ -228,7 +228,8 @@ def test_deviation_is_complete():
         "planned": "volatile-lru",
         "reason": "jobs carry no expiry; allkeys-lru evicts them silently, and nothing logs or retries a lost job. "
                   "volatile-lru evicts only keys that were made to expire.",
-        "restore": "trenova_restore_document: [redis-policy]",
+        "restore": "trenova_plan_overrides.redis.maxmemory_policy to another volatile-* policy or to noeviction; "
+                   "allkeys-* is refused",
     }
 
 
@@ -244,7 +245,6 @@ RESTORED = [
     ("postgres-wal-size", "postgres.settings.max_wal_size_mb", 4096),
     ("postgres-slot-wal", "postgres.settings.max_slot_wal_keep_size_mb", -1),
     ("postgres-shm", "postgres.shm_size_mb", 64),
-    ("redis-policy", "redis.settings.maxmemory_policy", "allkeys-lru"),
     ("redis-persistence", "redis.settings.appendonly", "no"),
     ("redis-volume", "redis.settings.volume_gb", 1),
     ("rabbitmq-limit", "rabbitmq.memory_limit_mb", 0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sizing_builders import host_of, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, plan
 
 CORES = (
     "R1: 4 CPU cores found, 6 needed. This host fits no tier. What helps, cheapest first: "
@@ -253,7 +253,16 @@ def test_restoring_nothing_is_said():
 
 
 def test_override_wins_over_restored_document():
-    overrides = {"redis": {"maxmemory_policy": "noeviction"}}
-    result = plan_of("small", restore_document=["redis-policy"], overrides=overrides)
-    assert value_at(result, "redis.settings.maxmemory_policy") == "noeviction"
+    overrides = {"redis": {"volume_gb": 4}}
+    result = plan_of("small", restore_document=["redis-volume"], overrides=overrides)
+    assert value_at(result, "redis.settings.volume_gb") == 4
     assert len(result["warnings"]) == 1
+
+
+@pytest.mark.parametrize("intent", [
+    {"restore_document": ["redis-policy"]},
+    {"overrides": {"redis": {"maxmemory_policy": "allkeys-lru"}}},
+])
+def test_redis_that_holds_jobs_never_evicts_them(intent):
+    with pytest.raises(PlanError, match="volatile-"):
+        plan_of("small", **intent)
