@@ -19,7 +19,9 @@ setup: $(VENV)/.installed ## Install the tools into .venv
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt
 	@echo "==> Installing the tools into $(VENV)"
-	@$(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { \
+	    echo "==> Installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; \
+	    $(PYTHON) -m venv --clear $(VENV); }
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 

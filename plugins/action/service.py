@@ -92,13 +92,18 @@ class Bundle:
         files, secret_files = [], []
         for source in sources(self.renderer.templates_dir):
             part, _separator, rest = without_suffix(source).partition("/")
+            if part not in ("config", "secrets", "host"):
+                continue
+            content = self.renderer.render(source)
+            # What renders to nothing is not wanted; an empty secret would also mask every line end of the output.
+            if not content.strip():
+                continue
             if part == "config":
-                files.append(self._file(os.path.join(self.directory, part, rest), self.renderer.render(source), "0444"))
+                files.append(self._file(os.path.join(self.directory, part, rest), content, "0444"))
             elif part == "secrets":
-                content = self.renderer.render(source)
                 secret_files.append(self._file(os.path.join(self.directory, part, rest), content, "0400"))
-            elif part == "host":
-                files.append(self._file("/" + rest, self.renderer.render(source), "0644", owner=0))
+            else:
+                files.append(self._file("/" + rest, content, "0644", owner=0))
         for path, content in (self.description.get("files") or {}).items():
             files.append(self._file(path, content, "0644", owner=0))
         return files, secret_files

@@ -288,7 +288,9 @@ class Service:
     def _report(self, directories, stale, outdated, retired):
         self.result["changed_files"] = [managed.path for managed in self.changed_files] + stale
         self.result["started"] = [unit["container"] for unit in outdated]
-        self.result["diff"] = [managed.diff() for managed in self.changed_files]
+        # The description repeats what the other files say, for other roles to read.
+        description = os.path.join(self.directory, "service.json")
+        self.result["diff"] = [managed.diff() for managed in self.changed_files if managed.path != description]
         self.result["diff"] += [{"before": path + "\n", "after": ""} for path in stale]
         self.result["diff"] += [{"before": "", "after": "directory " + entry["path"] + "\n"} for entry in directories]
         self.result["changed"] = bool(

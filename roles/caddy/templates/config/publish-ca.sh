@@ -2,7 +2,7 @@
 # Copies the certificate of the authority (never its key) to where the other services look for it.
 publish() { cp "$1" /ca/.new && chmod 0444 /ca/.new && mv -f /ca/.new /ca/caddy-root.crt; }
 
-if grep -q BEGIN /etc/caddy/ca.pem; then
+if [ -s /etc/caddy/ca.pem ]; then
     publish /etc/caddy/ca.pem
     exit
 fi
