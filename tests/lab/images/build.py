@@ -3,9 +3,10 @@
 
     build.py [--registry HOST:PORT [--push]] [--only NAME ...] [--force] [--list]
 
-Reads lab-images.yml. Builds two images at a time with the classic builder, since buildx is not everywhere. What has not changed (Dockerfile,
-context, build arguments, base image, images that it is made from) is skipped: a digest of all that is a label of the image. Locally the
-images are called trenova-lab/<path>:<tag>. Python 3.11, standard library only.
+Reads lab-images.yml. Builds two images at a time with the classic builder, since buildx is not everywhere. What has not
+changed (Dockerfile, context, build arguments, base image, images that it is made from) is skipped: a digest of all that
+is a label of the image. Locally the images are called trenova-lab/<path>:<tag>. Needs PyYAML, which comes with
+ansible-core.
 """
 
 import argparse
@@ -21,62 +22,41 @@ import threading
 import time
 from pathlib import Path
 
+import yaml
+
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[2]
 LABEL = "trenova-lab.digest"
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 IGNORED = {"ca-bundle.crt", "README.md", "image.yml", "__pycache__", "target", ".gitignore"}
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 START = time.monotonic()
 PRINT = threading.Lock()
 
 
 class Failed(Exception):
+    """A docker command that failed, with what it printed."""
+
     def __init__(self, what, log=""):
         super().__init__(what)
         self.log = log
 
 
-# --- the list -----------------------------------------------------------------------------------------------------------------------
-
-
-def scalar(text):
-    text = text.strip()
-    if text.startswith("["):
-        return [scalar(part) for part in text.strip("[]").split(",") if part.strip()]
-    if text[:1] in "\"'":
-        return text[1:-1]
-    return {"true": True, "false": False}.get(text, text)
-
-
-def read_list(path):
-    """The subset of YAML that lab-images.yml keeps to; anything else is an error, not a guess."""
-    images, nested = [], None
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        body = line.strip()
-        indent = len(line) - len(line.lstrip())
-        if not body or body.startswith("#") or body in ("---", "lab_images:"):
-            continue
-        if indent == 2 and body.startswith("- "):
-            images.append({})
-            body, indent = body[2:], 4
-        name, colon, value = body.partition(":")
-        if not colon or not images or indent not in (4, 6):
-            raise SystemExit(f"{path.name}:{number}: not understood: {line}")
-        if indent == 6:
-            nested[name] = scalar(value)
-        elif value.strip():
-            images[-1][name] = scalar(value)
-        else:
-            nested = images[-1][name] = {}
-    return images
-
-
-# --- docker -------------------------------------------------------------------------------------------------------------------------
+def lab_images():
+    """The images of lab-images.yml, in its order."""
+    return yaml.safe_load((HERE / "lab-images.yml").read_text())["lab_images"]
 
 
 def docker(*args, check=True):
+    """What a docker command prints; nothing if it fails and `check` is off."""
     done = subprocess.run(
-        ["docker", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env={**os.environ, "DOCKER_BUILDKIT": "0"}
+        ["docker", *args],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, "DOCKER_BUILDKIT": "0"},
+        check=False,
     )
     if check and done.returncode:
         raise Failed("docker " + " ".join(args[:2]), done.stdout)
@@ -84,20 +64,21 @@ def docker(*args, check=True):
 
 
 def inspect(reference):
+    """Docker's description of a local image; None if there is no such image."""
     out = docker("image", "inspect", reference, check=False)
     return json.loads(out)[0] if out else None
 
 
 def say(name, what, since, detail=""):
+    """One line of progress: what happened to an image, and how long it took."""
     with PRINT:
         now = time.monotonic()
         print(f"{now - START:6.1f} s  {what:<9} {name:<13} {now - since:6.1f} s  {detail}".rstrip(), flush=True)
 
 
-# --- one image ----------------------------------------------------------------------------------------------------------------------
-
-
 class Builder:
+    """Builds, tags and pushes images of the list, and remembers their digests."""
+
     def __init__(self, options, images):
         self.options = options
         self.images = {image["name"]: image for image in images}
@@ -109,13 +90,16 @@ class Builder:
         self.base_layers = base["RootFS"]["Layers"]
 
     def local(self, name):
+        """The local reference of an image."""
         image = self.images[name]
         return f"trenova-lab/{image['path']}:{image['tag']}"
 
     def needs(self, image):
+        """The names of the images that one is made from."""
         return [*image.get("needs", []), *image.get("content", {})]
 
     def args(self, image):
+        """The build arguments of an image; @name has become a reference."""
         return {k: self.local(v[1:]) if str(v).startswith("@") else v for k, v in image.get("args", {}).items()}
 
     def sources(self, image):
@@ -130,15 +114,18 @@ class Builder:
         return found
 
     def digest(self, image, sources):
+        """A digest of all that an image is made from."""
         sha = hashlib.sha256()
         for name in sorted(sources):
             executable = bool(sources[name].stat().st_mode & 0o100)
             sha.update(f"{name} {executable} {hashlib.sha256(sources[name].read_bytes()).hexdigest()}\n".encode())
-        fixed = [self.base_layers, self.args(image), image.get("content", {}), [self.digests[n] for n in self.needs(image)]]
+        needed = [self.digests[name] for name in self.needs(image)]
+        fixed = [self.base_layers, self.args(image), image.get("content", {}), needed]
         sha.update(json.dumps(fixed, sort_keys=True).encode())
         return sha.hexdigest()
 
     def lay_out(self, image, sources, to):
+        """Fills a folder with the build context of an image."""
         for name, path in sources.items():
             target = to / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +141,7 @@ class Builder:
             shutil.copy(self.options.ca_bundle, to / "ca-bundle.crt")
 
     def build(self, name):
+        """Builds an image unless it is there unchanged, and publishes it."""
         since = time.monotonic()
         image = self.images[name]
         sources = self.sources(image)
@@ -164,16 +152,20 @@ class Builder:
         else:
             with tempfile.TemporaryDirectory(prefix="trenova-lab-") as folder:
                 self.lay_out(image, sources, Path(folder))
-                args = [f"--build-arg={k}={v}" for k, v in {"DEBIAN_IMAGE": self.options.base, **self.args(image)}.items()]
+                args = {"DEBIAN_IMAGE": self.options.base, **self.args(image)}
+                options = [f"--build-arg={key}={value}" for key, value in args.items()]
                 # Predefined by Docker: they reach the build without being kept in the image.
-                args += [f"--build-arg={v}" for v in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy") if v in os.environ]
+                options += [f"--build-arg={variable}" for variable in PROXIES if variable in os.environ]
                 if self.options.no_cache:
-                    args.append("--no-cache")
-                docker("build", "--force-rm", *args, "--label", f"{LABEL}={digest}", "--tag", self.local(name), folder)
-            say(name, "built", since, f"{inspect(self.local(name))['Size'] / 1e6:.0f} MB  {image['path']}:{image['tag']}")
+                    options.append("--no-cache")
+                options += ["--label", f"{LABEL}={digest}", "--tag", self.local(name)]
+                docker("build", "--force-rm", *options, folder)
+            size = inspect(self.local(name))["Size"] / 1e6
+            say(name, "built", since, f"{size:.0f} MB  {image['path']}:{image['tag']}")
         self.publish(name, image)
 
     def publish(self, name, image):
+        """Tags an image for the registry and pushes it there, as far as that is wanted."""
         if not self.options.registry or image.get("push") is False:
             return
         since = time.monotonic()
@@ -184,10 +176,8 @@ class Builder:
             say(name, "pushed", since, target)
 
 
-# --- all --------------------------------------------------------------------------------------------------------------------------
-
-
 def run(builder, wanted, jobs):
+    """Builds the wanted images, each after those that it needs; the exit code."""
     todo, done, running = list(wanted), set(), {}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         while todo or running:
@@ -205,10 +195,9 @@ def run(builder, wanted, jobs):
                     print(f"\n{name}: {failure} failed. Its last lines:\n", file=sys.stderr)
                     print("\n".join("    " + line for line in failure.log.splitlines()[-30:]), file=sys.stderr)
                     todo.clear()
-                    return_code = 1
                     for other in running:
                         other.cancel()
-                    return return_code
+                    return 1
                 done.add(name)
     return 0
 
@@ -226,11 +215,16 @@ def with_needs(builder, names):
 
 
 def main():
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="See the head of this file.")
     parser.add_argument("--registry", metavar="HOST:PORT", help="tag the images for this registry")
     parser.add_argument("--push", action="store_true", help="and push them there")
-    parser.add_argument("--only", metavar="NAME", nargs="+", action="extend", help="build these (and what they are made from)")
-    parser.add_argument("--force", action="store_true", help="build what has not changed, too (layers may still come from the cache)")
+    parser.add_argument(
+        "--only", metavar="NAME", nargs="+", action="extend", help="build these (and what they are made from)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="build what has not changed, too (layers may still come from the cache)"
+    )
     parser.add_argument("--no-cache", action="store_true", help="use no cached layer")
     parser.add_argument("--jobs", type=int, default=2, help="images built at the same time (default 2)")
     parser.add_argument("--base", default="trenova-lab/debian:13", help="Debian 13 base image (default %(default)s)")
@@ -244,7 +238,7 @@ def main():
     if options.push and not options.registry:
         parser.error("--push needs --registry")
 
-    images = read_list(HERE / "lab-images.yml")
+    images = lab_images()
     if options.list:
         for image in images:
             print(f"{image['path']}:{image['tag']} {image['name']}")

@@ -2,13 +2,15 @@
 
 GET    /                           a page with the list
 GET    /livez                      200
-GET    /api/v1/messages            {"total": n, "messages": [{"ID", "From", "To", "Subject", "Created", "Size", "Snippet"}]}, newest first;
-                                   ?query=word keeps those that hold the word anywhere
+GET    /api/v1/messages            {"total": n, "messages": [mail, …]}, newest first, each with "ID", "From", "To",
+                                   "Subject", "Created", "Size" and "Snippet"; ?query=word keeps those that hold the
+                                   word anywhere
 GET    /api/v1/message/<ID|latest> one mail with "Text", "HTML" and "Headers"
 GET    /api/v1/message/<ID>/raw    as received
 DELETE /api/v1/messages            forget all
 
-The paths and names are those of a subset of Mailpit, so that it can take this one's place. Any user and password are accepted.
+The paths and names are those of a subset of Mailpit, so that it can take this one's place. Any user and password are
+accepted.
 """
 
 import email
@@ -31,6 +33,7 @@ LOCK = threading.Lock()
 
 
 def parse(number: int, envelope) -> dict:
+    """A received mail in the shape in which it is kept."""
     raw = envelope.original_content or b""
     message = email.message_from_bytes(raw, policy=email.policy.default)
     bodies = {kind: message.get_body((kind,)) for kind in ("plain", "html")}
@@ -45,15 +48,18 @@ def parse(number: int, envelope) -> dict:
         "Snippet": " ".join(text.split())[:200],
         "Text": text,
         "HTML": page,
-        "Headers": {name: [str(v) for v in message.get_all(name)] for name in message.keys()},
+        "Headers": {name: [str(v) for v in message.get_all(name)] for name in message},
         "raw": raw,
     }
 
 
 class Sink:
+    """The SMTP side: keeps what it is given."""
+
     number = 0
 
     async def handle_DATA(self, server, session, envelope):
+        """Called by aiosmtpd with each mail."""
         with LOCK:
             Sink.number += 1
             mail = MAILS[str(Sink.number)] = parse(Sink.number, envelope)
@@ -64,8 +70,13 @@ class Sink:
 
 
 class Http(BaseHTTPRequestHandler):
+    """The HTTP side: shows and forgets what is kept."""
+
     def answer(self, body, status=200, kind="application/json"):
-        data = body if isinstance(body, bytes) else (body if kind != "application/json" else json.dumps(body, indent=1)).encode()
+        """Sends an answer; a body of the kind JSON is encoded here."""
+        if kind == "application/json":
+            body = json.dumps(body, indent=1)
+        data = body if isinstance(body, bytes) else body.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind + ("" if kind == "application/octet-stream" else "; charset=utf-8"))
         self.send_header("Content-Length", str(len(data)))
@@ -73,6 +84,7 @@ class Http(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def do_GET(self):
+        """All that can be read."""
         url = urllib.parse.urlsplit(self.path)
         parts = url.path.strip("/").split("/")
         with LOCK:
@@ -85,7 +97,8 @@ class Http(BaseHTTPRequestHandler):
                 f"<td><a href='/api/v1/message/{m['ID']}'>{html.escape(m['Subject'] or '(no subject)')}</a>"
                 for m in mails
             )
-            self.answer(f"<!DOCTYPE html><title>Mail sink</title><h1>{len(mails)} mails</h1><table>{rows}</table>", kind="text/html")
+            page = f"<!DOCTYPE html><title>Mail sink</title><h1>{len(mails)} mails</h1><table>{rows}</table>"
+            self.answer(page, kind="text/html")
         elif parts[:3] == ["api", "v1", "messages"]:
             word = urllib.parse.parse_qs(url.query).get("query", [""])[0].encode()
             found = [m for m in mails if word in m["raw"]]
@@ -103,6 +116,7 @@ class Http(BaseHTTPRequestHandler):
             self.answer({"Error": "no such page"}, 404)
 
     def do_DELETE(self):
+        """Forgets all mails."""
         if urllib.parse.urlsplit(self.path).path != "/api/v1/messages":
             self.answer({"Error": "no such page"}, 404)
             return
@@ -111,10 +125,11 @@ class Http(BaseHTTPRequestHandler):
         self.answer("ok\n", kind="text/plain")
 
     def log_message(self, *args):
-        pass
+        """No line for each request."""
 
 
 def main():
+    """Serves both sides until the container is stopped."""
     smtp = Controller(
         Sink(),
         hostname="0.0.0.0",
