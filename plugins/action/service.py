@@ -31,10 +31,18 @@ class ActionModule(ActionBase):
             })
         name = arguments["name"]
         context = host_context(self, task_vars)
-        bundle = Bundle(self, task_vars, context, name)
-        wanted = arguments["state"] or ("present" if bundle.description.get("enabled", True) else "absent")
+        if name not in context.services:
+            raise AnsibleActionFail(f"The role {name} has no meta/service.yml that describes its service.")
+        if arguments["state"] == "absent" or not context.services[name].get("enabled", True):
+            project_dir = templated(self, task_vars, "trenova_project_dir", "/opt/trenova")
+            templates = sources(os.path.join(task_vars["role_path"], "templates"))
+            host_files = [without_suffix(source)[len("host"):] for source in templates if source.startswith("host/")]
+            module_arguments = {
+                "name": name, "state": "absent", "project_dir": project_dir, "host_files": host_files}
+        else:
+            module_arguments = Bundle(self, task_vars, context, name).module_arguments()
         result = self._execute_module(
-            module_name="trenova.selfhost.service", module_args=bundle.module_arguments(wanted), task_vars=task_vars)
+            module_name="trenova.selfhost.service", module_args=module_arguments, task_vars=task_vars)
         if not result.get("failed") and context.is_new:
             result["ansible_facts"] = {"trenova": context.facts}
         return result
@@ -44,8 +52,6 @@ class Bundle:
     """All that one service is made of on its host."""
 
     def __init__(self, action, task_vars, context, name):
-        if name not in context.services:
-            raise AnsibleActionFail(f"The role {name} has no meta/service.yml that describes its service.")
         self.name = name
         self.context = context
         self.description = context.services[name]
@@ -64,7 +70,7 @@ class Bundle:
         self.extra = templated(action, task_vars, name + "_compose_extra", {})
         self.files, self.secret_files = self._render_files()
 
-    def module_arguments(self, state):
+    def module_arguments(self):
         """Arguments of the module that does the work on the host."""
         fragment = self._fragment()
         if fragment:
@@ -74,7 +80,7 @@ class Bundle:
         self._add_file(os.path.join(self.directory, "service.json"), description)
         return {
             "name": self.name,
-            "state": state,
+            "state": "present",
             "project_dir": self.project_dir,
             "directories": self._directories(),
             "files": self.files,

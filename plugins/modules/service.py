@@ -60,6 +60,11 @@ options:
       mode: {description: Octal mode., type: str, default: "0400"}
       owner: {description: Numeric user., type: int, default: 0}
       group: {description: Numeric group., type: int, default: 0}
+  host_files:
+    description: Files outside the project directory that go with the service when it is V(absent).
+    type: list
+    elements: str
+    default: []
   secrets:
     description: Values that are masked wherever they turn up in the output, in log lines for instance.
     type: list
@@ -143,6 +148,11 @@ changed_files:
   returned: always
   type: list
   elements: str
+removed:
+  description: Containers that were (or would be) removed.
+  returned: when O(state=absent)
+  type: list
+  elements: str
 started:
   description: Containers that were (or would be) created, replaced or restarted.
   returned: always
@@ -213,18 +223,34 @@ class Service:
 
     def remove(self):
         """Stop and remove the containers and files; the data directory is not ours to delete here."""
-        self._inspect()
-        names = [unit["container"] for unit in self.parameters["units"]] + self.parameters["retired_containers"]
-        present = [name for name in names if name in self.inspected]
-        self.result["changed"] = bool(present) or os.path.isdir(self.directory)
-        self.result["started"] = []
+        present = self._containers_of_role() if os.path.isdir(self.directory) else []
+        host_files = [path for path in self.parameters["host_files"] if os.path.exists(path)]
+        self.result["changed"] = bool(host_files) or os.path.isdir(self.directory)
         self.result["removed"] = present
         if not self.check_mode:
+            self._remove_host_files(host_files)
             if present:
                 engine.docker("rm", "--force", "--volumes", *present)
             shutil.rmtree(self.directory, ignore_errors=True)
             self._list_fragments()
         return self.result
+
+    @staticmethod
+    def _remove_host_files(paths):
+        """Remove files outside the project; a unit of systemd is stopped and forgotten."""
+        units = [path for path in paths if path.startswith("/etc/systemd/system/")]
+        for path in units:
+            if path.endswith(".timer"):
+                subprocess.run(["systemctl", "disable", "--quiet", "--now", os.path.basename(path)], check=False)
+        for path in paths:
+            os.unlink(path)
+        if units:
+            subprocess.run(["systemctl", "daemon-reload"], check=False)
+
+    def _containers_of_role(self):
+        """Containers that were made from this role's fragment, by their label."""
+        command = ["ps", "--all", "--format", "{{.Names}}", "--filter", "label=com.docker.compose.project=trenova"]
+        return engine.docker(*command, "--filter", "label=trenova.role=" + self.parameters["name"]).stdout.split()
 
     def _check_guards(self):
         for guard in self.parameters["guards"]:
@@ -440,6 +466,7 @@ ARGUMENT_SPEC = {
             mode={"type": "str", "default": "0400"},
         ),
     },
+    "host_files": {"type": "list", "elements": "str", "default": []},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
     "units": {
         "type": "list", "elements": "dict", "default": [],

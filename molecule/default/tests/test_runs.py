@@ -81,6 +81,19 @@ def test_container_that_does_not_become_healthy_is_put_back(host, playbook):
     assert playbook("site.yml", "--tags", "api").changed == 0
 
 
+def test_disabled_service_goes_and_its_data_stays(host, playbook):
+    disabled = ("-e", "backup_enabled=false", "--tags", "backup")
+    assert playbook("site.yml", "--check", *disabled).changed == 1
+    assert host.service("trenova-backup.timer").is_enabled
+    assert playbook("site.yml", *disabled).changed == 1
+    assert not host.file("/etc/systemd/system/trenova-backup.timer").exists
+    assert not host.file("/opt/trenova/backup").exists
+    assert host.file("/var/backups/trenova").is_directory
+    assert playbook("site.yml", *disabled).changed == 0
+    assert playbook("site.yml", "--tags", "backup").changed == 1
+    assert host.service("trenova-backup.timer").is_enabled
+
+
 BAD_INPUT = [
     ("unknown tier", {"trenova_tier": "huge"}, ['trenova_tier', 'huge', "minimum, small, medium, large"]),
     ("host below the minimum", {"trenova_accept_undersized_host": False},
