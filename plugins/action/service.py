@@ -78,6 +78,7 @@ class Bundle:
             self._add_file(os.path.join(self.project_dir, "compose.yaml"), HEADER + to_yaml(base_project()))
         description = json.dumps(self.description, indent=2, sort_keys=True, default=str) + "\n"
         self._add_file(os.path.join(self.directory, "service.json"), description)
+        units = self._units(fragment)
         return {
             "name": self.name,
             "state": "present",
@@ -86,8 +87,8 @@ class Bundle:
             "files": self.files,
             "secret_files": self.secret_files,
             "secrets": self.secrets,
-            "units": self._units(fragment),
-            "retired_containers": self.description.get("retired_containers", []),
+            "units": units,
+            "retired_containers": self._retired(units),
             "prepare": self.description.get("prepare", []),
             "reload": self._reload(),
             "follows": self.description.get("follows", []),
@@ -155,6 +156,13 @@ class Bundle:
                 "wait_seconds": self.description.get("wait_seconds", 120),
             }
             for key, definition in services.items() if "profiles" not in definition]
+
+    def _retired(self, units):
+        """Containers of this role that the measurement found and nobody wants any more, an instance too many say."""
+        wanted = {unit["container"] for unit in units}
+        return [
+            container["name"] for container in self.context.capacity["containers"]
+            if container.get("role") == self.name and not container["one_off"] and container["name"] not in wanted]
 
     def _reload(self):
         entries = []

@@ -3,7 +3,7 @@
 
 """How the services themselves report what the plan gave them.
 
-Each function maps settings of the plan to {name as the server says it: value as the server says it}.
+Settings of the plan are mapped to {name as the server says it: value as the server says it}.
 """
 
 from __future__ import annotations
@@ -31,22 +31,20 @@ POSTGRES = {
 }
 
 
-def postgres_settings(settings):
+def _postgres(settings):
     """As in pg_settings: pages of 8 kB, kB or MB, by setting. PostgreSQL rounds to the nearest whole unit."""
     return {
         name: str(int(settings[key] / divisor + 0.5)) for key, (name, divisor) in POSTGRES.items() if key in settings}
 
 
-def pgbouncer_settings(settings):
+def _pgbouncer(settings):
     """As in SHOW CONFIG."""
     names = ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_client_conn")
     return {name: str(settings[name]) for name in names if name in settings}
 
 
-def redis_settings(settings):
+def _redis(settings):
     """As in CONFIG GET."""
-    if not settings:
-        return {}
     return {
         "maxmemory": str(settings["maxmemory_mb"] * MIB),
         "maxmemory-policy": settings["maxmemory_policy"],
@@ -55,11 +53,20 @@ def redis_settings(settings):
     }
 
 
-def rabbitmq_settings(settings):
+def _rabbitmq(settings):
     """As in /api/nodes."""
-    if not settings:
-        return {}
     return {
         "mem_limit": settings["memory_high_watermark_mb"] * MIB,
         "disk_free_limit": settings["disk_free_limit_mb"] * MIB,
     }
+
+
+SERVICES = {"postgres": _postgres, "pgbouncer": _pgbouncer, "redis": _redis, "rabbitmq": _rabbitmq}
+
+
+def reported_settings(settings, service):
+    """What a service reports when it runs with these settings; nothing for a service without a plan.
+
+    Raises KeyError for a service that reports none.
+    """
+    return SERVICES[service](settings) if settings else {}

@@ -117,7 +117,8 @@ def container_facts(listing):
             "image": entry.get("Image"),
             "state": entry.get("State"),
             "project": labels.get("com.docker.compose.project"),
-            "service": labels.get("com.docker.compose.service"),
+            "one_off": labels.get("com.docker.compose.oneoff") == "True",
+            "role": labels.get("trenova.role"),
             "working_dir": labels.get("com.docker.compose.project.working_dir"),
             "ports": entry.get("Ports", ""),
         })

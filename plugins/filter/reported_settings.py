@@ -4,23 +4,26 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: rabbitmq_settings
-short_description: What RabbitMQ reports in /api/nodes
+name: reported_settings
+short_description: How a service itself reports the settings of its plan
 version_added: 0.1.0
 author: Trenova self-host contributors (@trenova-selfhost)
 description:
-  - Maps settings of the plan to names and values as the server says them.
+  - Maps settings of the plan to the names and values with which the server answers (pg_settings, SHOW CONFIG,
+    CONFIG GET, /api/nodes).
+positional: service
 options:
   _input: {description: Settings of the plan., type: dict, required: true}
+  service: {description: "postgres, pgbouncer, redis or rabbitmq.", type: str, required: true}
 """
 
 EXAMPLES = r"""
-expected: "{{ plan.settings | trenova.selfhost.rabbitmq_settings }}"
+expected: "{{ plan.settings | trenova.selfhost.reported_settings('redis') }}"
 """
 
 RETURN = r"""
 _value:
-  description: Names and values.
+  description: Names and values as the server says them.
   type: dict
 """
 
@@ -32,4 +35,4 @@ class FilterModule:
 
     def filters(self):
         """Names of the filters."""
-        return {"rabbitmq_settings": reported.rabbitmq_settings}
+        return {"reported_settings": reported.reported_settings}
