@@ -31,7 +31,7 @@ def plan_table(name, plan):
         "  {:<16} {:>9} {:>9} {:>5}  {}".format("service", "limit MiB", "reserved", "cpus", "settings"),
     ]
     for service, entry in plan["services"].items():
-        lines.append(_service_line(service, entry))
+        lines += _service_lines(service, entry)
     totals = plan["totals"]
     lines.append("  {:<16} {:>9} {:>9}        {:.0f} % of what containers may use".format(
         "sum", totals["memory_limit_mb"], totals["memory_reservation_mb"],
@@ -40,23 +40,26 @@ def plan_table(name, plan):
         if entries:
             lines += ["", f"  {title}"]
             for entry in entries:
-                lines += _wrapped("{rule}: {text}".format(**entry))
+                lines += _wrapped(entry["text"])
     if plan["deviations"]:
         lines += ["", "  Deviations from the requirements"]
         for entry in plan["deviations"]:
-            lines += _wrapped("{setting}: {planned} instead of {document}. {reason} Restore: {restore}".format(**entry))
+            lines += _wrapped("{setting} = {planned}".format(**entry))
+            lines += _wrapped("The document: {document}".format(**entry), 6)
+            lines += _wrapped("Why not: {reason}".format(**entry), 6)
+            lines += _wrapped("To restore: {restore}".format(**entry), 6)
     return lines
 
 
-def _service_line(service, entry):
+def _service_lines(service, entry):
     settings = entry.get("settings", {})
     shown = ", ".join(f"{key} {settings[key]}" for key in HIGHLIGHTS.get(service, ()) if key in settings)
     count = entry.get("instances", 1)
     label = service if count == 1 else f"{service} x {count}"
-    line = "  {:<16} {:>9} {:>9} {:>5}  {}".format(
-        label, entry["memory_limit_mb"], entry["memory_reservation_mb"], entry["cpus"], shown)
-    return line if len(line) <= WIDTH else line[:WIDTH - 1] + "…"
+    head = "  {:<16} {:>9} {:>9} {:>5}  ".format(
+        label, entry["memory_limit_mb"], entry["memory_reservation_mb"], entry["cpus"])
+    return textwrap.wrap(shown, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) or [head.rstrip()]
 
 
-def _wrapped(text):
-    return textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
+def _wrapped(text, indent=4):
+    return textwrap.wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))

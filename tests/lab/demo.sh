@@ -27,13 +27,16 @@ ansible-playbook playbooks/secrets.yml -i inventories/demo
 say "Trenova"
 ansible-playbook site.yml -i inventories/demo
 
+say "The plan"
+ansible-playbook playbooks/plan.yml -i inventories/demo | sed -n '/^Plan of/,/^ok:/{/^ok:/!p}'
+
 cat <<END
 
 ==> Running after $((SECONDS - started)) s
   Application   https://trenova.test       admin@trenova.test, password trenova_admin_password
   Job queues    https://jobs.trenova.test  operator, password trenova_dashboard_password
   Passwords     $secrets
-  Plan          ansible-playbook playbooks/plan.yml -i inventories/demo
+  Report        reports/demo/verify-demo1.json
   In a browser  chromium --host-resolver-rules='MAP *.test 172.30.60.10' https://trenova.test
 
   What to try next
