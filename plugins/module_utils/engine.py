@@ -14,8 +14,6 @@ import subprocess
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
 
-DIGEST_LABEL = "trenova.digest"
-
 
 class EngineError(Exception):
     """A command of the Engine failed; the text is what it said."""
@@ -63,6 +61,15 @@ def inspect(*names):
 def health(container):
     """healthy, unhealthy, starting, or none for a container without a health check."""
     return (container["State"].get("Health") or {}).get("Status", "none")
+
+
+def started_at(container):
+    """When a container was started, as text that sorts by time.
+
+    The Engine leaves out trailing zeros of the fraction, so the times as they are do not sort.
+    """
+    moment, _dot, fraction = container["State"]["StartedAt"].rstrip("Z").partition(".")
+    return f"{moment}.{fraction:0<9}"
 
 
 def is_serving(container):

@@ -173,6 +173,7 @@ import subprocess
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine
+from ansible_collections.trenova.selfhost.plugins.module_utils.compose import DIGEST_LABEL
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import (
     ManagedFile,
     attributes_differ,
@@ -216,9 +217,11 @@ class Service:
             return self.result
         for entry in directories:
             ensure_directory(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
-        self._write_files(stale)
+        self._write_files()
         self._list_fragments()
         self._apply(outdated, retired)
+        for path in stale:
+            os.unlink(path)
         return self.result
 
     def remove(self):
@@ -294,7 +297,7 @@ class Service:
         container = self.inspected.get(unit["container"])
         if container is None or not engine.is_serving(container):
             return False
-        if container["Config"]["Labels"].get(engine.DIGEST_LABEL) != unit["digest"]:
+        if container["Config"]["Labels"].get(DIGEST_LABEL) != unit["digest"]:
             return False
         image = self.inspected.get(unit["image"])
         if image is not None and image["Id"] != container["Image"]:
@@ -304,12 +307,11 @@ class Service:
     def _is_another_version(self, unit):
         """Whether a container is absent or was made from another definition, so that its preparation must run."""
         container = self.inspected.get(unit["container"])
-        return container is None or container["Config"]["Labels"].get(engine.DIGEST_LABEL) != unit["digest"]
+        return container is None or container["Config"]["Labels"].get(DIGEST_LABEL) != unit["digest"]
 
     def _is_older_than_what_it_follows(self, container):
-        started = container["State"]["StartedAt"]
         followed = [self.inspected[name] for name in self.parameters["follows"] if name in self.inspected]
-        return any(started < other["State"]["StartedAt"] for other in followed)
+        return any(engine.started_at(container) < engine.started_at(other) for other in followed)
 
     def _report(self, directories, stale, outdated, retired):
         self.result["changed_files"] = [managed.path for managed in self.changed_files] + stale
@@ -322,7 +324,7 @@ class Service:
         self.result["changed"] = bool(
             self.changed_files or directories or stale or outdated or retired or os.path.exists(self.pending_reload))
 
-    def _write_files(self, stale):
+    def _write_files(self):
         """Write what differs. The marker tells a later run that this one was interrupted before the reload."""
         if self.parameters["reload"]:
             os.makedirs(self.directory, exist_ok=True)
@@ -330,8 +332,6 @@ class Service:
                 pass
         for managed in self.changed_files:
             managed.write()
-        for path in stale:
-            os.unlink(path)
 
     def _list_fragments(self):
         """Keep the list of Compose files in .env, so that plain `docker compose` works in the project directory."""
