@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 
@@ -108,7 +109,10 @@ class Bundle:
             if part == "config":
                 files.append(self._file(os.path.join(self.directory, part, rest), content, "0444"))
             elif part == "secrets":
-                secret_files.append(self._file(os.path.join(self.directory, part, rest), content, "0400"))
+                # In base64: Ansible writes a module's arguments to the host's journal and masks only what stands there
+                # letter by letter, which a text of several lines does not.
+                encoded = base64.b64encode(content.encode("utf-8")).decode("ascii")
+                secret_files.append(self._file(os.path.join(self.directory, part, rest), encoded, "0400"))
             else:
                 files.append(self._file("/" + rest, content, "0644", owner=0))
         for path, content in (self.description.get("files") or {}).items():

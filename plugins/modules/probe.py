@@ -170,7 +170,7 @@ def check_rabbitmq_round_trip(inspector, check):
     """A message published to a queue of our own comes out of it again."""
     vhost, queue, text = quote(check["vhost"], safe=""), "trenova-verify", uuid.uuid4().hex
     path = f"/api/queues/{vhost}/{queue}"
-    inspector.request(check, "PUT", path, {"durable": False, "auto_delete": False, "arguments": {
+    inspector.request(check, "PUT", path, {"durable": True, "auto_delete": False, "arguments": {
         "x-expires": 60000, "x-queue-type": "classic"}})
     try:
         message = {"properties": {}, "routing_key": queue, "payload": text, "payload_encoding": "string"}

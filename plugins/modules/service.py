@@ -56,7 +56,7 @@ options:
     default: []
     suboptions:
       path: {description: Absolute path., type: path, required: true}
-      content: {description: Wanted content., type: str, required: true, no_log: true}
+      content: {description: Wanted content in base64., type: str, required: true, no_log: true}
       mode: {description: Octal mode., type: str, default: "0400"}
       owner: {description: Numeric user., type: int, default: 0}
       group: {description: Numeric group., type: int, default: 0}
@@ -165,6 +165,7 @@ reloaded:
   elements: str
 """
 
+import base64
 import glob
 import os
 import shutil
@@ -198,7 +199,9 @@ class Service:
         self.project_dir = parameters["project_dir"]
         self.directory = os.path.join(self.project_dir, parameters["name"])
         self.files = [ManagedFile(**entry) for entry in parameters["files"]]
-        self.files += [ManagedFile(secret=True, **entry) for entry in parameters["secret_files"]]
+        self.files += [
+            ManagedFile(secret=True, **dict(entry, content=base64.b64decode(entry["content"]).decode("utf-8")))
+            for entry in parameters["secret_files"]]
         self.changed_files = [managed for managed in self.files if managed.differs()]
         self.pending_reload = os.path.join(self.directory, ".reload-pending")
         self.result = {"changed": False, "changed_files": [], "started": [], "reloaded": [], "diff": []}
@@ -357,6 +360,7 @@ class Service:
                 engine.docker("rm", "--force", *retired)
             self._reload({unit["container"] for unit in outdated})
         except (engine.EngineError, ServiceError) as error:
+            self.result["started"] = []
             self._roll_back(outdated)
             raise ServiceError(str(error), getattr(error, "log_lines", ())) from error
 
@@ -366,8 +370,12 @@ class Service:
 
     def _prepare(self):
         for job in self.parameters["prepare"]:
-            done = self._compose(
-                "run", "--rm", "--no-deps", "-T", job["service"], seconds=job["seconds"], check=False)
+            try:
+                done = self._compose(
+                    "run", "--rm", "--no-deps", "-T", job["service"], seconds=job["seconds"], check=False)
+            except engine.EngineError as error:
+                message = "{} did not end; no container was replaced: {}".format(job["says"], error)
+                raise ServiceError(message) from error
             if done.returncode != 0:
                 lines = (done.stdout + done.stderr).splitlines()[-40:]
                 raise ServiceError("{} failed; no container was replaced".format(job["says"]), lines)

@@ -67,6 +67,16 @@ def test_secrets_are_not_in_sight(host, secrets):
     assert found == []
 
 
+def test_hashes_and_verifiers_are_not_in_the_journal(host):
+    """Ansible writes the arguments of modules to the journal; what stands in secret files must be masked there."""
+    lines = host.check_output("cat /opt/trenova/*/secrets/roles.sql /opt/trenova/*/secrets/definitions.json").splitlines()
+    told = [word for line in lines for word in line.replace('"', "'").split("'") if "SCRAM-SHA-256$" in word]
+    journal = host.check_output("journalctl --no-pager --quiet")
+    assert len(told) > 3
+    assert "Invoked with" in journal
+    assert [word for word in told if word in journal] == []
+
+
 def test_secret_files_are_readable_by_their_service_only(host):
     modes = host.check_output("find /opt/trenova/*/secrets -type f -printf '%m %u\\n' | sort -u").split("\n")
     assert all(line.startswith("400 ") for line in modes)
