@@ -40,6 +40,7 @@ cat <<END
   In a browser  chromium --host-resolver-rules='MAP *.test 172.30.60.10' https://trenova.test
 
   What to try next
+    . .venv/bin/activate
     ansible-playbook site.yml -i inventories/demo            again: nothing changes
     ansible-playbook site.yml -i inventories/demo -e trenova_tier=small --check --diff
     ssh -F ~/.local/state/trenova-lab/ssh/config demo1 'cd /opt/trenova && docker compose ps'
