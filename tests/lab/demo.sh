@@ -10,8 +10,9 @@ say() { printf '\n==> %s\n' "$*"; }
 started=$SECONDS
 
 if [ "${1:-up}" = down ]; then
-    ansible-playbook -i localhost, molecule/lab/destroy.yml -e "$servers"
+    ansible-playbook -i localhost, molecule/lab/destroy.yml -e "$servers" -e lab_purge=true
     rm -rf "$secrets" reports/demo
+    echo "Removed. What stays: installed packages, .venv, and the build cache of Docker (docker image prune)."
     exit
 fi
 
