@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import compose
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import check_host, is_checked, message
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
 
@@ -31,7 +32,7 @@ class ActionModule(ActionBase):
                 "state": {"type": "str", "choices": ["present", "absent"]},
             })
         name = arguments["name"]
-        context = host_context(self, task_vars)
+        context = self._checked_context(task_vars)
         if name not in context.services:
             raise AnsibleActionFail(f"The role {name} has no meta/service.yml that describes its service.")
         if arguments["state"] == "absent" or not context.services[name].get("enabled", True):
@@ -47,6 +48,15 @@ class ActionModule(ActionBase):
         if not result.get("failed") and context.is_new:
             result["ansible_facts"] = {"trenova": context.facts}
         return result
+
+    def _checked_context(self, task_vars):
+        """The context of the host, checked here when no preflight has done so: roles are usable alone."""
+        if is_checked(task_vars):
+            return host_context(self, task_vars)
+        problems, context = check_host(self, task_vars)
+        if problems:
+            raise AnsibleActionFail(message(problems))
+        return context
 
 
 class Bundle:

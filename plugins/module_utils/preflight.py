@@ -52,9 +52,17 @@ class Facts:
         self.variables = variables
         self.capacity = capacity
         self.plan = plan
-        self.services = {name: service for name, service in services.items() if service.get("enabled", True)}
+        #: The services that run here, or will.
+        self.services = {name: service for name, service in services.items() if runs_here(service)}
+        #: Those, and what is switched off, absent, or somebody else's.
+        self.all_services = services
         self.now = now
         self.project_dir = project_dir
+
+
+def runs_here(service):
+    """Whether a service is a container of this host."""
+    return service.get("enabled", True) and not service.get("absent")
 
 
 def check_all(facts):
@@ -103,6 +111,8 @@ def check_distribution(facts):
 
 def check_domain(facts):
     """The host names are real ones."""
+    if not {"api", "client", "caddy"}.intersection(facts.services):
+        return
     for variable in ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain"):
         name = facts.variables.get(variable)
         if variable == "trenova_domain" and not name:
@@ -209,6 +219,25 @@ def check_ports(facts):
                 "stop it there, or set caddy_http_port / caddy_https_port to another port")
 
 
+def check_needs(facts):
+    """What a service cannot run without is in the play, on the host, or somebody else's."""
+    for name, service in sorted(facts.services.items()):
+        for need in service.get("needs", []):
+            other = facts.all_services.get(need)
+            if other and (other.get("external") or runs_here(other)):
+                continue
+            remedy = f"the role trenova.selfhost.{need} before {name}"
+            if other and "external" in other:
+                remedy += f", or {need}_mode: external for one that you have"
+            if other and not other.get("absent"):
+                yield Problem(
+                    f"{name} needs {need}, which is switched off.", f"{need}_enabled, {need}_mode in the inventory",
+                    f"{need}_enabled: true; or {remedy.rpartition(', or ')[2]}")
+            else:
+                yield Problem(
+                    f"{name} needs {need}, which is neither in this play nor on the host.", "roles of the play", remedy)
+
+
 def _published(container):
     return {int(port) for port in re.findall(r":(\d+)->", container.get("ports", ""))}
 
@@ -268,5 +297,5 @@ def check_docker(facts):
 
 CHECKS = (
     check_plan, check_distribution, check_docker, check_ports, check_project, check_clock, check_domain, check_tls,
-    check_administrator, check_secrets, check_images, check_postgres_major,
+    check_administrator, check_needs, check_secrets, check_images, check_postgres_major,
 )

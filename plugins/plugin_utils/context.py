@@ -55,17 +55,21 @@ class HostContext:
         self.services = facts["services"]
 
 
+def known_facts(task_vars):
+    """What this run has worked out of the host already; empty when nothing."""
+    known = task_vars.get("ansible_facts", {}).get("trenova") or {}
+    return known if known.get("run") == RUN else {}
+
+
 def host_context(action, task_vars, refresh=False):
     """The context of the host that an action runs for; measures the host when this run has not done so yet."""
-    known = task_vars.get("ansible_facts", {}).get("trenova")
-    if known and known.get("run") == RUN and not refresh:
-        context = HostContext(known, is_new=False)
-        if not set(registry.roles_in_play(task_vars)) - set(known["described"]):
-            return context
-        capacity = context.capacity
-    else:
-        capacity = measure(action, task_vars)
-    return HostContext(build(action, task_vars, capacity), is_new=True)
+    known = known_facts(task_vars)
+    if not known or refresh:
+        return HostContext(build(action, task_vars, measure(action, task_vars)), is_new=True)
+    if set(registry.roles_in_play(task_vars)) <= set(known["described"]):
+        return HostContext(known, is_new=False)
+    # A role that the play includes only now.
+    return HostContext(build(action, task_vars, known["capacity"], known), is_new=True)
 
 
 def measure(action, task_vars):
@@ -88,8 +92,12 @@ def measure(action, task_vars):
     return merge(result["capacity"], own)
 
 
-def build(action, task_vars, capacity):
-    """Plan a measured host and collect the descriptions of its services."""
+def build(action, task_vars, capacity, earlier=None):
+    """Plan a measured host and collect the descriptions of its services.
+
+    `earlier` are the facts of this run, to which a role that is included late adds itself.
+    """
+    earlier = earlier or {"services": capacity["deployed"]["services"], "described": []}
     intent = {}
     for variable, key in INTENT_VARIABLES.items():
         value = templated(action, task_vars, variable, None)
@@ -100,8 +108,11 @@ def build(action, task_vars, capacity):
     except sizing.PlanError as error:
         raise PlanImpossible(error.problems) from error
     described = registry.describe(action, task_vars, plan, capacity)
-    services = dict(capacity["deployed"]["services"], **described)
-    return {"run": RUN, "capacity": capacity, "plan": plan, "services": services, "described": sorted(described)}
+    services = dict(earlier["services"], **described)
+    services.update(registry.describe_counterparts(action, task_vars, plan, capacity, services))
+    return {
+        "run": RUN, "capacity": capacity, "plan": plan, "services": services, "checked": False,
+        "described": sorted(set(earlier["described"]).union(described))}
 
 
 def templated(action, task_vars, variable, default):

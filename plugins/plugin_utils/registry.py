@@ -52,6 +52,20 @@ def describe(action, task_vars, plan, capacity):
     }
 
 
+def describe_counterparts(action, task_vars, plan, capacity, services):
+    """Descriptions of what the services need or use and what is neither in the play nor on the host.
+
+    They say `absent: true`, so that templates find an address everywhere, and checks what is not there.
+    """
+    found = {}
+    names = {name for service in services.values() for key in ("needs", "uses") for name in service.get(key, [])}
+    for name in sorted(names - set(services)):
+        path = role_path(name)
+        if path:
+            found[name] = dict(describe_role(action, task_vars, name, path, plan, capacity), absent=True)
+    return found
+
+
 def describe_role(action, task_vars, name, path, plan, capacity):
     """Description of one role."""
     variables = role_variables(action, path, task_vars)

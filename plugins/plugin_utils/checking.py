@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""All that is checked of one host before anything is changed on it.
+
+A playbook asks for it by `trenova.selfhost.preflight`; a role that is used alone asks by itself.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ansible.errors import AnsibleTemplateError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
+    HostContext,
+    PlanImpossible,
+    host_context,
+    known_facts,
+    templated,
+)
+
+#: Variables of the inventory that the checks look at, besides the secrets.
+VARIABLES = (
+    "trenova_domain", "trenova_s3_domain", "trenova_jobs_domain", "trenova_admin_email", "caddy_acme_email",
+    "caddy_certificate_file", "caddy_certificate_key_file",
+)
+
+
+def is_checked(task_vars):
+    """Whether this run has checked the host already, with all roles that it knows of now."""
+    known = known_facts(task_vars)
+    return known.get("checked", False) and set(registry.roles_in_play(task_vars)) <= set(known["described"])
+
+
+def check_host(action, task_vars):
+    """(problems, context): what is wrong with a host and its inventory, and what is known of it.
+
+    The context is None where the inventory alone is wrong enough, so that nobody is contacted in vain.
+    """
+    problems = list(preflight.check_address(task_vars)) + argument_problems(action, task_vars)
+    if problems:
+        return problems, None
+    try:
+        context = host_context(action, task_vars)
+    except PlanImpossible as error:
+        return [preflight.Problem(text, preflight.INVENTORY, "a value that it names") for text in error.problems], None
+    problems = preflight.check_all(facts_of(action, context, task_vars))
+    context = HostContext(dict(context.facts, checked=not problems), is_new=True)
+    return problems, context
+
+
+def facts_of(action, context, task_vars):
+    """What the checks look at."""
+    names = set(VARIABLES)
+    for service in context.services.values():
+        names.update(service.get("secrets") or {})
+    variables = {name: templated(action, task_vars, name, None) for name in names}
+    return preflight.Facts(
+        variables, context.capacity, context.plan, context.services, now=time.time(),
+        project_dir=templated(action, task_vars, "trenova_project_dir", "/opt/trenova"))
+
+
+def argument_problems(action, task_vars):
+    """Problems of type and value, by the argument specifications of the roles."""
+    problems = []
+    for name, path in sorted(registry.roles_in_play(task_vars).items()):
+        spec = registry.argument_spec(action, path)
+        variables = registry.role_variables(action, path, task_vars)
+        defaults = registry.role_defaults(action, path)
+        templar = action._templar.copy_with_new_env(available_variables=variables)
+        given, help_page = {}, f"a value as roles/{name}/README.md describes it"
+        # The roles' own defaults refer to secrets that may be missing; a check of their own looks for these.
+        for option in (key for key in spec if key in variables and variables[key] != defaults.get(key)):
+            try:
+                given[option] = templar.template(variables[option])
+            except AnsibleTemplateError as error:
+                problems.append(preflight.Problem(
+                    f"{option} cannot be resolved: {error}", preflight.INVENTORY, help_page))
+        given = {option: value for option, value in given.items() if value is not None}
+        for message in ArgumentSpecValidator(spec).validate(given).error_messages:
+            problems.append(preflight.Problem(message, preflight.INVENTORY, help_page))
+    return problems
+
+
+def message(problems):
+    """The problems as a person reads them."""
+    head = "1 problem was found; nothing was changed." if len(problems) == 1 else (
+        f"{len(problems)} problems were found; nothing was changed.")
+    lines = [head]
+    for number, problem in enumerate(problems, start=1):
+        first, *others = problem.lines()
+        lines.append(f"{number:2}. {first}")
+        lines.extend("    " + line for line in others)
+    return "\n".join(lines)
