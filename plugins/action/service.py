@@ -11,7 +11,7 @@ import yaml
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import compose
+from ansible_collections.trenova.selfhost.plugins.module_utils import compose, preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import check_host, is_checked, message
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
@@ -74,7 +74,9 @@ class Bundle:
         self.group = self.description.get("group", self.owner)
         self.variables = dict(
             task_vars, plan=self.plan, services=context.services, capacity=context.capacity, service=self.description,
-            trenova_project_dir=self.project_dir, trenova_data_dir=self.data_dir)
+            trenova_project_dir=self.project_dir, trenova_data_dir=self.data_dir,
+            reaches_outside=self._reaches_outside(),
+            available=[other for other, service in context.services.items() if preflight.is_available(service)])
         values = [templated(action, task_vars, key, None) for key in self.description.get("secrets", {})]
         self.secrets = [str(value) for value in values if value is not None]
         self.renderer = Renderer(action, os.path.join(task_vars["role_path"], "templates"), self.variables)
@@ -105,6 +107,11 @@ class Bundle:
             "follows": self.description.get("follows", []),
             "guards": self.description.get("guards", []),
         }
+
+    def _reaches_outside(self):
+        """Whether the service talks to one that is not on this host, so that it needs a network with a way out."""
+        others = self.description.get("needs", []) + self.description.get("uses", [])
+        return any(self.context.services.get(name, {}).get("external") for name in others)
 
     def _render_files(self):
         files, secret_files = [], []

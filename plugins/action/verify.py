@@ -10,7 +10,9 @@ import socket
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import outside
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import ask_external, facts_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 
 
@@ -23,8 +25,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec={"report_dir": {"type": "path"}})
         context = host_context(self, task_vars)
-        services = {name: service for name, service in context.services.items() if service.get("enabled", True)}
-        inside = self._probe(services, task_vars)
+        services = {name: service for name, service in context.services.items() if preflight.runs_here(service)}
+        inside = self._probe(services, context.services, task_vars)
         if inside.get("failed"):
             return inside
         site = self._installation(services, inside, task_vars)
@@ -33,12 +35,16 @@ class ActionModule(ActionBase):
         visitor = outside.Visitor(address, inside.get("ca_certificate"), site.https_port)
         results = [dict(entry, group="from outside") for entry in outside.run_checks(visitor, site)]
         results += [dict(entry, group="inside") for entry in inside["results"]]
+        results += [
+            dict(entry, group="elsewhere", seconds=0)
+            for entry in ask_external(self, task_vars, facts_of(self, context, task_vars))]
         results += [dict(entry, group="containers") for entry in inside["containers"]]
         results += [dict(entry, group="backups") for entry in backup_results(services, inside["backup_status"])]
         return self._conclude(results, arguments["report_dir"], task_vars)
 
-    def _probe(self, services, task_vars):
-        checks = [check for service in services.values() for check in service.get("checks", [])]
+    def _probe(self, services, all_services, task_vars):
+        checks = [
+            resolved(check, all_services) for service in services.values() for check in service.get("checks", [])]
         names = {check["password_variable"] for check in checks if "password_variable" in check}
         ca_dir = services.get("caddy", {}).get("ca_dir")
         return self._execute_module(
@@ -95,6 +101,17 @@ class ActionModule(ActionBase):
             # A failed result is printed whole; the table above and the report have it all already.
             conclusion = {"failed": True, "msg": "\n".join(lines), "report": report}
         return conclusion
+
+
+def resolved(check, services):
+    """A check that names a service, with the place where that service answers."""
+    if "service" not in check:
+        return check
+    service = services[check["service"]]
+    endpoint = service["endpoint"]
+    place = {"host": endpoint["host"], "container": None} if service.get("external") else {
+        "host": None, "container": endpoint["host"]}
+    return dict(check, port=endpoint["port"], **place)
 
 
 def backup_results(services, status):

@@ -65,6 +65,11 @@ def runs_here(service):
     return service.get("enabled", True) and not service.get("absent")
 
 
+def is_available(service):
+    """Whether a service can be used from this host: it runs here, or is somebody else's."""
+    return bool(service.get("external")) or runs_here(service)
+
+
 def check_all(facts):
     """All problems of a host, in the order of the checks."""
     return [problem for check in CHECKS for problem in check(facts)]
@@ -224,7 +229,7 @@ def check_needs(facts):
     for name, service in sorted(facts.services.items()):
         for need in service.get("needs", []):
             other = facts.all_services.get(need)
-            if other and (other.get("external") or runs_here(other)):
+            if other and is_available(other):
                 continue
             remedy = f"the role trenova.selfhost.{need} before {name}"
             if other and "external" in other:
@@ -236,6 +241,26 @@ def check_needs(facts):
             else:
                 yield Problem(
                     f"{name} needs {need}, which is neither in this play nor on the host.", "roles of the play", remedy)
+
+
+def check_external(facts):
+    """The address of what somebody else provides is known."""
+    for name, service in sorted(facts.all_services.items()):
+        for entry in service.get("reachable", []) if service.get("external") else []:
+            if not entry["host"]:
+                yield Problem(
+                    f"{name}_mode is external, and {entry['variable']} is missing.", INVENTORY,
+                    f"{entry['variable']}: name or address of the server")
+
+
+def check_reachable(results):
+    """What servers of somebody else's answered when the host asked them."""
+    for result in results:
+        if not result["ok"]:
+            yield Problem(
+                "{name}, which is external, cannot be used from this host: {detail}.".format(**result),
+                "{} in the inventory, or that server and what lies between".format(result["variable"]),
+                "{}: a server that answers this host as described".format(result["variable"]))
 
 
 def _published(container):
@@ -297,5 +322,5 @@ def check_docker(facts):
 
 CHECKS = (
     check_plan, check_distribution, check_docker, check_ports, check_project, check_clock, check_domain, check_tls,
-    check_administrator, check_needs, check_secrets, check_images, check_postgres_major,
+    check_administrator, check_needs, check_external, check_secrets, check_images, check_postgres_major,
 )

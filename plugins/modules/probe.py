@@ -63,7 +63,7 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, reach
 
 TIMEOUT_SECONDS = 15
 
@@ -187,7 +187,20 @@ def check_rabbitmq_round_trip(inspector, check):
     return "published and consumed"
 
 
+def check_redis(inspector, check):
+    """The number that Redis answers to a command is large enough. `{now}` stands for the time in seconds since 1970."""
+    password = inspector.passwords[check["password_variable"]]
+    host_name = check["host"] or inspector.address(check["container"])
+    words = [word.replace("{now}", str(int(time.time()))) for word in check["command"]]
+    with reach.RedisConnection(host_name, check["port"], password) as server:
+        answer = server.command(*words)
+    if answer < int(check["expect_at_least"]):
+        raise CheckFailed("found {}, expected at least {}".format(answer, check["expect_at_least"]))
+    return "as expected"
+
+
 CHECKS = {
+    "redis": check_redis,
     "settings": check_settings,
     "command": check_command,
     "http": check_http,
@@ -201,7 +214,7 @@ def run_check(inspector, check):
     started = time.monotonic()
     try:
         ok, detail = True, CHECKS[check["kind"]](inspector, check)
-    except (CheckFailed, engine.EngineError, ValueError, KeyError, IndexError) as error:
+    except (CheckFailed, reach.Unreachable, engine.EngineError, ValueError, KeyError, IndexError) as error:
         ok, detail = False, str(error) or type(error).__name__
     return {"name": check["name"], "ok": ok, "detail": detail, "seconds": round(time.monotonic() - started, 2)}
 

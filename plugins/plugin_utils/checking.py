@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from ansible.errors import AnsibleTemplateError
+from ansible.errors import AnsibleActionFail, AnsibleTemplateError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
@@ -48,9 +48,28 @@ def check_host(action, task_vars):
         context = host_context(action, task_vars)
     except PlanImpossible as error:
         return [preflight.Problem(text, preflight.INVENTORY, "a value that it names") for text in error.problems], None
-    problems = preflight.check_all(facts_of(action, context, task_vars))
+    facts = facts_of(action, context, task_vars)
+    problems = preflight.check_all(facts)
+    if not problems:
+        problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
     context = HostContext(dict(context.facts, checked=not problems), is_new=True)
     return problems, context
+
+
+def ask_external(action, task_vars, facts):
+    """What servers of somebody else's answer to the host. Costs a module execution only where there are some."""
+    servers = [
+        server for service in facts.all_services.values() if service.get("external")
+        for server in service.get("reachable", [])]
+    if not servers or facts.capacity.get("measured") is False:
+        return []
+    names = {server["password_variable"] for server in servers if "password_variable" in server}
+    result = action._execute_module(
+        module_name="trenova.selfhost.reach", task_vars=task_vars,
+        module_args={"servers": servers, "passwords": {name: facts.variables.get(name) for name in names}})
+    if result.get("failed"):
+        raise AnsibleActionFail("External services could not be asked: {}".format(result.get("msg")), result=result)
+    return result["results"]
 
 
 def facts_of(action, context, task_vars):
@@ -58,6 +77,8 @@ def facts_of(action, context, task_vars):
     names = set(VARIABLES)
     for service in context.services.values():
         names.update(service.get("secrets") or {})
+        asked = service.get("reachable", [])
+        names.update(entry["password_variable"] for entry in asked if "password_variable" in entry)
     variables = {name: templated(action, task_vars, name, None) for name in names}
     return preflight.Facts(
         variables, context.capacity, context.plan, context.services, now=time.time(),
