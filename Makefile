@@ -39,8 +39,8 @@ lint: setup ## ansible-lint (production), yamllint, ruff
 unit: setup ## Unit tests
 	@echo "==> unit tests" && $(BIN)/pytest -q
 
-molecule: setup ## The whole stack on one bare server
-	@tests/lab/molecule.sh default
+molecule: setup ## The whole stack on one bare server, and each role alone on one
+	@$(BIN)/python tests/lab/molecule.py
 
 docs: setup ## Write the generated documentation
 	@$(BIN)/python docs/generate.py

@@ -30,9 +30,12 @@ class ActionModule(ActionBase):
         if inside.get("failed"):
             return inside
         site = self._installation(services, inside, task_vars)
-        address = socket.gethostbyname(str(templated(self, task_vars, "trenova_verify_address", task_vars.get(
-            "ansible_host", task_vars["inventory_hostname"]))))
-        visitor = outside.Visitor(address, inside.get("ca_certificate"), site.https_port)
+        server = task_vars.get("ansible_host", task_vars["inventory_hostname"])
+        entrance = templated(
+            self, task_vars, "trenova_verify_address", site.domain if site.behind_proxy else server)
+        visitor = outside.Visitor(
+            resolved_name(entrance), self._authority(services, inside), site.https_port,
+            server_address=resolved_name(server))
         results = [dict(entry, group="from outside") for entry in outside.run_checks(visitor, site)]
         results += [dict(entry, group="inside") for entry in inside["results"]]
         results += [
@@ -57,6 +60,15 @@ class ActionModule(ActionBase):
             },
             task_vars=task_vars)
 
+    @staticmethod
+    def _authority(services, inside):
+        """Certificate of the authority that a visitor must know besides the public ones."""
+        given = services.get("caddy", {}).get("ca_file")
+        if not given:
+            return inside.get("ca_certificate")
+        with open(given, encoding="utf-8") as stream:
+            return stream.read()
+
     def _installation(self, services, inside, task_vars):
         def value(name, default=None):
             return templated(self, task_vars, name, default)
@@ -76,11 +88,12 @@ class ActionModule(ActionBase):
                 "host": minio["public"]["endpoint"], "access_key": minio["public"]["access_key"],
                 "secret_key": value("trenova_minio_password"), "region": minio["public"]["region"]},
             "dashboards": dashboards,
-            "http_port": published[0],
+            "http_port": 80 if caddy.get("tls") == "proxy" else published[0],
             "allowed_ports": set(published) | {int(value("ansible_port", 22))},
             "asked_ports": {entry["port"] for entry in inside["listeners"] if not entry["address"].startswith("127.")},
         })
-        site.https_port = published[-1]
+        site.behind_proxy = caddy.get("tls") == "proxy"
+        site.https_port = 443 if site.behind_proxy else published[-1]
         return site
 
     def _conclude(self, results, report_dir, task_vars):
@@ -101,6 +114,11 @@ class ActionModule(ActionBase):
             # A failed result is printed whole; the table above and the report have it all already.
             conclusion = {"failed": True, "msg": "\n".join(lines), "report": report}
         return conclusion
+
+
+def resolved_name(name):
+    """Address of a host name."""
+    return socket.gethostbyname(str(name))
 
 
 def resolved(check, services):

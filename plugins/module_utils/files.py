@@ -53,6 +53,8 @@ class ManagedFile:
 
     def restore(self):
         """Put back what was there before, or nothing where there was nothing."""
+        if self._read() == self.before:
+            return
         if self.before is None:
             if os.path.exists(self.path):
                 os.unlink(self.path)

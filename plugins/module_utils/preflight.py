@@ -143,6 +143,10 @@ def check_tls(facts):
             yield Problem(
                 "caddy_acme_email is {}.".format("still the example " + address if address else "missing"),
                 INVENTORY, "caddy_acme_email: a mail address that you read")
+    if mode == "proxy" and not facts.services["caddy"].get("trusted_proxies"):
+        yield Problem(
+            "caddy_tls is proxy, and caddy_trusted_proxies is missing.", INVENTORY,
+            "caddy_trusted_proxies: [the address by which the proxy reaches this host]")
     if mode == "files":
         for variable in ("caddy_certificate_file", "caddy_certificate_key_file"):
             if not facts.variables.get(variable):

@@ -218,10 +218,14 @@ class Service:
         self._report(directories, stale, outdated, retired)
         if self.check_mode or not self.result["changed"]:
             return self.result
-        for entry in directories:
-            ensure_directory(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
-        self._write_files()
-        self._list_fragments()
+        try:
+            for entry in directories:
+                ensure_directory(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
+            self._write_files()
+            self._list_fragments()
+        except OSError as error:
+            self._put_files_back()
+            raise ServiceError(f"The files cannot be written, nothing was started: {error}") from error
         self._apply(outdated, retired)
         for path in stale:
             os.unlink(path)
@@ -428,6 +432,13 @@ class Service:
                 raise ServiceError("{} failed".format(" ".join(entry["command"])), output)
         self.result["reloaded"].append(" ".join(entry["command"]))
 
+    def _put_files_back(self):
+        """Put back every file that this run has replaced."""
+        for managed in self.changed_files:
+            managed.restore()
+        if os.path.exists(self.pending_reload):
+            os.unlink(self.pending_reload)
+
     def _roll_back(self, outdated):
         """Put the files back and start again what ran before.
 
@@ -436,10 +447,7 @@ class Service:
         before = [unit for unit in outdated if unit["container"] in self.inspected]
         if outdated and not before:
             return
-        for managed in self.changed_files:
-            managed.restore()
-        if os.path.exists(self.pending_reload):
-            os.unlink(self.pending_reload)
+        self._put_files_back()
         self._list_fragments()
         for unit in before:
             self._compose(

@@ -57,9 +57,11 @@ class _PinnedConnection(http.client.HTTPSConnection):
 class Visitor:
     """Somebody on another host. Reaches the server by address, so that no DNS entry has to exist yet."""
 
-    def __init__(self, address, ca_certificate=None, port=443):
+    def __init__(self, address, ca_certificate=None, port=443, server_address=None):
         self.address = address
         self.port = port
+        #: Where the services run: not the address of browsers when a proxy stands in front.
+        self.server_address = server_address or address
         self.context = ssl.create_default_context()
         if ca_certificate:
             self.context.load_verify_locations(cadata=ca_certificate)
@@ -88,7 +90,7 @@ class Visitor:
     def answers(self, port):
         """Whether a TCP port accepts connections."""
         try:
-            with socket.create_connection((self.address, port), 2):
+            with socket.create_connection((self.server_address, port), 2):
                 return True
         except OSError:
             return False

@@ -13,7 +13,6 @@ import ssl
 import time
 
 import pytest
-from conftest import ADDRESS
 
 DOMAIN = "trenova.test"
 
@@ -21,14 +20,16 @@ DOMAIN = "trenova.test"
 class Client:
     """A browser, reduced to what the tests need."""
 
-    def __init__(self, authority):
+    def __init__(self, address, authority):
+        self.address = address
         self.context = ssl.create_default_context(cadata=authority)
         self.cookie = None
 
     def request(self, method, path, body=None, host=DOMAIN, headers=None):
         """Status, headers and body of one request."""
         connection = http.client.HTTPSConnection(host, context=self.context, timeout=30)
-        connection.sock = self.context.wrap_socket(socket.create_connection((ADDRESS, 443), 30), server_hostname=host)
+        plain = socket.create_connection((self.address, 443), 30)
+        connection.sock = self.context.wrap_socket(plain, server_hostname=host)
         sent = {"Origin": f"https://{DOMAIN}", "Content-Type": "application/json", **(headers or {})}
         if self.cookie:
             sent["Cookie"] = self.cookie
@@ -46,9 +47,9 @@ class Client:
 
 
 @pytest.fixture
-def client(host):
+def client(server, host):
     """Somebody who has not logged in."""
-    return Client(host.file("/var/lib/trenova/caddy/ca/caddy-root.crt").content_string)
+    return Client(server.address, host.file("/var/lib/trenova/caddy/ca/caddy-root.crt").content_string)
 
 
 @pytest.fixture

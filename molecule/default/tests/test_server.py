@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 EXPECTED = {
     "tren-db", "tren-pgbouncer", "tren-redis", "tren-rabbitmq", "tren-minio", "tren-api", "tren-client",
     "tren-asynq-dashboard", "tren-caddy",
@@ -19,30 +17,6 @@ def test_containers_have_the_names_of_the_requirements_and_are_healthy(container
     assert set(containers) == EXPECTED
     assert {name: entry["State"]["Health"]["Status"] for name, entry in containers.items()} == dict.fromkeys(
         EXPECTED, "healthy")
-
-
-@pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_container_is_restricted_and_limited(containers, name):
-    host_config = containers[name]["HostConfig"]
-    assert host_config["CapDrop"] == ["ALL"]
-    assert host_config["ReadonlyRootfs"] is True
-    assert "no-new-privileges:true" in host_config["SecurityOpt"]
-    assert host_config["Memory"] > 0
-    assert host_config["NanoCpus"] > 0
-    assert host_config["PidsLimit"] > 0
-    assert host_config["Privileged"] is False
-    assert host_config["LogConfig"]["Config"]["max-size"]
-    assert containers[name]["Config"]["User"] not in ("", "0", "0:0", "root")
-
-
-def test_only_caddy_publishes_ports(containers):
-    published = {name for name, entry in containers.items() if any(entry["HostConfig"]["PortBindings"].values())}
-    assert published == {"tren-caddy"}
-
-
-def test_no_container_has_an_anonymous_volume(containers):
-    mounts = [mount for entry in containers.values() for mount in entry["Mounts"]]
-    assert [mount for mount in mounts if mount["Type"] == "volume"] == []
 
 
 def test_data_and_application_networks_reach_nobody_outside(host):
@@ -56,17 +30,6 @@ def test_operators_own_habits_work(host):
     assert set(listing.split()) == EXPECTED
 
 
-def test_secrets_are_not_in_sight(host, secrets):
-    seen = {
-        "docker inspect": host.check_output("docker inspect $(docker ps --all --quiet)"),
-        "process list": host.check_output("ps auxww"),
-        "journal": host.check_output("journalctl --no-pager --quiet"),
-        "logs": host.check_output("for name in $(docker ps --all --quiet); do docker logs $name 2>&1; done"),
-    }
-    found = [(place, name) for place, text in seen.items() for name, value in secrets.items() if value in text]
-    assert found == []
-
-
 def test_hashes_and_verifiers_are_not_in_the_journal(host):
     """Ansible writes the arguments of modules to the journal; what stands in secret files must be masked there."""
     statements = host.check_output("cat /opt/trenova/postgres/secrets/roles.sql")
@@ -75,11 +38,6 @@ def test_hashes_and_verifiers_are_not_in_the_journal(host):
     assert len(told) > 3
     assert "Invoked with" in journal
     assert [word for word in told if word in journal] == []
-
-
-def test_secret_files_are_readable_by_their_service_only(host):
-    modes = host.check_output("find /opt/trenova/*/secrets -type f -printf '%m %u\\n' | sort -u").split("\n")
-    assert all(line.startswith("400 ") for line in modes)
 
 
 def test_every_seeded_account_but_the_administrators_is_closed(host):

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Runs Molecule scenarios in the lab: servers and images first, then the scenarios, and a table of times.
+
+    molecule.py [--keep] [--workers N] [scenario ...]
+
+Without a name all scenarios run. The servers of all of them are created at once and destroyed at the end, unless
+--keep is given or a scenario failed: then they stay for a look. Logs are in .cache/molecule/<scenario>.log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOGS = ROOT / ".cache/molecule"
+REGISTRY = "172.30.60.2:5000"
+SECRETS = ROOT / "molecule/shared/group_vars/trenova/secrets.yml"
+START = time.monotonic()
+#: Longest first, so that the last ones to end are short.
+FIRST = ("default", "api", "backup")
+
+
+def say(text: str) -> None:
+    """A line with the time since the start."""
+    print(f"{time.monotonic() - START:7.1f} s  {text}", flush=True)
+
+
+def scenarios() -> list[str]:
+    """Names of all scenarios, in the order in which they are started."""
+    names = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
+    return sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+
+
+def servers_of(name: str) -> list[dict]:
+    """Servers that a scenario needs."""
+    return yaml.safe_load((ROOT / "molecule" / name / "molecule.yml").read_text())["platforms"]
+
+
+def logged(name: str, command: list[str]) -> int:
+    """Run a command with its output in a log; its last lines are shown when it fails. Returns the exit code."""
+    log = LOGS / f"{name}.log"
+    environment = dict(os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+    with log.open("a") as stream:
+        code = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
+    if code:
+        print("\n".join(log.read_text().splitlines()[-60:]), flush=True)
+    return code
+
+
+def lab(verb: str, servers: list[dict]) -> None:
+    """Create or destroy servers."""
+    variables = json.dumps({"lab_servers": servers})
+    command = ["ansible-playbook", "-i", "localhost,", f"molecule/lab/{verb}.yml", "-e", variables]
+    if logged("lab", command):
+        sys.exit(f"The lab could not {verb} its servers.")
+
+
+def write_secrets() -> None:
+    """Passwords that all scenarios share."""
+    command = ["ansible-playbook", "playbooks/secrets.yml", "-i", "molecule/shared/hosts.yml"]
+    if logged("lab", [*command, "-e", f"trenova_secrets_file={SECRETS}"]):
+        sys.exit("The secrets could not be written.")
+
+
+def run(name: str) -> tuple[str, bool, float]:
+    """One scenario: its name, whether it passed, and how long it took."""
+    started = time.monotonic()
+    say(f"{name}: started")
+    # Molecule remembers what it prepared; the server is another one.
+    logged(name, ["molecule", "reset", "--scenario-name", name])
+    passed = logged(name, ["molecule", "test", "--destroy", "never", "--scenario-name", name]) == 0
+    seconds = time.monotonic() - started
+    say(f"{name}: {'passed' if passed else 'FAILED'} in {seconds:.0f} s")
+    return name, passed, seconds
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario", nargs="*", help="names below molecule/; all when none is given")
+    parser.add_argument("--keep", action="store_true", help="leave the servers for a look")
+    parser.add_argument("--workers", type=int, default=2, help="how many scenarios run at a time")
+    arguments = parser.parse_args()
+    chosen = [name for name in scenarios() if not arguments.scenario or name in arguments.scenario]
+    if unknown := set(arguments.scenario) - set(chosen):
+        parser.error("no such scenario: " + ", ".join(sorted(unknown)))
+    shutil.rmtree(LOGS, ignore_errors=True)
+    LOGS.mkdir(parents=True)
+    servers = [server for name in chosen for server in servers_of(name)]
+    say(f"the lab: registry, mail sink, {len(servers)} servers")
+    lab("destroy", servers)
+    lab("create", servers)
+    say("the images")
+    subprocess.run(
+        [sys.executable, "tests/lab/images/build.py", "--registry", REGISTRY, "--push"], cwd=ROOT, check=True)
+    write_secrets()
+    with ThreadPoolExecutor(max_workers=arguments.workers) as pool:
+        results = list(pool.map(run, chosen))
+    failed = [name for name, passed, _seconds in results if not passed]
+    if not arguments.keep and not failed:
+        lab("destroy", servers)
+    for name, passed, seconds in results:
+        print(f"  {name:<18} {seconds:5.0f} s  {'passed' if passed else 'FAILED'}")
+    say(f"{len(results) - len(failed)} of {len(results)} scenarios passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
