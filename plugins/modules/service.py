@@ -170,6 +170,7 @@ import glob
 import os
 import shutil
 import subprocess
+import time
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -180,6 +181,12 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.files import (
     attributes_differ,
     ensure_directory,
 )
+
+#: Time for a start whose image must be pulled first.
+IMAGE_SECONDS = 1800
+POLL_SECONDS = 0.3
+#: A container that waits for another one may end once or twice at its first start.
+RESTARTS_OF_A_LOST_CASE = 5
 
 
 class ServiceError(Exception):
@@ -387,22 +394,40 @@ class Service:
 
     def _start(self, unit):
         """Create or replace one container and wait until it serves."""
-        arguments = ["up", "--detach", "--no-deps", "--wait", "--wait-timeout", str(unit["wait_seconds"])]
+        arguments = ["up", "--detach", "--no-deps"]
         container = self.inspected.get(unit["container"])
         if container is not None and self._is_older_than_what_it_follows(container):
             arguments.append("--force-recreate")
-        done = self._compose(*arguments, unit["service"], seconds=unit["wait_seconds"] + 600, check=False)
-        if done.returncode == 0:
-            return
-        container = engine.inspect(unit["container"]).get(unit["container"])
-        if container is None or container["State"]["Status"] == "created":
+        done = self._compose(*arguments, unit["service"], seconds=IMAGE_SECONDS, check=False)
+        if done.returncode != 0:
             raise ServiceError("{} was not started: {}".format(unit["container"], done.stderr.strip()[-1500:]))
-        lines = engine.last_log_lines(unit["container"])
-        state = container["State"]
-        message = "{} did not become healthy within {} s (state {}, exit code {}, health {})".format(
-            unit["container"], unit["wait_seconds"], state["Status"], state["ExitCode"], engine.health(container))
-        check = engine.last_health_output(container)
-        raise ServiceError(message + ("; its check said: " + check if check else ""), lines)
+        fault, container = self._wait(unit)
+        if fault:
+            state = container["State"]
+            message = "{} did not become healthy: {} (state {}, exit code {}, health {})".format(
+                unit["container"], fault, state["Status"], state["ExitCode"], engine.health(container))
+            check = engine.last_health_output(container)
+            lines = engine.last_log_lines(unit["container"])
+            raise ServiceError(message + ("; its check said: " + check if check else ""), lines)
+
+    @staticmethod
+    def _wait(unit):
+        """Wait until a container serves: (None or why it does not, its description).
+
+        Compose waits as well, but to the end of the time even for a container that ends again and again.
+        """
+        deadline = time.monotonic() + unit["wait_seconds"]
+        while True:
+            container = engine.inspect(unit["container"])[unit["container"]]
+            if engine.is_serving(container):
+                return None, container
+            if container["RestartCount"] >= RESTARTS_OF_A_LOST_CASE:
+                return "it ended {} times".format(container["RestartCount"]), container
+            if container["State"]["Status"] == "exited":
+                return "it ended", container
+            if time.monotonic() > deadline:
+                return "{} s have passed".format(unit["wait_seconds"]), container
+            time.sleep(POLL_SECONDS)
 
     def _reload(self, restarted):
         was_interrupted = not self.changed_files and os.path.exists(self.pending_reload)
@@ -450,9 +475,8 @@ class Service:
         self._put_files_back()
         self._list_fragments()
         for unit in before:
-            self._compose(
-                "up", "--detach", "--no-deps", "--wait", "--wait-timeout", str(unit["wait_seconds"]), unit["service"],
-                check=False)
+            if self._compose("up", "--detach", "--no-deps", unit["service"], check=False).returncode == 0:
+                self._wait(unit)
         self.result["rolled_back"] = [unit["container"] for unit in before]
 
 
