@@ -15,6 +15,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import sizing
 from ansible_collections.trenova.selfhost.plugins.module_utils.compose import merge
+from ansible_collections.trenova.selfhost.plugins.module_utils.preflight import runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
 
 #: Marks facts as those of this run. The controller imports this file before it forks, so all workers share the
@@ -97,12 +98,13 @@ def build(action, task_vars, capacity, earlier=None):
 
     `earlier` are the facts of this run, to which a role that is included late adds itself.
     """
-    earlier = earlier or {"services": capacity["deployed"]["services"], "described": []}
     intent = {}
     for variable, key in INTENT_VARIABLES.items():
         value = templated(action, task_vars, variable, None)
         if value is not None:
             intent[key] = value
+    earlier = earlier or {"services": capacity["deployed"]["services"], "described": []}
+    intent["services"] = services_here(action, task_vars, earlier["services"])
     try:
         plan = sizing.plan(capacity, intent)
     except sizing.PlanError as error:
@@ -113,6 +115,14 @@ def build(action, task_vars, capacity, earlier=None):
     return {
         "run": RUN, "capacity": capacity, "plan": plan, "services": services, "checked": False,
         "described": sorted(set(earlier["described"]).union(described))}
+
+
+def services_here(action, task_vars, known):
+    """Names of the planned services whose containers run on this host, or will."""
+    in_play = registry.roles_in_play(task_vars)
+    here = {name for name, service in known.items() if name not in in_play and runs_here(service)}
+    here.update(name for name, path in in_play.items() if registry.is_enabled(action, task_vars, path))
+    return [name for name in sizing.SERVICES if name in here]
 
 
 def templated(action, task_vars, variable, default):

@@ -77,6 +77,13 @@ def describe_role(action, task_vars, name, path, plan, capacity):
         raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
 
 
+def is_enabled(action, task_vars, path):
+    """Whether a role is wanted on the host: what `enabled` of its description says, which the plan waits for."""
+    enabled = load(action, os.path.join(path, "meta", "service.yml")).get("enabled", True)
+    templar = action._templar.copy_with_new_env(available_variables=role_variables(action, path, task_vars))
+    return bool(templar.template(enabled))
+
+
 def role_variables(action, path, task_vars):
     """Variables as the role itself sees them: its defaults below everything else."""
     return dict(role_defaults(action, path), **dict(task_vars, role_path=path))

@@ -37,7 +37,7 @@ def test_measurement_sees_the_limits_of_the_server(first_run):
 
 
 def test_host_below_the_minimum_is_refused_with_what_it_has(server, host):
-    run = server.run(variables={"trenova_accept_undersized_host": False}, expect=2)
+    run = server.run(playbook="playbooks/preflight.yml", variables={"trenova_accept_undersized_host": False}, expect=2)
     assert "1.5 CPU cores found, 6 needed" in run.output
     assert "trenova_accept_undersized_host" in run.output
     assert run.changed == 0

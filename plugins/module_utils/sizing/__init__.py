@@ -28,7 +28,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import SERVICES, PlanError
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.sheet import Draft
 
-__all__ = ["SCHEMA_VERSION", "PlanError", "plan"]
+__all__ = ["SCHEMA_VERSION", "SERVICES", "PlanError", "plan"]
 
 #: Rises when a key of the plan is renamed or removed.
 SCHEMA_VERSION = 1
@@ -41,7 +41,8 @@ def plan(capacity, intent):
     `disk_total_gb`, `disk_used_by_trenova_gb` (decimal GB), `disk_kind` (ssd, nvme, hdd, unknown) and `architecture`.
 
     `intent` maps what the operator wants: `tier` or `users` or both, `mode`, `overrides` ({service: {setting: value}}),
-    `strict`, `accept_undersized_host`, `accept_overcommit`, `restore_document`, `minio_mode` and `profile`.
+    `strict`, `accept_undersized_host`, `accept_overcommit`, `restore_document`, `minio_mode`, `profile`, and
+    `services`, the names of those whose containers run on this host (all, when it is absent): the sums are theirs.
 
     Returns a JSON-able dict, always the same for the same input, with the values (`services`), how each came about
     (`explain`), the sums (`totals`), every departure from the requirements document (`deviations`), and what speaks
@@ -81,9 +82,9 @@ def _assemble(draft):
         "users": draft.intent.users,
         "mode": draft.intent.mode,
         "host": host.describe(draft.capacity),
-        "services": {service: sheet.export() for service, sheet in draft.sheets.items()},
+        "services": {service: sheet.export() for service, sheet in draft.sheets.items() if service in draft.here},
         "explain": explain,
-        "totals": totals.summary(draft.sheets),
+        "totals": totals.summary(draft),
         "deviations": deviations.ordered(draft.deviations),
         "warnings": warnings,
         "refusals": refused,

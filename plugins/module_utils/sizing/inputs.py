@@ -168,6 +168,7 @@ def _read_intent(mapping, problems):
         accept_overcommit=take("accept_overcommit", flag, False),
         restore_document=take("restore_document", _deviation_ids, ()),
         minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
+        services=take("services", _services, SERVICES),
         profile=take("profile", _profile, Profile()),
     )
 
@@ -222,6 +223,12 @@ def _deviation_ids(value):
     if isinstance(value, str) or not isinstance(value, (list, tuple)):
         raise ValueError(f"expected a list of deviations, got {shown(value)}")
     return tuple(deviations.known(entry) for entry in value)
+
+
+def _services(value):
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise ValueError(f"expected a list of services, got {shown(value)}")
+    return tuple(choice(service, SERVICES) for service in value)
 
 
 def _profile(value):

@@ -27,6 +27,7 @@ VARIABLES = {
     "accept_overcommit": "trenova_accept_overcommit",
     "restore_document": "trenova_restore_document",
     "minio_mode": "minio_mode",
+    "services": "roles of the play",
     "profile": "profile",
 }
 
@@ -83,6 +84,8 @@ class Intent:
     accept_overcommit: bool
     restore_document: tuple[str, ...]
     minio_mode: str
+    #: Services whose containers run on this host; what is external, switched off or elsewhere is not among them.
+    services: tuple[str, ...]
     profile: Profile = field(default_factory=Profile)
 
 

@@ -82,10 +82,16 @@ def judge(draft: Draft):
     return warnings, refusals
 
 
+#: Where one of these is missing, the document's numbers for a whole host say nothing; the sums of R3 do.
+MAIN_SERVICES = ("postgres", "redis", "rabbitmq", "api")
+
+
 # -- R1, R2: the host --------------------------------------------------------------------------------------------------
 
 def minimum_host(draft: Draft) -> Iterator[Finding]:
-    """R1: below the document's minimum of cores, memory or free disk."""
+    """R1: below the document's minimum of cores, memory or free disk. It is that of a host with everything."""
+    if not set(MAIN_SERVICES) <= set(draft.intent.services):
+        return
     capacity = draft.capacity
     cores, memory_gib, disk_gb = (
         row.value("minimum") for row in (tiers.HOST_CORES, tiers.HOST_MEMORY_GIB, tiers.HOST_DISK_GB))
@@ -130,6 +136,8 @@ class Shortfall(NamedTuple):
 
 def recommended_host(draft: Draft) -> Iterator[Finding]:
     """R2: enough to run, but less than the document recommends for the tier. Refused where `trenova_strict` is set."""
+    if not set(MAIN_SERVICES) <= set(draft.intent.services):
+        return
     refused = {finding.dimension for finding in minimum_host(draft)}
     for shortfall in _shortfalls(draft):
         if shortfall.dimension not in refused:
@@ -212,7 +220,7 @@ def _disk_shortfalls(capacity, tier) -> Iterator[Shortfall]:
 
 def memory_budget(draft: Draft) -> Iterator[Finding]:
     """R3: the limits of all containers and of the backup job exceed what the host can allocate."""
-    memory_mb, consumers = draft.capacity.memory_mb, totals.memory_by_service(draft.sheets)
+    memory_mb, consumers = draft.capacity.memory_mb, totals.memory_by_service(draft.here)
     limits, allocatable = sum(consumers.values()), host.allocatable_mb(memory_mb)
     if limits <= allocatable:
         return
@@ -236,6 +244,8 @@ def _memory_to_add(memory_mb: int, limits: int) -> int:
 
 def postgres_memory(draft: Draft) -> Iterator[Finding]:
     """R5: all backends busy at once would fill more than 90 % of PostgreSQL's limit."""
+    if "postgres" not in draft.here:
+        return
     sheet = draft.sheets["postgres"]
     limit, worst = sheet["memory_limit_mb"], postgres.planned_worst_case_mb(sheet)
     safe = postgres.SAFE_SHARE * limit

@@ -52,6 +52,11 @@ class Draft:
             self.sheets[service] = Sheet(service, self)
         return self.sheets[service]
 
+    @property
+    def here(self) -> dict[str, Sheet]:
+        """The sheets of the services that run on this host."""
+        return {service: sheet for service, sheet in self.sheets.items() if service in self.intent.services}
+
     def depart(self, deviation_id: str, setting: str, planned: Any) -> None:
         """Record that the plan departs from the document."""
         self.deviations.append(CATALOGUE[deviation_id].entry(setting, planned))

@@ -18,8 +18,9 @@ def _over_containers(sheets, name, worker_name) -> dict[str, Any]:
     summed = {}
     for service, sheet in sheets.items():
         summed[service] = sheet[name] * sheet.names.get("instances", 1)
-    api = sheets["api"]
-    summed["api"] += api["workers"] * api[worker_name]
+    if "api" in sheets:
+        api = sheets["api"]
+        summed["api"] += api["workers"] * api[worker_name]
     return summed
 
 
@@ -46,16 +47,17 @@ def connections(sheets) -> dict[str, int]:
     }
 
 
-def summary(sheets) -> dict[str, Any]:
+def summary(draft) -> dict[str, Any]:
     """The totals of a plan. Memory and CPU are those of the standing services; the jobs' memory is beside it."""
+    sheets = draft.here
     limits = memory_by_service(sheets)
     reservations = _over_containers(sheets, "memory_reservation_mb", "worker_memory_reservation_mb")
     cpus = _over_containers(sheets, "cpus", "worker_cpus")
     standing = [service for service in sheets if service not in JOBS]
     return {
         "memory_limit_mb": sum(limits[service] for service in standing),
-        "memory_limit_jobs_mb": sum(limits[service] for service in JOBS),
+        "memory_limit_jobs_mb": sum(limits.get(service, 0) for service in JOBS),
         "memory_reservation_mb": sum(reservations[service] for service in standing),
         "cpus": round(sum(cpus[service] for service in standing), 4),
-        "connections": connections(sheets),
+        "connections": connections(draft.sheets),
     }

@@ -310,3 +310,27 @@ def test_a_plan_takes_milliseconds():
         plan(capacity, {"tier": "large"})
         fastest = min(fastest, time.perf_counter() - start)
     assert fastest < 0.005
+
+
+def test_sums_are_those_of_the_services_on_the_host():
+    """A host for Redis alone needs what Redis needs, and is not held to the minimum of a host with everything."""
+    alone = plan_of("minimum", host_of("minimum", cores=1, memory_mb=3000), services=["redis"])
+    assert list(alone["services"]) == ["redis"]
+    assert alone["totals"]["memory_limit_mb"] == alone["services"]["redis"]["memory_limit_mb"]
+    assert alone["refusals"] == []
+    too_small = plan_of("minimum", host_of("minimum", cores=1, memory_mb=2000), services=["redis"])
+    assert [entry["rule"] for entry in too_small["refusals"]] == ["R3"]
+
+
+def test_database_elsewhere_frees_its_memory():
+    everything = plan_of("small")
+    elsewhere = plan_of("small", services=[name for name in everything["services"] if name != "postgres"])
+    freed = everything["services"]["postgres"]["memory_limit_mb"]
+    assert elsewhere["totals"]["memory_limit_mb"] == everything["totals"]["memory_limit_mb"] - freed
+    assert elsewhere["totals"]["connections"] == everything["totals"]["connections"]
+
+
+def test_switched_off_dashboard_does_not_lift_the_minimum():
+    names = [name for name in plan_of("small")["services"] if name != "asynq_dashboard"]
+    refused = plan_of("small", host_of("small", cores=2), services=names)["refusals"]
+    assert "R1" in [entry["rule"] for entry in refused]
