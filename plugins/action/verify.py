@@ -125,7 +125,7 @@ def resolved_name(name, ssh_address=None):
         if ssh_address:
             return ssh_address
         raise AnsibleActionFail(
-            f"The address of {name} is not known here. Set trenova_verify_address to the address of the server.") from error
+            f"The address of {name} is not known here. Set trenova_verify_address to the server's address.") from error
 
 
 def resolved(check, services):
