@@ -118,6 +118,12 @@ def secret_kinds(action, roles):
     return kinds
 
 
+def shared_variables(action):
+    """Variables that cross roles, by name, as meta/variables.yml describes them."""
+    source = os.path.join(os.path.dirname(__file__), "..", "..", "meta", "variables.yml")
+    return action._loader.load_from_file(os.path.realpath(source))["options"]
+
+
 def argument_spec(action, path):
     """Options of a role's main entry point; required ones are left to the role itself."""
     source = os.path.join(path, "meta", "argument_specs.yml")
