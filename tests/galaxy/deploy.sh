@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/galaxy/lib.sh
+checkout=$PWD
 keep=
 [ "${1:-}" != --keep ] || { keep=1; shift; }
 artifact=$(realpath "${1:-$(echo build/trenova-selfhost-*.tar.gz)}")
@@ -13,6 +14,7 @@ work=$(mktemp -d)
 
 finish() {
     status=$?
+    cd "$checkout"
     rm -rf "$work"
     if [ -n "$keep" ] || [ $status -ne 0 ]; then
         echo "galaxy1 stays for a look: ssh -F ~/.local/state/trenova-lab/ssh/config galaxy1"
