@@ -119,9 +119,10 @@ def secret_kinds(action, roles):
 
 
 def shared_variables(action):
-    """Variables that cross roles, by name, as meta/variables.yml describes them."""
+    """Names of the variables that no role owns, which meta/variables.yml describes."""
     source = os.path.join(os.path.dirname(__file__), "..", "..", "meta", "variables.yml")
-    return action._loader.load_from_file(os.path.realpath(source))["options"]
+    sections = action._loader.load_from_file(os.path.realpath(source))["sections"]
+    return [name for section in sections for name in section["options"]]
 
 
 def argument_spec(action, path):
