@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule docs
+.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,7 +42,16 @@ unit: setup ## Unit tests
 molecule: setup ## The whole stack on one bare server, and each role alone on one
 	@$(BIN)/python tests/lab/molecule.py
 
+galaxy: setup ## The artifact as Galaxy gets it: its files, sanity, importer, documentation
+	@tests/galaxy/check.sh
+
+galaxy-short: setup
+	@tests/galaxy/check.sh short
+
+proof-galaxy: galaxy ## `make galaxy`, and a deployment from the installed artifact alone
+	@tests/galaxy/deploy.sh
+
 docs: setup ## Write the generated documentation
 	@$(BIN)/python docs/generate.py
 
-test: lint unit molecule ## Everything that CI runs
+test: lint unit galaxy-short molecule ## Everything that CI runs

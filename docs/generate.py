@@ -1,21 +1,31 @@
-#!/usr/bin/env python3
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Writes the README of each role from its argument specification. `--check` only tells whether they are current."""
+"""Writes what can be derived of the documentation. `--check` only tells whether it is current.
+
+- the README of each role, from its argument specification
+- docs/variables.md, from meta/variables.yml
+- docs/plugins/, from the documentation in the plugins
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import pathlib
 import re
+import subprocess
 import sys
+from typing import Iterator
 
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+COLLECTION = "trenova.selfhost"
+PLUGINS = {"module": "modules", "filter": "filter"}
 MARKUP = re.compile(r"\b([CVOMBI])\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+MADE = "_Generated from `{}` by `make docs`._"
 
 
 def plain(text: str | list[str]) -> str:
@@ -24,11 +34,16 @@ def plain(text: str | list[str]) -> str:
     return MARKUP.sub(r"`\2`", " ".join(joined.split())).replace("|", "\\|")
 
 
+def paragraphs(text: str | list[str]) -> list[str]:
+    """Paragraphs of a description, with an empty line after each."""
+    return [line for paragraph in ([text] if isinstance(text, str) else text) for line in (plain(paragraph), "")]
+
+
 def default_of(option: dict) -> str:
     """The default as it would be written in an inventory; a long one only by its kind."""
-    if "default" not in option:
+    if option.get("default") is None:
         return "required" if option.get("required") else ""
-    text = json.dumps(option["default"], ensure_ascii=False)
+    text = json.dumps(option["default"], ensure_ascii=False).replace("|", "\\|")
     return f"`{text}`" if len(text) <= 60 else f"see `defaults/main.yml` ({option.get('type', 'str')})"
 
 
@@ -43,46 +58,118 @@ def meaning_of(option: dict) -> str:
     text = plain(option["description"])
     if "choices" in option:
         text += " One of: " + ", ".join(f"`{choice}`" for choice in option["choices"]) + "."
-    for name, part in option.get("options", {}).items():
-        text += f"<br>`{name}` ({type_of(part)}): {plain(part['description'])}"
-    return text
+    return text + "".join(parts_of(option))
 
 
-def readme(role: pathlib.Path) -> str:
+def parts_of(option: dict, prefix: str = "") -> Iterator[str]:
+    """The parts of a structured value, and their parts."""
+    for name, part in (option.get("options") or option.get("suboptions") or option.get("contains") or {}).items():
+        yield f"<br>`{prefix}{name}` ({type_of(part)}): {plain(part['description'])}"
+        yield from parts_of(part, f"{prefix}{name}.")
+
+
+def table(*columns: str) -> list[str]:
+    """Head of a table."""
+    return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+
+
+def option_table(title: str, options: dict) -> list[str]:
+    """Table of variables or options."""
+    return table(title, "type", "default", "meaning") + [
+        f"| `{name}` | {type_of(option)} | {default_of(option)} | {meaning_of(option)} |"
+        for name, option in options.items()]
+
+
+def role_page(role: pathlib.Path) -> list[str]:
     """README of one role."""
     spec = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]
     service = yaml.safe_load((role / "meta/service.yml").read_text())
     lines = [
-        f"# trenova.selfhost.{role.name}", "", plain(spec["short_description"]) + ".", "",
-        *(plain(paragraph) for paragraph in spec["description"]), "",
+        f"# {COLLECTION}.{role.name}", "", plain(spec["short_description"]) + ".", "", *paragraphs(spec["description"]),
         "## Use", "", "```yaml", "- hosts: trenova", "  gather_facts: false", "  roles:",
-        f"    - trenova.selfhost.{role.name}", "```", "",
-        "## Variables", "", "| variable | type | default | meaning |", "|---|---|---|---|"]
-    for name, option in spec.get("options", {}).items():
-        lines.append(f"| `{name}` | {type_of(option)} | {default_of(option)} | {meaning_of(option)} |")
+        f"    - {COLLECTION}.{role.name}", "```", "",
+        "## Variables", "", *option_table("variable", spec.get("options", {}))]
     if service.get("secrets"):
         lines += ["", "## Secrets", "", "`playbooks/secrets.yml` writes the missing ones.", ""]
         lines += [f"- `{name}` ({kind})" for name, kind in service["secrets"].items()]
-    lines += [
-        "", "Numbers (memory, connections, …) are not variables of the role: they come from the plan, and",
-        "`trenova_plan_overrides` changes them.", "", "_Generated from `meta/argument_specs.yml` by `make docs`._", ""]
-    return "\n".join(lines)
+    return [
+        *lines, "", "Numbers (memory, connections, …) are not variables of the role: they come from the plan, and",
+        "`trenova_plan_overrides` changes them.", "", MADE.format("meta/argument_specs.yml")]
+
+
+def variables_page() -> list[str]:
+    """What crosses roles."""
+    known = yaml.safe_load((ROOT / "meta/variables.yml").read_text())
+    lines = [
+        "# Variables", "",
+        "Those that no role owns. The variables of a role begin with its name and are in the role's README.", ""]
+    for section in known["sections"]:
+        lines += [f"## {section['title']}", "", *paragraphs(section.get("description", []))]
+        lines += [*option_table("variable", section["options"]), ""]
+    lines += ["## In templates", "", *table("variable", "meaning")]
+    lines += [f"| `{name}` | {plain(meaning)} |" for name, meaning in known["context"].items()]
+    return [*lines, "", MADE.format("meta/variables.yml")]
+
+
+def plugin_page(kind: str, name: str, entry: dict) -> list[str]:
+    """Page of one plugin."""
+    doc = entry["doc"]
+    lines = [f"# {name} ({kind})", "", plain(doc["short_description"]) + ".", "", *paragraphs(doc["description"])]
+    if doc.get("options"):
+        lines += ["## Options", "", *option_table("option", doc["options"]), ""]
+    if doc.get("attributes"):
+        lines += ["## Attributes", "", *table("attribute", "support", "meaning")]
+        for attribute, what in doc["attributes"].items():
+            meaning = plain(what["description"]) + (" " + plain(what["details"]) if what.get("details") else "")
+            lines.append(f"| `{attribute}` | {what['support']} | {meaning} |")
+        lines.append("")
+    lines += ["## Examples", "", "```yaml", entry["examples"].strip(), "```", ""]
+    if entry.get("return"):
+        lines += ["## Return values", "", *table("value", "type", "returned", "meaning")]
+        lines += [
+            f"| `{value}` | {type_of(what)} | {plain(what.get('returned', 'always'))} | {meaning_of(what)} |"
+            for value, what in entry["return"].items()]
+        lines.append("")
+    return [*lines, MADE.format(f"plugins/{PLUGINS[kind]}/{name.rsplit('.', 1)[-1]}.py")]
+
+
+def plugin_pages() -> dict[str, list[str]]:
+    """Pages of all plugins, and the page that lists them."""
+    pages, index = {}, ["# Plugins", ""]
+    for kind, folder in PLUGINS.items():
+        names = [f"{COLLECTION}.{path.stem}" for path in sorted((ROOT / "plugins" / folder).glob("[!_]*.py"))]
+        command = [sys.executable, "-m", "ansible", "doc", "--json", "--type", kind, *names]
+        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(ROOT / "collections"))
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+        index += [*table(kind, "what it does")]
+        for name in names:
+            page = f"{name.rsplit('.', 1)[-1]}_{kind}.md"
+            pages[f"docs/plugins/{page}"] = plugin_page(kind, name, found[name])
+            index.append(f"| [{name}]({page}) | {plain(found[name]['doc']['short_description'])} |")
+        index.append("")
+    return {"docs/plugins/README.md": [*index, MADE.format("plugins/")], **pages}
 
 
 def main() -> int:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a README is not current")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a page is not current")
     check = parser.parse_args().check
-    stale = []
-    for role in sorted((ROOT / "roles").iterdir()):
-        path, wanted = role / "README.md", readme(role)
-        if not path.exists() or path.read_text() != wanted:
-            stale.append(path.relative_to(ROOT))
-            if not check:
-                path.write_text(wanted)
+    pages = {f"roles/{role.name}/README.md": role_page(role) for role in sorted((ROOT / "roles").iterdir())}
+    pages.update(plugin_pages(), **{"docs/variables.md": variables_page()})
+    wanted = {ROOT / name: "\n".join(lines) + "\n" for name, lines in pages.items()}
+    there = {path: path.read_text() for path in {*wanted, *(ROOT / "docs/plugins").glob("*")} if path.exists()}
+    stale = sorted(path for path in {*wanted, *there} if wanted.get(path) != there.get(path))
     for path in stale:
-        print(f"{path}: {'not current, run: make docs' if check else 'written'}")
+        print(f"{path.relative_to(ROOT)}: {'not current, run: make docs' if check else 'written'}")
+        if check:
+            continue
+        if path in wanted:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(wanted[path])
+        else:
+            path.unlink()
     return 1 if check and stale else 0
 
 

@@ -55,7 +55,8 @@ class ActionModule(ActionBase):
             return host_context(self, task_vars)
         problems, context = check_host(self, task_vars)
         if problems:
-            raise AnsibleActionFail(message(problems))
+            found = [problem.lines() for problem in problems]
+            raise AnsibleActionFail(message({task_vars["inventory_hostname"]: found}))
         return context
 
 

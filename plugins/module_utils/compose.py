@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 DIGEST_LABEL = "trenova.digest"
 ROLE_LABEL = "trenova.role"
@@ -24,7 +25,7 @@ LOGGING = {"driver": "local", "options": {"max-size": "10m", "max-file": "3"}}
 def version_tuple(text):
     """Numbers of a version: "26.1.5+dfsg1" becomes (26, 1, 5). Absent or odd text becomes (0,)."""
     numbers = []
-    for part in str(text or "").split("+")[0].split("-")[0].split("."):
+    for part in re.split("[+-]", str(text or ""), maxsplit=1)[0].split("."):
         digits = "".join(character for character in part if character.isdigit())
         if not digits:
             break

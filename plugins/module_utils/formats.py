@@ -63,12 +63,9 @@ def _mail(value):
 
 def _host(value):
     """A name or an address, without a scheme or port."""
-    try:
-        ipaddress.ip_address(str(value))
-    except ValueError:
-        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", str(value)):
-            return f"is neither a host name nor an address: {value}", "a name or address, without https:// or port"
-    return None
+    if is_address(value) or re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", str(value)):
+        return None
+    return f"is neither a host name nor an address: {value}", "a name or address, without https:// or port"
 
 
 def _endpoint(value):
@@ -79,12 +76,17 @@ def _endpoint(value):
     return None
 
 
-def _address(value):
+def is_address(value):
+    """Whether a text is an IPv4 or IPv6 address."""
     try:
         ipaddress.ip_address(str(value))
     except ValueError:
-        return f"is no address: {value}", "an IPv4 or IPv6 address of the host"
-    return None
+        return False
+    return True
+
+
+def _address(value):
+    return None if is_address(value) else (f"is no address: {value}", "an IPv4 or IPv6 address of the host")
 
 
 def _networks(value):

@@ -271,6 +271,18 @@ def listeners():
     return sorted(found, key=lambda entry: (entry["port"], entry["address"]))
 
 
+def owners(data_dir, project_dir):
+    """Owner of the project directory and of each directory with data, as far as there is something in it."""
+    found = {}
+    for path in [project_dir, *sorted(glob.glob(os.path.join(data_dir, "*")))]:
+        try:
+            if os.listdir(path):
+                found[path] = os.stat(path).st_uid
+        except OSError:
+            continue
+    return found
+
+
 def deployed(data_dir, project_dir):
     """What of ours is on the host already: service descriptions, the applied plan, the data's PostgreSQL major."""
     services = {}
@@ -282,6 +294,7 @@ def deployed(data_dir, project_dir):
         "images": read_json(os.path.join(project_dir, "images.json")) or {},
         "plan": applied.get("plan"),
         "disk_free_gb_before": applied.get("disk_free_gb_before"),
+        "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),
         "postgres_major": read_text(os.path.join(data_dir, "postgres", "PG_VERSION"))
         or read_text(os.path.join(data_dir, "postgres", "data", "PG_VERSION")),

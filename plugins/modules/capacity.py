@@ -20,17 +20,9 @@ options:
     description: Directory of the Compose project.
     type: path
     default: /opt/trenova
-  project:
-    description: Name of the Compose project.
-    type: str
-    default: trenova
-attributes:
-  check_mode:
-    description: Runs in check mode and changes nothing in either mode.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: none
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+  - trenova.selfhost.attributes.read_only
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """
@@ -61,33 +53,27 @@ import json
 import os
 import platform
 import shutil
-import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import host
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+
+DOCKER_COMMANDS = {
+    "version": ("version", "--format", "{{json .}}"),
+    "compose": ("compose", "version", "--short"),
+    "containers": ("ps", "--all", "--no-trunc", "--format", "{{json .}}"),
+    "images": ("images", "--no-trunc", "--format", "{{json .}}"),
+}
 
 
-def start(command):
-    """Start a command without waiting for it; None when its program is missing."""
+def answer(arguments):
+    """What a docker command prints, or None when it is missing, fails or hangs."""
     try:
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    except OSError:
+        return engine.docker(*arguments, seconds=20).stdout
+    except engine.EngineError:
         return None
-
-
-def finish(process, seconds=20):
-    """Standard output of a started command, or None when it is missing, fails or hangs."""
-    if process is None:
-        return None
-    try:
-        output, _error = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        return None
-    return output if process.returncode == 0 else None
 
 
 def json_lines(text):
@@ -133,10 +119,18 @@ def image_facts(listing):
 
 def measure(data_dir, project_dir):
     """Everything, with the slow commands of Docker side by side."""
-    version = start(["docker", "version", "--format", "{{json .}}"])
-    compose = start(["docker", "compose", "version", "--short"])
-    listing = start(["docker", "ps", "--all", "--no-trunc", "--format", "{{json .}}"])
-    images = start(["docker", "images", "--no-trunc", "--format", "{{json .}}"])
+    with ThreadPoolExecutor(len(DOCKER_COMMANDS)) as pool:
+        answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
+        facts = host_facts(data_dir, project_dir)
+    docker = {name: future.result() for name, future in answers.items()}
+    facts["docker"] = engine_facts(docker["version"], docker["compose"])
+    facts["containers"] = container_facts(docker["containers"])
+    facts["images"] = image_facts(docker["images"])
+    return facts
+
+
+def host_facts(data_dir, project_dir):
+    """What the host has, Docker aside."""
     disk = host.disk(data_dir)
     facts = {
         "cores": host.cores(),
@@ -159,9 +153,6 @@ def measure(data_dir, project_dir):
     }
     first_free = facts["deployed"]["disk_free_gb_before"]
     facts["disk_used_by_trenova_gb"] = round(max(0.0, first_free - disk["free_gb"]), 1) if first_free else 0.0
-    facts["docker"] = engine_facts(finish(version), finish(compose))
-    facts["containers"] = container_facts(finish(listing))
-    facts["images"] = image_facts(finish(images))
     return facts
 
 
@@ -171,7 +162,6 @@ def main():
         argument_spec={
             "data_dir": {"type": "path", "default": "/var/lib/trenova"},
             "project_dir": {"type": "path", "default": "/opt/trenova"},
-            "project": {"type": "str", "default": "trenova"},
         },
         supports_check_mode=True,
     )

@@ -35,13 +35,15 @@ options:
     description: File that remembers what was proven.
     type: path
     default: /opt/trenova/images.json
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
 attributes:
   check_mode:
-    description: Tells which images would be pulled; checks those that are there.
     support: full
+    details: Tells which images would be pulled; checks those that are there.
   diff_mode:
-    description: There is nothing to compare.
     support: none
+    details: There is nothing to compare.
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """

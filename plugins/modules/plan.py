@@ -21,13 +21,9 @@ options:
     description: Print the plan as a table.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Runs in check mode and changes nothing in either mode.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: none
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+  - trenova.selfhost.attributes.read_only
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """

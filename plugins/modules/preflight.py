@@ -17,13 +17,14 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Runs in check mode and changes nothing in either mode.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: none
+  together:
+    description:
+      - Do not fail, so that all hosts are checked before M(trenova.selfhost.preflight_report) stops for all of them.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+  - trenova.selfhost.attributes.read_only
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """
@@ -38,6 +39,11 @@ msg:
   description: All problems, each with what is wrong, where, and what to write instead.
   returned: when there is a problem
   type: str
+problems:
+  description: Lines of each problem.
+  returned: always
+  type: list
+  elements: list
 warnings_of_plan:
   description: What the plan warns of.
   returned: when there is no problem

@@ -27,13 +27,9 @@ options:
   status_file:
     description: Status file of the backups; its content is returned when the file exists.
     type: path
-attributes:
-  check_mode:
-    description: Runs in check mode; what it writes is test data of its own.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: none
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+  - trenova.selfhost.attributes.test_data
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """

@@ -22,13 +22,9 @@ options:
     description: Passwords that the servers name, by variable.
     type: dict
     default: {}
-attributes:
-  check_mode:
-    description: Runs in check mode and changes nothing in either mode.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: none
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+  - trenova.selfhost.attributes.read_only
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """

@@ -17,13 +17,15 @@ options:
     description: File of variables to add the secrets to.
     type: path
     required: true
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
 attributes:
   check_mode:
-    description: Names the secrets that are missing, and writes nothing.
     support: full
+    details: Names the secrets that are missing, and writes nothing.
   diff_mode:
-    description: Secrets are not shown.
     support: none
+    details: Secrets are not shown.
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """

@@ -56,7 +56,7 @@ options:
     default: []
     suboptions:
       path: {description: Absolute path., type: path, required: true}
-      content: {description: Wanted content in base64., type: str, required: true, no_log: true}
+      content: {description: Wanted content in base64., type: str, required: true}
       mode: {description: Octal mode., type: str, default: "0400"}
       owner: {description: Numeric user., type: int, default: 0}
       group: {description: Numeric group., type: int, default: 0}
@@ -96,7 +96,7 @@ options:
     suboptions:
       service: {description: Name of the job in Compose., type: str, required: true}
       seconds: {description: How long it may take., type: int, default: 900}
-      says: {description: What the job does, for messages., type: str, required: true}
+      says: {description: "What the job does, for messages.", type: str, required: true}
   reload:
     description: Commands that make a running service read changed files.
     type: list
@@ -126,13 +126,15 @@ options:
         description: Message when they differ. V({found}) and V({wanted}) are filled in.
         type: str
         required: true
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
 attributes:
   check_mode:
-    description: Tells what would change, and changes nothing.
     support: full
+    details: Tells what would change, and changes nothing.
   diff_mode:
-    description: Shows the difference of every file; of a secret only that it differs.
     support: full
+    details: Shows the difference of every file; of a secret only that it differs.
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """
@@ -502,7 +504,8 @@ ARGUMENT_SPEC = {
         "options": dict(FILE_OPTIONS, content={"type": "str", "required": True}),
     },
     "secret_files": {
-        "type": "list", "elements": "dict", "default": [],
+        # Their content is masked; paths and modes are none of the secret.
+        "type": "list", "elements": "dict", "default": [], "no_log": False,
         "options": dict(
             FILE_OPTIONS, content={"type": "str", "required": True, "no_log": True},
             mode={"type": "str", "default": "0400"},
@@ -562,7 +565,8 @@ def main():
         lines = getattr(error, "log_lines", [])
         shown = "\n".join("    " + line for line in lines)
         message = str(error) + ("\n  The last log lines:\n" + shown if lines else "")
-        module.fail_json(msg=message, **dict(service.result, diff=[]))
+        service.result["diff"] = []
+        module.fail_json(msg=message, **service.result)
     module.exit_json(**result)
 
 

@@ -16,13 +16,9 @@ options:
     description:
       - Directory on the controller for the JSON file. By default C(reports/<inventory>) in the working directory.
     type: path
-attributes:
-  check_mode:
-    description: Runs in check mode; what it writes is test data of its own.
-    support: full
-  diff_mode:
-    description: There is nothing to compare.
-    support: none
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+  - trenova.selfhost.attributes.test_data
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """

@@ -118,6 +118,13 @@ def secret_kinds(action, roles):
     return kinds
 
 
+def shared_variables(action):
+    """Names of the variables that no role owns, which meta/variables.yml describes."""
+    source = os.path.join(os.path.dirname(__file__), "..", "..", "meta", "variables.yml")
+    sections = action._loader.load_from_file(os.path.realpath(source))["sections"]
+    return [name for section in sections for name in section["options"]]
+
+
 def argument_spec(action, path):
     """Options of a role's main entry point; required ones are left to the role itself."""
     source = os.path.join(path, "meta", "argument_specs.yml")

@@ -27,7 +27,8 @@ class Problem:
 class Facts:
     """What the checks look at: variables of the inventory (resolved), capacity, plan, service descriptions."""
 
-    def __init__(self, variables, capacity, plan, services, now=None, project_dir="/opt/trenova"):
+    def __init__(self, variables, capacity, plan, services, now=None, project_dir="/opt/trenova",
+                 data_dir="/var/lib/trenova", given=(), known=(), certificate=None):
         self.variables = variables
         self.capacity = capacity
         self.plan = plan
@@ -37,6 +38,12 @@ class Facts:
         self.all_services = services
         self.now = now
         self.project_dir = project_dir
+        self.data_dir = data_dir
+        #: Names that the inventory sets, and names that mean something.
+        self.given = given
+        self.known = known
+        #: What is wrong with certificate files on the controller, in words.
+        self.certificate = certificate
 
 
 def runs_here(service):

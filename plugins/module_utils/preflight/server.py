@@ -16,6 +16,9 @@ SUPPORTED_DISTRIBUTIONS = {
     "debian": "12", "ubuntu": "22.04", "rhel": "9", "centos": "9", "rocky": "9", "almalinux": "9", "fedora": "41",
 }
 CLOCK_TOLERANCE_SECONDS = 30
+#: Below this even a small change may fail half-way.
+LEAST_FREE_GB = 1.0
+LEAST_FREE_INODES = 10000
 
 
 
@@ -118,3 +121,46 @@ def check_docker(facts):
             "mend or remove the file")
     if facts.capacity.get("service_manager") != "systemd":
         yield Problem("The host is not run by systemd.", "this host", "a host whose PID 1 is systemd")
+    if not facts.capacity["docker"].get("installed") and "docker" not in facts.all_services:
+        yield Problem(
+            "There is no Docker Engine on the host.", "this host",
+            "the role trenova.selfhost.docker first in the play")
+    elif facts.variables.get("docker_source") == "none" and not facts.capacity["docker"].get("installed"):
+        yield Problem(
+            "There is no Docker Engine on the host, and docker_source is none.", "this host",
+            "docker_source: auto; or install Docker Engine 24 and Compose 2.20 or newer")
+
+
+def check_room(facts):
+    """There is room to write at all, whatever was accepted."""
+    for path, disk in sorted(facts.capacity.get("disks", {}).items()):
+        if disk["free_gb"] < LEAST_FREE_GB:
+            yield Problem(
+                "The disk is too full: {} GB are free, {} are needed to write anything.".format(
+                    disk["free_gb"], LEAST_FREE_GB), "{}, mounted on {}".format(path, disk.get("mount")),
+                "free some space (docker image prune removes unused images)")
+        elif 0 < disk.get("free_inodes", LEAST_FREE_INODES) < LEAST_FREE_INODES:
+            yield Problem(
+                "The file system has only {} inodes left.".format(disk["free_inodes"]),
+                "{}, mounted on {}".format(path, disk.get("mount")), "remove small files that nobody needs")
+
+
+def check_directories(facts):
+    """Directories of ours are ours: the project's is root's, and those with data belong to their service."""
+    for path, owner in sorted((facts.capacity["deployed"].get("owners") or {}).items()):
+        wanted = expected_owner(facts, path)
+        if wanted is not None and owner != wanted:
+            yield Problem(
+                f"{path} is not empty and belongs to user {owner}; ours would belong to {wanted}.", "this host",
+                f"move it away, or, if it is Trenova's: chown -R {wanted}:{wanted} {path}")
+
+
+def expected_owner(facts, path):
+    """Numeric owner that a directory of ours has; None where we know of none."""
+    if path == facts.project_dir:
+        return 0
+    for service in facts.services.values():
+        for entry in service.get("directories") or []:
+            if path == "/".join((facts.data_dir, entry["path"])):
+                return entry.get("owner", service.get("user", 0))
+    return None

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import image_major, is_pinned
 from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.model import (
     INVENTORY,
@@ -13,6 +15,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.model i
 )
 
 REDIS_WITH_JSON = 8
+#: Policies that evict keys without an expiry.
+EVICTS_JOBS = "allkeys-"
 
 
 
@@ -33,16 +37,6 @@ def check_needs(facts):
             else:
                 yield Problem(
                     f"{name} needs {need}, which is neither in this play nor on the host.", "roles of the play", remedy)
-
-
-def check_external(facts):
-    """The address of what somebody else provides is known."""
-    for name, service in sorted(facts.all_services.items()):
-        for entry in service.get("reachable", []) if service.get("external") else []:
-            if not entry["host"]:
-                yield Problem(
-                    f"{name}_mode is external, and {entry['variable']} is missing.", INVENTORY,
-                    f"{entry['variable']}: name or address of the server")
 
 
 def check_reachable(results):
@@ -84,3 +78,46 @@ def check_postgres_major(facts):
             f"The data on the host is of PostgreSQL {found}; postgres_image is {image}, which cannot read it.",
             INVENTORY,
             f"postgres_image: an image of PostgreSQL {found}; a new major needs a dump and a restore")
+
+
+def check_data_is_there(facts):
+    """Where PostgreSQL was deployed, its data is still there: an empty directory is a disk that is not mounted."""
+    deployed = facts.capacity["deployed"]
+    was_here = (deployed["services"].get("postgres") or {}).get("enabled")
+    if was_here and "postgres" in facts.services and not deployed.get("postgres_major"):
+        yield Problem(
+            "PostgreSQL was deployed here, and its data is gone.", f"{facts.data_dir}/postgres on this host",
+            f"mount the disk, or restore a backup; to begin anew: rm -r {facts.project_dir}/postgres")
+
+
+def check_eviction(facts):
+    """Redis never throws queued jobs away."""
+    policy = (facts.variables.get("redis_settings_extra") or {}).get("maxmemory-policy", "")
+    if "redis" in facts.services and str(policy).startswith(EVICTS_JOBS):
+        yield Problem(
+            f"redis_settings_extra sets maxmemory-policy {policy}, which throws queued jobs away.", INVENTORY,
+            "take it out; volatile-lru is set, which evicts what has an expiry")
+
+
+def check_own_limits(facts):
+    """What is merged into Compose services asks for no more than the host has; Docker would refuse to start them."""
+    cores, memory_mb = facts.capacity["cores"], facts.capacity["memory_mb"]
+    for name in sorted(facts.services):
+        for service, settings in sorted((facts.variables.get(name + "_compose_extra") or {}).items()):
+            cpus, limit = settings.get("cpus"), size_mb(settings.get("mem_limit"))
+            if cpus and float(cpus) > cores:
+                yield Problem(
+                    f"{name}_compose_extra gives {service} {cpus} CPU cores; the host has {cores:g}.", INVENTORY,
+                    f"cpus: {cores:g} or less")
+            if limit and limit > memory_mb:
+                yield Problem(
+                    f"{name}_compose_extra gives {service} {limit:.0f} MiB of memory; the host has {memory_mb}.",
+                    INVENTORY, f"mem_limit: {memory_mb}m or less")
+
+
+def size_mb(text):
+    """MiB of a size in Docker's notation (512m, 2g, bytes); None when absent or not understood."""
+    match = re.fullmatch(r"(\d+)\s*([kmg]?)b?", str(text or "").lower())
+    if not match:
+        return None
+    return int(match.group(1)) * {"": 1, "k": 1024, "m": 1048576, "g": 1073741824}[match.group(2)] / 1048576

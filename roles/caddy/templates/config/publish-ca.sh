@@ -12,7 +12,7 @@ if ! grep -q 'tls internal' /etc/caddy/Caddyfile; then
     exit
 fi
 root=/data/caddy/pki/authorities/local/root.crt
-for attempt in 1 2 3 4 5 6 7 8 9 10; do
+for _ in 1 2 3 4 5 6 7 8 9 10; do
     if [ -s "$root" ]; then
         publish "$root"
         exit

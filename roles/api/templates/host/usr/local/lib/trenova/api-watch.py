@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Managed by trenova.selfhost.
 """Restarts an instance of the API that is older than what it depends on, one at a time.
 
