@@ -18,9 +18,11 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec={
             "roles": {"type": "list", "elements": "str", "default": []},
+            "roles_extra": {"type": "list", "elements": "str", "default": []},
             "together": {"type": "bool", "default": False}})
         if not task_vars.get("ansible_play_role_names"):
-            task_vars = dict(task_vars, ansible_play_role_names=arguments["roles"] or registry.own_roles())
+            roles = [*(arguments["roles"] or registry.own_roles()), *arguments["roles_extra"]]
+            task_vars = dict(task_vars, ansible_play_role_names=roles)
         if is_checked(task_vars):
             return {"changed": False, "problems": [], "warnings_of_plan": []}
         problems, context = check_host(self, task_vars)

@@ -18,7 +18,8 @@ options:
 """
 
 EXAMPLES = r"""
-- hosts: "{{ groups | trenova.selfhost.installation }}"
+- name: Trenova
+  hosts: "{{ groups | trenova.selfhost.installation }}"
 """
 
 RETURN = r"""

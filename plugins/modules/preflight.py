@@ -17,6 +17,11 @@ options:
     type: list
     elements: str
     default: []
+  roles_extra:
+    description: Roles of yours that are checked besides, when the play itself names none.
+    type: list
+    elements: str
+    default: []
   together:
     description:
       - Do not fail, so that all hosts are checked before M(trenova.selfhost.preflight_report) stops for all of them.
