@@ -41,7 +41,8 @@ def role_path(role, playbook_dir=None):
 def roles_in_play(task_vars):
     """Roles of the play, and the one that runs now, which describe a service: {short name: directory}."""
     running = task_vars.get("ansible_role_name")
-    places = {name: role_path(name, task_vars.get("playbook_dir")) for name in task_vars.get("ansible_play_role_names", [])}
+    names = task_vars.get("ansible_play_role_names", [])
+    places = {name: role_path(name, task_vars.get("playbook_dir")) for name in names}
     if running:
         places[running] = task_vars.get("role_path")
     described = {}
