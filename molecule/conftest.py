@@ -195,7 +195,7 @@ def host(server, first_run):
 @pytest.fixture(scope="session")
 def secrets():
     """Secrets of the installation: {name: value}."""
-    return yaml.safe_load((ROOT / "molecule/shared/group_vars/trenova/secrets.yml").read_text())
+    return yaml.safe_load((ROOT / "molecule/shared/inventory/group_vars/trenova/secrets.yml").read_text())
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ class ActionModule(ActionBase):
         roles = templated(self, task_vars, "trenova_roles", []) or registry.own_roles()
         further = templated(self, task_vars, "trenova_roles_extra", [])
         kinds = registry.secret_kinds(self, [*roles, *further], task_vars.get("playbook_dir"))
-        missing = sorted(name for name in kinds if not task_vars.get(name))
+        # The file may be one that the inventory does not load; what is in it must not be written a second time.
+        there = self._loader.load_from_file(arguments["file"]) if os.path.exists(arguments["file"]) else None
+        missing = sorted(name for name in kinds if not task_vars.get(name) and not (there or {}).get(name))
         vault_secrets = self._loader._vault.secrets
         result = {"changed": bool(missing), "written": missing, "encrypted": bool(vault_secrets)}
         if missing and not self._task.check_mode:

@@ -34,6 +34,10 @@ VARIABLES = (
 )
 
 
+#: What our own playbooks register.
+OWN_RESULTS = ("trenova_preflight",)
+
+
 def is_checked(task_vars):
     """Whether this run has checked the host already, with all roles that it knows of now."""
     known = known_facts(task_vars)
@@ -101,7 +105,7 @@ def known_variables(action, task_vars):
     """Names that mean something: options and secrets of the roles, and what crosses roles."""
     paths = {name: registry.role_path(name) for name in registry.own_roles()}
     paths.update(registry.roles_in_play(task_vars))
-    known = set(registry.shared_variables(action))
+    known = {*registry.shared_variables(action), *OWN_RESULTS}
     for path in paths.values():
         known.update(registry.argument_spec(action, path), registry.role_defaults(action, path))
         description = registry.load(action, os.path.join(path, "meta", "service.yml"))

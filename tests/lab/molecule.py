@@ -27,7 +27,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LOGS = ROOT / ".cache/molecule"
 REGISTRY = "172.30.60.2:5000"
-SECRETS = ROOT / "molecule/shared/group_vars/trenova/secrets.yml"
+SECRETS = ROOT / "molecule/shared/inventory/group_vars/trenova/secrets.yml"
 START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
 FIRST = ("default", "api", "backup")

@@ -67,3 +67,11 @@ def test_secrets_are_encrypted_when_a_vault_password_is_configured(inventory):
 def test_check_mode_writes_nothing(inventory):
     assert "secrets written" not in write_secrets(inventory, "--check")
     assert not (inventory / "group_vars/trenova/secrets.yml").exists()
+
+
+def test_file_that_the_inventory_does_not_load_is_not_written_twice(inventory):
+    path = inventory / "elsewhere.yml"
+    write_secrets(inventory, "-e", f"trenova_secrets_file={path}")
+    first = path.read_text()
+    write_secrets(inventory, "-e", f"trenova_secrets_file={path}")
+    assert path.read_text() == first

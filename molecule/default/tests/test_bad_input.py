@@ -36,7 +36,7 @@ def preflight(server, host, tmp_path_factory):
     folder = tmp_path_factory.mktemp("inventory")
     hosts = {case.name: host_variables(server, case) for case in CASES}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
-    (folder / "group_vars").symlink_to(ROOT / "molecule/shared/group_vars")
+    (folder / "group_vars").symlink_to(ROOT / "molecule/shared/inventory/group_vars")
     before = server.traces()
     run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=folder, expect=2)
     problems = {entry["host"]: entry["result"]["problems"] for entry in run.results if "problems" in entry["result"]}
@@ -88,7 +88,7 @@ def test_all_hosts_are_told_in_one_message_sorted(preflight):
 def test_hosts_with_one_domain_are_refused(server, host, tmp_path):
     hosts = {name: {"ansible_host": server.name, "trenova_domain": "erp.trucks.co"} for name in ("one", "two")}
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
-    (tmp_path / "group_vars").symlink_to(ROOT / "molecule/shared/group_vars")
+    (tmp_path / "group_vars").symlink_to(ROOT / "molecule/shared/inventory/group_vars")
     run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=tmp_path, expect=2)
     assert "one and two are to serve the same domain erp.trucks.co." in run.output
     assert "one host for each domain" in run.output
