@@ -62,25 +62,27 @@ class Server:
         self.shell = testinfra.get_host(f"ssh://{name}", ssh_config=str(STATE / "ssh/config"))
         self.address = re.search(rf"Host {name}\n\s+HostName (\S+)", (STATE / "ssh/config").read_text()).group(1)
 
-    def run(self, *arguments, variables=None, playbook=None, expect=0):
+    def run(self, *arguments, variables=None, playbook=None, inventory=None, expect=0):
         """Run the scenario's playbook, or another one of the repository."""
         self.record.unlink(missing_ok=True)
         environment = dict(
             os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), TRENOVA_RECORD=str(self.record),
             ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tests/lab/callback_plugins"), ANSIBLE_CALLBACKS_ENABLED="recorder")
         done = subprocess.run(
-            self.command(playbook, variables, *arguments), cwd=ROOT, env=environment, capture_output=True, text=True,
-            check=False, timeout=RUN_SECONDS)
+            self.command(playbook, variables, *arguments, inventory=inventory), cwd=ROOT, env=environment,
+            capture_output=True, text=True, check=False, timeout=RUN_SECONDS)
         lines = self.record.read_text().splitlines() if self.record.exists() else []
         results = [json.loads(line) for line in lines]
         run = Run(done, results)
         assert expect is None or run.returncode == expect, run.output
         return run
 
-    def command(self, playbook=None, variables=None, *arguments):
+    def command(self, playbook=None, variables=None, *arguments, inventory=None):
         """Command that runs a playbook."""
-        command = ["ansible-playbook", str(playbook or self.playbook), "-i", str(self.inventory), *arguments]
-        return [*command, "-e", json.dumps(variables)] if variables else command
+        words = ["ansible-playbook", playbook or self.playbook, "-i", inventory or self.inventory, *arguments]
+        if variables:
+            words += ["-e", json.dumps(variables)]
+        return [str(word) for word in words]
 
     def start(self, variables):
         """Start a run and return its process, for tests that interrupt it."""

@@ -16,16 +16,23 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(
-            argument_spec={"roles": {"type": "list", "elements": "str", "default": []}})
+        _result, arguments = self.validate_argument_spec(argument_spec={
+            "roles": {"type": "list", "elements": "str", "default": []},
+            "roles_extra": {"type": "list", "elements": "str", "default": []},
+            "together": {"type": "bool", "default": False}})
         if not task_vars.get("ansible_play_role_names"):
-            task_vars = dict(task_vars, ansible_play_role_names=arguments["roles"] or registry.own_roles())
+            roles = [*(arguments["roles"] or registry.own_roles()), *arguments["roles_extra"]]
+            task_vars = dict(task_vars, ansible_play_role_names=roles)
         if is_checked(task_vars):
-            return {"changed": False, "warnings_of_plan": []}
+            return {"changed": False, "problems": [], "warnings_of_plan": []}
         problems, context = check_host(self, task_vars)
         warnings = [warning["text"] for warning in context.plan["warnings"]] if context else []
         for text in warnings:
             self._display.warning("{}: {}".format(task_vars["inventory_hostname"], text))
-        if problems:
-            return {"failed": True, "msg": message(problems)}
-        return {"changed": False, "warnings_of_plan": warnings, "ansible_facts": {"trenova": context.facts}}
+        told = [problem.lines() for problem in problems]
+        if problems and not arguments["together"]:
+            return {"failed": True, "msg": message({task_vars["inventory_hostname"]: told})}
+        result = {"changed": False, "problems": told, "warnings_of_plan": warnings}
+        if not problems:
+            result["ansible_facts"] = {"trenova": context.facts}
+        return result

@@ -25,7 +25,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec={"file": {"type": "path", "required": True}})
-        kinds = registry.secret_kinds(self, templated(self, task_vars, "trenova_roles", []))
+        roles = templated(self, task_vars, "trenova_roles", []) or registry.own_roles()
+        further = templated(self, task_vars, "trenova_roles_extra", [])
+        kinds = registry.secret_kinds(self, [*roles, *further], task_vars.get("playbook_dir"))
         missing = sorted(name for name in kinds if not task_vars.get(name))
         vault_secrets = self._loader._vault.secrets
         result = {"changed": bool(missing), "written": missing, "encrypted": bool(vault_secrets)}

@@ -55,7 +55,8 @@ class ActionModule(ActionBase):
             return host_context(self, task_vars)
         problems, context = check_host(self, task_vars)
         if problems:
-            raise AnsibleActionFail(message(problems))
+            found = [problem.lines() for problem in problems]
+            raise AnsibleActionFail(message({task_vars["inventory_hostname"]: found}))
         return context
 
 
@@ -77,7 +78,8 @@ class Bundle:
             trenova_project_dir=self.project_dir, trenova_data_dir=self.data_dir,
             reaches_outside=self._reaches_outside(),
             available=[other for other, service in context.services.items() if preflight.is_available(service)])
-        values = [templated(action, task_vars, key, None) for key in self.description.get("secrets", {})]
+        values = [templated(action, task_vars, key, None) for key in [
+            *self.description.get("secrets", {}), *self.description.get("secrets_optional", [])]]
         self.secrets = [str(value) for value in values if value is not None]
         self.renderer = Renderer(action, os.path.join(task_vars["role_path"], "templates"), self.variables)
         self.extra = templated(action, task_vars, name + "_compose_extra", {})

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
@@ -34,8 +35,8 @@ class ActionModule(ActionBase):
         entrance = templated(
             self, task_vars, "trenova_verify_address", site.domain if site.behind_proxy else server)
         visitor = outside.Visitor(
-            resolved_name(entrance), self._authority(services, inside), site.https_port,
-            server_address=resolved_name(server))
+            resolved_name(entrance, inside["ssh_address"]), self._authority(services, inside), site.https_port,
+            server_address=resolved_name(server, inside["ssh_address"]))
         results = [dict(entry, group="from outside") for entry in outside.run_checks(visitor, site)]
         results += [dict(entry, group="inside") for entry in inside["results"]]
         results += [
@@ -116,9 +117,15 @@ class ActionModule(ActionBase):
         return conclusion
 
 
-def resolved_name(name):
-    """Address of a host name."""
-    return socket.gethostbyname(str(name))
+def resolved_name(name, ssh_address=None):
+    """Address of a host name; of a name that only SSH knows, an alias of its configuration, the connection's."""
+    try:
+        return socket.gethostbyname(str(name))
+    except OSError as error:
+        if ssh_address:
+            return ssh_address
+        raise AnsibleActionFail(
+            f"The address of {name} is not known here. Set trenova_verify_address to the server's address.") from error
 
 
 def resolved(check, services):

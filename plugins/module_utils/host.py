@@ -220,6 +220,12 @@ def clock_synchronized():
     return not status & STA_UNSYNC
 
 
+def ssh_address():
+    """Address of this host as the SSH connection to it sees it; None without one, or behind sudo."""
+    words = os.environ.get("SSH_CONNECTION", "").split()
+    return words[2] if len(words) == 4 else None
+
+
 def _address(text):
     """IP address in the notation of /proc/net/tcp."""
     packed = bytes.fromhex(text)
@@ -265,6 +271,18 @@ def listeners():
     return sorted(found, key=lambda entry: (entry["port"], entry["address"]))
 
 
+def owners(data_dir, project_dir):
+    """Owner of the project directory and of each directory with data, as far as there is something in it."""
+    found = {}
+    for path in [project_dir, *sorted(glob.glob(os.path.join(data_dir, "*")))]:
+        try:
+            if os.listdir(path):
+                found[path] = os.stat(path).st_uid
+        except OSError:
+            continue
+    return found
+
+
 def deployed(data_dir, project_dir):
     """What of ours is on the host already: service descriptions, the applied plan, the data's PostgreSQL major."""
     services = {}
@@ -276,6 +294,7 @@ def deployed(data_dir, project_dir):
         "images": read_json(os.path.join(project_dir, "images.json")) or {},
         "plan": applied.get("plan"),
         "disk_free_gb_before": applied.get("disk_free_gb_before"),
+        "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),
         "postgres_major": read_text(os.path.join(data_dir, "postgres", "PG_VERSION"))
         or read_text(os.path.join(data_dir, "postgres", "data", "PG_VERSION")),

@@ -36,8 +36,11 @@ def connect(host, port):
 def postgres(check):
     """PostgreSQL answers, with TLS where TLS is wanted."""
     with connect(check["host"], check["port"]) as connection:
-        connection.sendall(POSTGRES_SSL_REQUEST)
-        answer = connection.recv(1)
+        try:
+            connection.sendall(POSTGRES_SSL_REQUEST)
+            answer = connection.recv(1)
+        except OSError:
+            answer = b""
     if answer not in (b"S", b"N"):
         raise Unreachable("{host}:{port} is no PostgreSQL".format(**check))
     if check.get("tls") and answer == b"N":

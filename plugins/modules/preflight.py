@@ -17,6 +17,16 @@ options:
     type: list
     elements: str
     default: []
+  roles_extra:
+    description: Roles of yours that are checked besides, when the play itself names none.
+    type: list
+    elements: str
+    default: []
+  together:
+    description:
+      - Do not fail, so that all hosts are checked before M(trenova.selfhost.preflight_report) stops for all of them.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
@@ -34,6 +44,11 @@ msg:
   description: All problems, each with what is wrong, where, and what to write instead.
   returned: when there is a problem
   type: str
+problems:
+  description: Lines of each problem.
+  returned: always
+  type: list
+  elements: list
 warnings_of_plan:
   description: What the plan warns of.
   returned: when there is no problem

@@ -276,6 +276,7 @@ def main():
         ca_certificate=host.read_text(module.params["ca_file"]) if module.params["ca_file"] else None,
         backup_status=host.read_json(module.params["status_file"]) if module.params["status_file"] else None,
         listeners=host.listeners(),
+        ssh_address=host.ssh_address(),
     )
 
 

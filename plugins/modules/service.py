@@ -89,6 +89,7 @@ options:
   prepare:
     description:
       - Jobs of the Compose file that must succeed before a container of the service is created or replaced; migrations.
+        For a service without containers, before its new files hold.
     type: list
     elements: dict
     default: []
@@ -365,7 +366,8 @@ class Service:
 
     def _apply(self, outdated, retired):
         try:
-            if any(self._is_another_version(unit) for unit in outdated):
+            units = self.parameters["units"]
+            if any(self._is_another_version(unit) for unit in outdated) or (not units and self.changed_files):
                 self._prepare()
             for unit in outdated:
                 self._start(unit)
@@ -387,11 +389,11 @@ class Service:
                 done = self._compose(
                     "run", "--rm", "--no-deps", "-T", job["service"], seconds=job["seconds"], check=False)
             except engine.EngineError as error:
-                message = "{} did not end; no container was replaced: {}".format(job["says"], error)
+                message = "{} did not end; nothing was replaced: {}".format(job["says"], error)
                 raise ServiceError(message) from error
             if done.returncode != 0:
                 lines = (done.stdout + done.stderr).splitlines()[-40:]
-                raise ServiceError("{} failed; no container was replaced".format(job["says"]), lines)
+                raise ServiceError("{} failed; nothing was replaced".format(job["says"]), lines)
             self.result.setdefault("prepared", []).append(job["says"])
 
     def _start(self, unit):

@@ -8,10 +8,14 @@ A playbook asks for it by `trenova.selfhost.preflight`; a role that is used alon
 
 from __future__ import annotations
 
+import datetime
+import os
+import ssl
 import time
 
 from ansible.errors import AnsibleActionFail, AnsibleTemplateError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from cryptography import x509
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
@@ -23,10 +27,10 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
     templated,
 )
 
-#: Variables of the inventory that the checks look at, besides the secrets.
+#: Variables of the inventory that the checks look at, besides those that the services name.
 VARIABLES = (
     "trenova_domain", "trenova_s3_domain", "trenova_jobs_domain", "trenova_admin_email", "caddy_acme_email",
-    "caddy_certificate_file", "caddy_certificate_key_file",
+    "caddy_certificate_file", "caddy_certificate_key_file", "docker_source", "redis_settings_extra",
 )
 
 
@@ -77,12 +81,61 @@ def facts_of(action, context, task_vars):
     names = set(VARIABLES)
     for service in context.services.values():
         names.update(service.get("secrets") or {})
+        names.update(service.get("formats") or {})
+        names.update(service.get("required") or {})
         asked = service.get("reachable", [])
         names.update(entry["password_variable"] for entry in asked if "password_variable" in entry)
+    names.update(f"{name}_compose_extra" for name in context.services)
     variables = {name: templated(action, task_vars, name, None) for name in names}
+    known = known_variables(action, task_vars)
+    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *context.services])
     return preflight.Facts(
         variables, context.capacity, context.plan, context.services, now=time.time(),
-        project_dir=templated(action, task_vars, "trenova_project_dir", "/opt/trenova"))
+        project_dir=templated(action, task_vars, "trenova_project_dir", "/opt/trenova"),
+        data_dir=templated(action, task_vars, "trenova_data_dir", "/var/lib/trenova"),
+        given=[name for name in task_vars if name.startswith(prefixes)], known=known,
+        certificate=certificate_fault(variables) if templated(action, task_vars, "caddy_tls", "") == "files" else None)
+
+
+def known_variables(action, task_vars):
+    """Names that mean something: options and secrets of the roles, and what crosses roles."""
+    paths = {name: registry.role_path(name) for name in registry.own_roles()}
+    paths.update(registry.roles_in_play(task_vars))
+    known = set(registry.shared_variables(action))
+    for path in paths.values():
+        known.update(registry.argument_spec(action, path), registry.role_defaults(action, path))
+        description = registry.load(action, os.path.join(path, "meta", "service.yml"))
+        known.update(description.get("secrets") or {}, description.get("secrets_optional") or [])
+    return known
+
+
+def certificate_fault(variables):
+    """What is wrong with the certificate files on the controller, in words; None when nothing is."""
+    paths = [variables.get("caddy_certificate_file"), variables.get("caddy_certificate_key_file")]
+    if not all(path and os.path.isfile(path) for path in paths):
+        return None  # told by the checks of formats and of what is required
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*paths)
+        with open(paths[0], "rb") as stream:
+            certificate = x509.load_pem_x509_certificate(stream.read())
+    except (ssl.SSLError, ValueError) as error:
+        return f"The certificate and its key are not a pair in PEM: {error}."
+    ends = certificate.not_valid_after_utc
+    if ends < datetime.datetime.now(datetime.timezone.utc):
+        return f"The certificate has expired on {ends:%Y-%m-%d}."
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        covered = names.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        covered = []
+    wanted = [variables.get(name) for name in ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain")]
+    missing = [name for name in wanted if name and not is_covered(name, covered)]
+    return "The certificate is not valid for {}.".format(", ".join(missing)) if missing else None
+
+
+def is_covered(name, covered):
+    """Whether a host name is among those of a certificate; a wildcard stands for one label."""
+    return name in covered or "*." + name.partition(".")[2] in covered
 
 
 def argument_problems(action, task_vars):
@@ -108,12 +161,15 @@ def argument_problems(action, task_vars):
 
 
 def message(problems):
-    """The problems as a person reads them."""
-    head = "1 problem was found; nothing was changed." if len(problems) == 1 else (
-        f"{len(problems)} problems were found; nothing was changed.")
+    """Problems of hosts as a person reads them: {host: [lines of a problem]}."""
+    count = sum(len(found) for found in problems.values())
+    head = "1 problem was found; nothing was changed." if count == 1 else (
+        f"{count} problems were found; nothing was changed.")
     lines = [head]
-    for number, problem in enumerate(problems, start=1):
-        first, *others = problem.lines()
-        lines.append(f"{number:2}. {first}")
-        lines.extend("    " + line for line in others)
+    for name, found in sorted(problems.items()):
+        if len(problems) > 1:
+            lines.append(f"{name}:")
+        for number, (first, *others) in enumerate(found, start=1):
+            lines.append(f"{number:2}. {first}")
+            lines.extend("    " + line for line in others)
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 
+from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
@@ -22,23 +23,30 @@ def short_name(role):
     return role.rsplit(".", 1)[-1]
 
 
-def role_path(role):
-    """Directory of a role, of this collection unless the name is qualified; None when there is none."""
-    qualified = role if role.count(".") == 2 else f"{COLLECTION}.{role}"
-    found = _get_collection_role_path(qualified)
-    return found[1] if found else None
+def role_path(role, playbook_dir=None):
+    """Directory of a role; None when there is none.
+
+    A name without a collection is looked for where Ansible looks for roles, and then in this collection.
+    """
+    if role.count(".") == 2:
+        found = _get_collection_role_path(role)
+        return found[1] if found else None
+    places = [os.path.join(playbook_dir, "roles")] if playbook_dir else []
+    for place in [*places, *(constants.config.get_config_value("DEFAULT_ROLES_PATH") or [])]:
+        if os.path.isdir(os.path.join(place, role)):
+            return os.path.join(place, role)
+    return role_path(f"{COLLECTION}.{role}")
 
 
 def roles_in_play(task_vars):
     """Roles of the play, and the one that runs now, which describe a service: {short name: directory}."""
-    names = list(task_vars.get("ansible_play_role_names", []))
-    if task_vars.get("ansible_role_name"):
-        names.append(task_vars["ansible_role_name"])
+    running = task_vars.get("ansible_role_name")
+    names = task_vars.get("ansible_play_role_names", [])
+    places = {name: role_path(name, task_vars.get("playbook_dir")) for name in names}
+    if running:
+        places[running] = task_vars.get("role_path")
     described = {}
-    for name in names:
-        path = role_path(name)
-        if path is None and short_name(name) == short_name(task_vars.get("ansible_role_name", "")):
-            path = task_vars.get("role_path")
+    for name, path in places.items():
         if path and os.path.exists(os.path.join(path, "meta", "service.yml")):
             described[short_name(name)] = path
     return described
@@ -107,15 +115,22 @@ def own_roles():
         name for name in os.listdir(base) if os.path.exists(os.path.join(base, name, "meta", "service.yml")))
 
 
-def secret_kinds(action, roles):
+def secret_kinds(action, roles, playbook_dir=None):
     """Secrets that roles need: {name of the variable: kind}."""
     kinds = {}
-    for role in roles or own_roles():
-        path = role_path(role)
+    for role in roles:
+        path = role_path(role, playbook_dir)
         source = os.path.join(path or "", "meta", "service.yml")
         if path and os.path.exists(source):
             kinds.update(load(action, source).get("secrets") or {})
     return kinds
+
+
+def shared_variables(action):
+    """Names of the variables that no role owns, which meta/variables.yml describes."""
+    source = os.path.join(os.path.dirname(__file__), "..", "..", "meta", "variables.yml")
+    sections = action._loader.load_from_file(os.path.realpath(source))["sections"]
+    return [name for section in sections for name in section["options"]]
 
 
 def argument_spec(action, path):

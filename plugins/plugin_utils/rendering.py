@@ -46,6 +46,7 @@ class Renderer:
         if not source.endswith(SUFFIX):
             return text
         try:
-            return self.templar.template(trust_as_template(text), escape_backslashes=False)
+            # A template that renders to nothing at all yields None.
+            return self.templar.template(trust_as_template(text), escape_backslashes=False) or ""
         except Exception as error:
             raise AnsibleActionFail(f"{source}: {error}") from error

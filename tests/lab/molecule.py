@@ -71,7 +71,7 @@ def lab(verb: str, servers: list[dict]) -> None:
 
 def write_secrets() -> None:
     """Passwords that all scenarios share."""
-    command = ["ansible-playbook", "playbooks/secrets.yml", "-i", "molecule/shared/hosts.yml"]
+    command = ["ansible-playbook", "playbooks/secrets.yml", "-i", "molecule/shared/inventory/hosts.yml"]
     if logged("lab", [*command, "-e", f"trenova_secrets_file={SECRETS}"]):
         sys.exit("The secrets could not be written.")
 

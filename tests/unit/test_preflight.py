@@ -13,13 +13,15 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
 
 CAPACITY = {
     "architecture": "x86_64",
+    "cores": 8,
+    "memory_mb": 16384,
     "distribution": {"id": "debian", "version": "13", "name": "Debian GNU/Linux 13 (trixie)"},
     "service_manager": "systemd",
     "clock": {"epoch_seconds": 1000.0, "synchronized": True},
     "listeners": [{"port": 22, "address": "0.0.0.0", "pid": 1, "process": "sshd"}],
     "containers": [],
-    "docker": {"daemon_json": None},
-    "deployed": {"postgres_major": None},
+    "docker": {"installed": True, "daemon_json": None},
+    "deployed": {"services": {}, "postgres_major": None},
 }
 SERVICES = {
     "postgres": {"image": "docker.io/library/postgres:17.7", "secrets": {"trenova_postgres_password": "password"}},
@@ -71,7 +73,7 @@ CASES = [
          "containers": [
              {"name": "nginx", "project": "web", "working_dir": "/srv/web", "ports": "0.0.0.0:443->443/tcp"}]}},
      "Port 443 is held by the container nginx.", "stop it there"),
-    ("other major of PostgreSQL", {"capacity": {"deployed": {"postgres_major": "16"}}},
+    ("other major of PostgreSQL", {"capacity": {"deployed": {"services": {}, "postgres_major": "16"}}},
      "The data on the host is of PostgreSQL 16; postgres_image is docker.io/library/postgres:17.7, "
      "which cannot read it.",
      "an image of PostgreSQL 16"),
@@ -92,7 +94,7 @@ CASES = [
     ("unsupported architecture", {"capacity": {"architecture": "armv7l"}},
      "The architecture armv7l is not supported.", "x86_64, aarch64"),
     ("no systemd", {"capacity": {"service_manager": None}}, "The host is not run by systemd.", "PID 1 is systemd"),
-    ("broken daemon.json", {"capacity": {"docker": {"daemon_json": {"unreadable": "line 3"}}}},
+    ("broken daemon.json", {"capacity": {"docker": {"installed": True, "daemon_json": {"unreadable": "line 3"}}}},
      "/etc/docker/daemon.json is no valid JSON: line 3", "mend or remove the file"),
     ("clock", {"now": 5000.0}, "The clock of the host is 4000 s behind the controller's.", "chrony"),
     ("other project of the same name",

@@ -76,8 +76,11 @@ def test_copy_to_a_bucket(server, host, secrets):
     rclone = (
         "docker run --rm --network trenova_data -v /opt/trenova/backup/secrets:/s:ro "
         "172.30.60.2:5000/trenova/backup:1 rclone --config /s/rclone.conf")
+    refused = server.run(variables=settings, expect=2)
+    assert "The bucket away cannot be read" in refused.output
+    assert server.run("--check").changed == 0, "the files were put back"
+    host.check_output(f"{rclone} mkdir objects:away")
     with server.change(settings):
-        host.check_output(f"{rclone} mkdir away:away")
         code, status = make(host)
         assert code == 0, status
         assert "trenova_go_db.dump" in host.check_output(f"{rclone} lsf away:away/{status['place']}")

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Every mistake is told in one problem of three lines, all at once, sorted by host, and nothing is changed.
+
+`WRITE_DOCS=1` writes the messages to docs/bad-input.md.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+import yaml
+from bad_input import CASES
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+#: The server of the tests is small; these cases are about other mistakes.
+LARGE = {
+    "cores": 8, "memory_mb": 16384, "disk_free_gb": 80.0, "disk_total_gb": 100.0, "disk_used_by_trenova_gb": 0.0}
+
+
+def host_variables(server, case):
+    """Variables of the host that stands for a case: the server of the tests, under another name."""
+    own = dict(case.variables)
+    capacity = {**LARGE, **own.pop("trenova_capacity", {})}
+    return {
+        "ansible_host": server.name, "trenova_domain": f"{case.name}.trenova.test", "trenova_tier": "minimum",
+        "trenova_accept_undersized_host": False, **own, "trenova_capacity": capacity}
+
+
+@pytest.fixture(scope="module")
+def preflight(server, host, tmp_path_factory):
+    """One run of preflight for all cases: (run, problems by case, whether the server was left alone)."""
+    folder = tmp_path_factory.mktemp("inventory")
+    hosts = {case.name: host_variables(server, case) for case in CASES}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
+    (folder / "group_vars").symlink_to(ROOT / "molecule/shared/group_vars")
+    before = server.traces()
+    run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=folder, expect=2)
+    problems = {entry["host"]: entry["result"]["problems"] for entry in run.results if "problems" in entry["result"]}
+    if os.environ.get("WRITE_DOCS"):
+        (ROOT / "docs/bad-input.md").write_text(page(problems))
+    return run, problems, server.traces() == before
+
+
+def page(problems):
+    """The messages as a page of the documentation."""
+    lines = [
+        "# What preflight says", "",
+        "Every case is a test (`molecule/default/tests/bad_input.py`), and this page its output. All problems of all",
+        "hosts come at once, before anything is changed.", "", "| mistake | message |", "|---|---|"]
+    for case in CASES:
+        for what, where, write in problems[case.name]:
+            text = "<br>".join(part.strip().replace("|", "\\|") for part in (what, where, write))
+            lines.append(f"| {case.name.replace('-', ' ')} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_there_are_enough_cases():
+    assert len({case.name for case in CASES}) == len(CASES) >= 60
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_mistake_is_told(preflight, case):
+    _run, problems, _left_alone = preflight
+    found = problems.get(case.name, [])
+    matching = [lines for lines in found if all(word in "\n".join(lines) for word in case.says)]
+    assert matching, f"expected {case.says}, found {found}"
+    assert len(matching[0]) == 3
+    assert not any("\n" in line for line in matching[0])
+
+
+def test_nothing_is_changed(preflight):
+    run, _problems, left_alone = preflight
+    assert run.changed == 0
+    assert left_alone
+
+
+def test_all_hosts_are_told_in_one_message_sorted(preflight):
+    run, _problems, _left_alone = preflight
+    message = next(entry["result"]["msg"] for entry in run.results if entry["action"].endswith("preflight_report"))
+    named = [line.rstrip(":") for line in message.splitlines() if line.rstrip(":") in {case.name for case in CASES}]
+    assert named == sorted(case.name for case in CASES)
+
+
+def test_hosts_with_one_domain_are_refused(server, host, tmp_path):
+    hosts = {name: {"ansible_host": server.name, "trenova_domain": "erp.trucks.co"} for name in ("one", "two")}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
+    (tmp_path / "group_vars").symlink_to(ROOT / "molecule/shared/group_vars")
+    run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=tmp_path, expect=2)
+    assert "one and two are to serve the same domain erp.trucks.co." in run.output
+    assert "one host for each domain" in run.output
+
+
+@pytest.mark.parametrize(("inventory", "words"), [
+    ({"all": {"hosts": {"one": {}}}},
+     ["The inventory has no host in the group trenova", "as in inventories/prod/hosts.yml"]),
+    ({"trenova": {"hosts": {}}}, ["The inventory has no host in the group trenova"]),
+    ({"trenova": {"hosts": {"one": {}}}, "postgres": {"hosts": {"two": {}}}},
+     ["An installation on several hosts is not possible yet", "the groups postgres with hosts outside trenova"]),
+])
+def test_groups(server, host, tmp_path, inventory, words):
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    run = server.run(playbook=ROOT / "playbooks/site.yml", inventory=tmp_path, expect=None)
+    assert run.returncode != 0
+    output = " ".join(run.output.split())
+    assert [word for word in words if word not in output] == []

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: installation
+short_description: Group of the inventory that can be deployed to
+version_added: 0.1.0
+author: Trenova self-host contributors (@trenova-selfhost)
+description:
+  - The name of the group, or an error when it is empty, or when the inventory spreads an installation over several
+    hosts. Without it a play for an empty group would do nothing and succeed.
+positional: name
+options:
+  _input: {description: Groups of the inventory., type: dict, required: true}
+  name: {description: Name of the group., type: str, default: trenova}
+"""
+
+EXAMPLES = r"""
+- name: Trenova
+  hosts: "{{ groups | trenova.selfhost.installation }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The name of the group.
+  type: str
+"""
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import groups
+
+
+def installation(value, name="trenova"):
+    """The name of the group, or an error in words."""
+    try:
+        return groups.installation(value, name)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """Filters of this file."""
+
+    def filters(self):
+        """Names of the filters."""
+        return {"installation": installation}
