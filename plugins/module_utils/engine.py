@@ -19,6 +19,16 @@ class EngineError(Exception):
     """A command of the Engine failed; the text is what it said."""
 
 
+def run(command, **options):
+    """Run a command, no shell, and return the completed process; the options are those of subprocess.run.
+
+    Not run_command of the module: that has no time limit, and may not be called from threads (it uses preexec_fn),
+    in which images are pulled and hosts measured.
+    """
+    return subprocess.run(  # pylint: disable=ansible-bad-function
+        command, text=True, errors="replace", check=False, **options)
+
+
 def docker(*arguments, **options):
     """Run a docker command and return the completed process.
 
@@ -27,9 +37,9 @@ def docker(*arguments, **options):
     """
     command = ["docker"] + list(arguments)
     try:
-        done = subprocess.run(
+        done = run(
             command, cwd=options.get("cwd"), input=options.get("stdin", ""), capture_output=True,
-            text=True, timeout=options.get("seconds", 600), check=False,
+            timeout=options.get("seconds", 600),
         )
     except OSError as error:
         raise EngineError(f"docker cannot be run: {error}") from error
@@ -79,10 +89,8 @@ def is_serving(container):
 
 def last_log_lines(name, count=30):
     """The last lines of a container's log, both streams in order."""
-    done = subprocess.run(
-        ["docker", "logs", "--tail", str(count), name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False, errors="replace",
-    )
+    done = run(
+        ["docker", "logs", "--tail", str(count), name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.stdout.splitlines()
 
 

@@ -261,11 +261,11 @@ class Service:
         units = [path for path in paths if path.startswith("/etc/systemd/system/")]
         for path in units:
             if path.endswith(".timer"):
-                subprocess.run(["systemctl", "disable", "--quiet", "--now", os.path.basename(path)], check=False)
+                engine.run(["systemctl", "disable", "--quiet", "--now", os.path.basename(path)])
         for path in paths:
             os.unlink(path)
         if units:
-            subprocess.run(["systemctl", "daemon-reload"], check=False)
+            engine.run(["systemctl", "daemon-reload"])
 
     def _containers_of_role(self):
         """Containers that were made from this role's fragment, by their label."""
@@ -455,9 +455,9 @@ class Service:
         if entry.get("container"):
             engine.docker("exec", entry["container"], *entry["command"])
         else:
-            done = subprocess.run(entry["command"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            done = engine.run(entry["command"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             if done.returncode != 0:
-                output = done.stdout.decode("utf-8", "replace").splitlines()[-20:]
+                output = done.stdout.splitlines()[-20:]
                 raise ServiceError("{} failed".format(" ".join(entry["command"])), output)
         self.result["reloaded"].append(" ".join(entry["command"]))
 
