@@ -24,9 +24,10 @@ SCENARIO = pathlib.Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 STATE = pathlib.Path.home() / ".local/state/trenova-lab"
 RUN_SECONDS = 900
 REGISTRY = "172.30.60.2:5000"
-#: Digest of all that a check must leave alone.
+#: All that a check must leave alone. What running services write into their data changes by itself.
 TRACES = (
-    "find /opt /etc /var/lib/trenova /usr/local -xdev -type f -exec sha256sum {} + 2>/dev/null | sort; "
+    "find /opt /etc /usr/local -xdev -type f -exec sha256sum {} + 2>/dev/null | sort; "
+    "find /var/lib/trenova /var/backups -maxdepth 1 -printf '%p %U:%G %m\\n' 2>/dev/null | sort; "
     "docker ps --all --no-trunc --quiet 2>/dev/null; docker images --quiet --no-trunc 2>/dev/null | sort")
 
 
@@ -129,8 +130,8 @@ class Server:
         return done.stdout.strip() if done.rc == 0 else f"failed: {done.stderr.strip()}"
 
     def traces(self):
-        """All that a check must leave alone."""
-        return self.shell.run(TRACES).stdout
+        """All that a check must leave alone, as a set of lines."""
+        return set(self.shell.run(TRACES).stdout.splitlines())
 
     def containers(self):
         """What the Engine says of each container of the project: {name: description}."""
@@ -176,7 +177,7 @@ class FirstRun:
     def __init__(self, server):
         before = server.traces()
         self.announced = server.run("--check", "--diff")
-        self.left_alone = server.traces() == before
+        self.touched = server.traces() ^ before
         self.real = server.run()
 
 

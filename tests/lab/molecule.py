@@ -7,7 +7,8 @@
     molecule.py [--keep] [--workers N] [scenario ...]
 
 Without a name all scenarios run. The servers of all of them are created at once and destroyed at the end, unless
---keep is given or a scenario failed: then they stay for a look. Logs are in .cache/molecule/<scenario>.log.
+--keep is given or a scenario failed: then they stay for a look. Logs are in .cache/molecule/<scenario>.log,
+and the inventory of a scenario, to go on by hand with `ansible-playbook -i`, in .cache/molecule/<scenario>/inventory.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ def servers_of(name: str) -> list[dict]:
 def logged(name: str, command: list[str]) -> int:
     """Run a command with its output in a log; its last lines are shown when it fails. Returns the exit code."""
     log = LOGS / f"{name}.log"
-    environment = dict(os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+    # A directory of its own per scenario and run: Molecule remembers what it prepared, and the server is another one.
+    environment = dict(
+        os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
+        MOLECULE_EPHEMERAL_DIRECTORY=str(LOGS / name))
     with log.open("a") as stream:
         code = subprocess.run(
             command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
@@ -80,8 +84,6 @@ def run(name: str) -> tuple[str, bool, float]:
     """One scenario: its name, whether it passed, and how long it took."""
     started = time.monotonic()
     say(f"{name}: started")
-    # Molecule remembers what it prepared; the server is another one.
-    logged(name, ["molecule", "reset", "--scenario-name", name])
     passed = logged(name, ["molecule", "test", "--destroy", "never", "--scenario-name", name]) == 0
     seconds = time.monotonic() - started
     say(f"{name}: {'passed' if passed else 'FAILED'} in {seconds:.0f} s")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 def test_check_on_the_untouched_server_changes_nothing(first_run):
-    assert first_run.left_alone
+    assert first_run.touched == set()
 
 
 def test_check_on_the_untouched_server_announces_what_the_run_does(first_run):
