@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy docs
+.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy matrix docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,10 +31,12 @@ demo: setup ## A bare server becomes a running Trenova, in throw-away containers
 demo-down: setup ## Remove everything that `make demo` has made
 	@tests/lab/demo.sh down
 
-lint: setup ## ansible-lint (production), yamllint, ruff
+lint: setup ## ansible-lint (production), yamllint, ruff, documentation of the plugins, changelog
 	@echo "==> ruff" && $(BIN)/ruff check .
 	@echo "==> yamllint" && $(BIN)/yamllint --strict .
 	@echo "==> ansible-lint" && $(BIN)/ansible-lint --offline --profile production
+	@echo "==> antsibull-docs, antsibull-changelog" && $(BIN)/antsibull-changelog lint && \
+	    $(BIN)/antsibull-docs lint-collection-docs --plugin-docs collections/ansible_collections/trenova/selfhost
 
 unit: setup ## Unit tests
 	@echo "==> unit tests" && $(BIN)/pytest -q
@@ -50,6 +52,9 @@ galaxy-short: setup
 
 proof-galaxy: galaxy ## `make galaxy`, and a deployment from the installed artifact alone
 	@tests/galaxy/deploy.sh
+
+matrix: setup ## Unit tests and sanity with the oldest and the newest ansible-core, on each Python that can be had
+	@tests/galaxy/matrix.sh
 
 docs: setup ## Write the generated documentation
 	@$(BIN)/python docs/generate.py

@@ -21,6 +21,6 @@ def installation(groups, name="trenova"):
     if elsewhere:
         raise ValueError(
             "An installation on several hosts is not possible yet; nothing was done. Where: the groups {} with hosts "
-            "outside {}. Write: the one server in the group {}; databases that you run elsewhere are "
-            "postgres_mode: external and the like.".format(", ".join(elsewhere), name, name))
+            "outside {name}. Write: the one server in the group {name}; databases that you run elsewhere are "
+            "postgres_mode: external and the like.".format(", ".join(elsewhere), name=name))
     return name

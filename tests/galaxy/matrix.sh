@@ -40,6 +40,10 @@ run() {
 contain() {
     local core=$1 version=$2 suite=${debian[$2]} image archive
     image=trenova-lab/python:$suite
+    if ! { command -v docker && command -v mmdebstrap; } >/dev/null; then
+        echo "Python $version needs docker and mmdebstrap; make demo installs and starts them." >&2
+        return 1
+    fi
     if ! docker image inspect "$image" >/dev/null 2>&1; then
         archive=$(mktemp --suffix .tar)
         # A mirror may be a frozen one; the signatures are checked all the same.

@@ -21,7 +21,6 @@ LEAST_FREE_GB = 1.0
 LEAST_FREE_INODES = 10000
 
 
-
 def check_plan(facts):
     """The host is large enough for what is wanted."""
     for refusal in facts.plan["refusals"]:

@@ -19,7 +19,6 @@ REDIS_WITH_JSON = 8
 EVICTS_JOBS = "allkeys-"
 
 
-
 def check_needs(facts):
     """What a service cannot run without is in the play, on the host, or somebody else's."""
     for name, service in sorted(facts.services.items()):
