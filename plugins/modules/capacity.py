@@ -126,9 +126,13 @@ def container_facts(listing):
 
 
 def image_facts(listing):
-    """Images on the host: {reference: id}."""
-    return {
-        "{Repository}:{Tag}".format(**entry): entry["ID"] for entry in json_lines(listing) if entry["Tag"] != "<none>"}
+    """Images on the host: {reference: id}, by tag and by digest."""
+    found = {}
+    for entry in json_lines(listing):
+        for separator, part in ((":", entry["Tag"]), ("@", entry.get("Digest", "<none>"))):
+            if part != "<none>":
+                found[entry["Repository"] + separator + part] = entry["ID"]
+    return found
 
 
 def measure(data_dir, project_dir):
@@ -136,7 +140,7 @@ def measure(data_dir, project_dir):
     version = start(["docker", "version", "--format", "{{json .}}"])
     compose = start(["docker", "compose", "version", "--short"])
     listing = start(["docker", "ps", "--all", "--no-trunc", "--format", "{{json .}}"])
-    images = start(["docker", "images", "--no-trunc", "--format", "{{json .}}"])
+    images = start(["docker", "images", "--digests", "--no-trunc", "--format", "{{json .}}"])
     disk = host.disk(data_dir)
     facts = {
         "cores": host.cores(),
