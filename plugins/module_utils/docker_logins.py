@@ -70,22 +70,24 @@ class DockerLogins:
         self.path = path or config_path()
         self.record_path = record
         found = host.read_json(self.path)
-        #: Nobody's logins can be read from a broken file; Docker's client warns of it and goes on.
+        self.is_broken = self._is_broken(found)
+        #: Why the file cannot take our logins; None when it can, or need not.
         self.fault = self._fault(found)
-        self.found = {} if self._is_broken(found) else found or {}
+        self.found = {} if self.is_broken else found or {}
         self.record = host.read_json(record) or {}
         self.config = self._merged()
 
     @staticmethod
     def _is_broken(found):
-        return found is not None and (
-            not isinstance(found, dict) or "unreadable" in found or not isinstance(found.get("auths", {}), dict))
+        if found is None:
+            return False
+        return not isinstance(found, dict) or "unreadable" in found or not isinstance(
+            found.get("auths"), (dict, type(None)))
 
     def _fault(self, found):
-        """Why the file cannot take our logins; None when it can, or need not."""
         if not self.wanted:
             return None
-        if self._is_broken(found):
+        if self.is_broken:
             return f"{self.path} is no valid configuration of Docker"
         helpers = (found or {}).get("credHelpers") or {}
         covered = sorted(key for key in self.wanted if helpers.get(key, (found or {}).get("credsStore")))
@@ -96,7 +98,7 @@ class DockerLogins:
 
     def _merged(self):
         result = copy.deepcopy(self.found)
-        auths = result.setdefault("auths", {})
+        auths = result["auths"] = result.get("auths") or {}
         for key, written in self.record.items():
             if key not in self.wanted and written == digest(auths.get(key)):
                 del auths[key]
@@ -115,6 +117,8 @@ class DockerLogins:
     def files(self):
         """The files that differ from what is wanted."""
         files = []
+        if self.is_broken:
+            return files
         if self.wanted or self.record:
             # The record first: an entry that it names in vain does no harm, one that it does not name stays for ever.
             content = {key: digest(self.config["auths"][key]) for key in sorted(self.wanted)}
