@@ -349,7 +349,8 @@ def _image_problem(finding, images, is_own, architecture):
     """The problem of images that a registry does not have as they are needed: ours, or somebody else's."""
     registry, variables = finding["registry"], ", ".join(images.values())
     one = len(images) == 1
-    listed = ", ".join(images)
+    listed = ", ".join(reference[len(registry) + 1:] if reference.startswith(registry + "/") else reference
+                       for reference in images)
     remedy = "{}: an image that is there".format("<role>_image" if not one else variables)
     build = "build and push: ansible-playbook playbooks/images.yml -i <inventory>"
     if is_own and registry == "docker.io":
