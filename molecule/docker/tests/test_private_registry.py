@@ -67,7 +67,8 @@ def registry(server, host, tmp_path_factory):
             break
         time.sleep(0.2)
     # What an earlier run of these tests may have left.
-    host.run(f"docker rmi {IMAGE}; rm -r /root/.docker /opt/trenova/registry-logins.json")
+    host.run(f"docker rmi {IMAGE}; rm -r /root/.docker /opt/trenova/registry-logins.json "
+             f"/etc/docker/certs.d/{REGISTRY}")
     host.check_output("mkdir -p /root/.docker")
     host.check_output(f"printf '%s' '{json.dumps(FOREIGN)}' > {CONFIG}")
     yield
@@ -131,7 +132,9 @@ def test_password_pulls_and_is_nowhere_in_sight(server, host):
     assert "manifests" in seen["journal"]
     assert "docker pull --quiet" in seen["processes"]
     pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-    found = [(place, word) for place, text in seen.items() for word in (PASSWORD, pair, "his-own") if word in text]
+    argument = base64.b64encode(json.dumps(wanted()["docker_registry_logins"], sort_keys=True).encode()).decode()
+    words = (PASSWORD, pair, argument, "his-own", FOREIGN["auths"]["quay.test"]["auth"])
+    found = [(place, word) for place, text in seen.items() for word in words if word in text]
     assert found == []
 
 
