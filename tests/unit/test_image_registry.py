@@ -278,10 +278,16 @@ def test_mirror_is_asked_first_and_docker_hub_for_what_it_lacks(monkeypatch):
         settings = Settings(lambda _name: LOGIN, mirrors=[f"http://{mirror.name}"])
         assert image_registry.ask(["redis:8"], "x86_64", settings) == []
         assert [path for _method, path, _authorization in hub.requests] == ["/v2/"]
-        # Nobody's login of Docker Hub is a mirror's to see.
-        assert {authorization for _method, _path, authorization in mirror.requests} == {None}
         found = image_registry.ask(["redis:9"], "x86_64", settings)
         assert [(entry["registry"], entry["kind"]) for entry in found] == [("docker.io", "absent")]
+
+
+def test_login_of_docker_hub_is_not_told_to_a_mirror(monkeypatch):
+    with serving("basic") as mirror, serving("bearer") as hub:
+        monkeypatch.setattr(image_registry, "API_HOSTS", {"docker.io": hub.name})
+        settings = Settings(lambda _name: LOGIN, mirrors=[f"http://{mirror.name}"])
+        assert image_registry.ask(["redis:8"], "x86_64", settings) == []
+        assert {authorization for _method, _path, authorization in mirror.requests} == {None}
 
 
 def test_mirror_suffices_where_docker_hub_is_out_of_reach(monkeypatch):
