@@ -42,8 +42,9 @@ REGISTRY_WIDE = {
         "give it a certificate; or docker_daemon_extra: {{insecure-registries: ['{registry}']}}"),
     "certificate": (
         "The certificate of the registry {registry} is not trusted ({detail}); {count} to come from it.",
-        "docker_registry_ca in the inventory",
-        "docker_registry_ca: {{'{registry}': the certificate (PEM) of the authority that signed it}}"),
+        "docker_registry_ca in the inventory, or the registry",
+        "docker_registry_ca: {{'{registry}': the certificate (PEM) of the authority that signed it}}; "
+        "or, where it has expired or names another host, a new one there"),
     "login_missing": (
         "The registry {registry} asks for a login; {count} to come from it.",
         "docker_registry_logins in the inventory",
