@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy matrix docs
+.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap matrix docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ galaxy-short: setup
 
 proof-galaxy: galaxy ## `make galaxy`, and a deployment from the installed artifact alone
 	@tests/galaxy/deploy.sh
+
+proof-airgap: setup ## A server that reaches no registry is deployed from one archive of images
+	@tests/airgap/prove.sh
 
 matrix: setup ## Unit tests and sanity with the oldest and the newest ansible-core, on each Python that can be had
 	@tests/galaxy/matrix.sh

@@ -7,10 +7,11 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar, proof
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
 
 
 class ActionModule(ActionBase):
-    """Hands the images of all services of the play to the module, unless they are all proven already."""
+    """Hands the images of the play's services to the module, unless they are all proven and no login has to be kept."""
 
     _requires_connection = True
 
@@ -27,12 +28,14 @@ class ActionModule(ActionBase):
             if service.get("enabled", True) and service.get("image") and name in context.facts["described"]]
         present = context.capacity.get("images", {})
         due = [image for image in wanted if not is_proven(image, present, context.capacity["deployed"]["images"])]
-        if not due:
+        logins = login_arguments(self, task_vars)
+        # What Docker knows of logins stays on the host, so only the host can say whether it is current.
+        if not due and not logins["logins"] and not context.capacity["deployed"]["registry_logins"]:
             return {"changed": False, "pulled": [], "checked": []}
         project_dir = templated(self, task_vars, "trenova_project_dir", "/opt/trenova")
         return self._execute_module(
             module_name="trenova.selfhost.images",
-            module_args={"images": due, "record": f"{project_dir}/images.json"}, task_vars=task_vars)
+            module_args=dict(logins, images=due, record=f"{project_dir}/images.json"), task_vars=task_vars)
 
 
 def is_proven(image, present, proven):

@@ -296,6 +296,8 @@ def deployed(data_dir, project_dir):
         "disk_free_gb_before": applied.get("disk_free_gb_before"),
         "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),
+        # Names only: what belongs to them stays on the host.
+        "registry_logins": sorted(read_json(os.path.join(project_dir, "registry-logins.json")) or {}),
         "postgres_major": read_text(os.path.join(data_dir, "postgres", "PG_VERSION"))
         or read_text(os.path.join(data_dir, "postgres", "data", "PG_VERSION")),
     }

@@ -64,7 +64,7 @@ DOCKER_COMMANDS = {
     "version": ("version", "--format", "{{json .}}"),
     "compose": ("compose", "version", "--short"),
     "containers": ("ps", "--all", "--no-trunc", "--format", "{{json .}}"),
-    "images": ("images", "--no-trunc", "--format", "{{json .}}"),
+    "images": ("images", "--digests", "--no-trunc", "--format", "{{json .}}"),
 }
 
 
@@ -112,9 +112,13 @@ def container_facts(listing):
 
 
 def image_facts(listing):
-    """Images on the host: {reference: id}."""
-    return {
-        "{Repository}:{Tag}".format(**entry): entry["ID"] for entry in json_lines(listing) if entry["Tag"] != "<none>"}
+    """Images on the host: {reference: id}, by tag and by digest."""
+    found = {}
+    for entry in json_lines(listing):
+        for separator, part in ((":", entry["Tag"]), ("@", entry.get("Digest", "<none>"))):
+            if part != "<none>":
+                found[entry["Repository"] + separator + part] = entry["ID"]
+    return found
 
 
 def measure(data_dir, project_dir):

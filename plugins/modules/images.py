@@ -12,6 +12,8 @@ description:
   - Pulls the images of all services side by side and runs the checks of each image's contract (C(image_contract) in
     meta/service.yml) in a container without network or capabilities.
   - What was proven is remembered by the image's id, so that a second run does nothing.
+  - Writes the logins of registries into root's Docker configuration before, where pulls and C(docker compose) find
+    them. What an administrator has there stays.
 options:
   images:
     description: The images. Filled in by the action plugin from the services of the play.
@@ -35,6 +37,19 @@ options:
     description: File that remembers what was proven.
     type: path
     default: /opt/trenova/images.json
+  logins:
+    description: Logins of registries as JSON in base64. Filled in by the action plugin from C(docker_registry_logins).
+    type: str
+    default: ""
+  logins_record:
+    description: File that remembers which entries of Docker's configuration are ours, so that these go when unwanted.
+    type: path
+    default: /opt/trenova/registry-logins.json
+  secrets:
+    description: Values that are masked wherever they turn up in the output.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - trenova.selfhost.attributes
 attributes:
@@ -42,8 +57,8 @@ attributes:
     support: full
     details: Tells which images would be pulled; checks those that are there.
   diff_mode:
-    support: none
-    details: There is nothing to compare.
+    support: full
+    details: Shows of which registries the login changes, and nothing else of it.
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """
@@ -56,6 +71,11 @@ EXAMPLES = r"""
 RETURN = r"""
 pulled:
   description: References that were (or would be) pulled.
+  returned: always
+  type: list
+  elements: str
+changed_files:
+  description: Files with logins that were (or would be) written.
   returned: always
   type: list
   elements: str
@@ -73,6 +93,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+from ansible_collections.trenova.selfhost.plugins.module_utils.docker_logins import DockerLogins
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import proof
 
@@ -103,6 +124,17 @@ def contract_fault(image):
     return None
 
 
+def keep_logins(module):
+    """Have the logins of the inventory, and no longer wanted ones no more, in Docker's configuration."""
+    logins = DockerLogins(module.params["logins"], module.params["logins_record"])
+    if logins.fault:
+        module.fail_json(msg=f"{logins.fault}. Nothing was pulled.")
+    result = {"changed_files": [managed.path for managed in logins.files()], "diff": logins.diff()}
+    if not module.check_mode:
+        logins.write()
+    return result
+
+
 def main():
     """Entry point."""
     module = AnsibleModule(
@@ -124,11 +156,15 @@ def main():
                 },
             },
             "record": {"type": "path", "default": "/opt/trenova/images.json"},
+            "logins": {"type": "str", "default": "", "no_log": True},
+            "logins_record": {"type": "path", "default": "/opt/trenova/registry-logins.json", "no_log": False},
+            "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
         },
         supports_check_mode=True,
     )
     images = module.params["images"]
     references = sorted({image["reference"] for image in images})
+    kept = keep_logins(module)
     try:
         found = engine.inspect(*references)
         missing = [reference for reference in references if reference not in found]
@@ -154,7 +190,7 @@ def main():
     except engine.EngineError as error:
         if module.check_mode:
             # On a bare server there is no Engine yet: all images would be pulled.
-            module.exit_json(changed=True, pulled=references, checked=[])
+            module.exit_json(**dict(kept, changed=True, pulled=references, checked=[]))
         module.fail_json(msg=str(error))
     if faults:
         module.fail_json(msg="\n".join(["Images are not what the roles need; nothing was started with them:", *faults]))
@@ -164,8 +200,9 @@ def main():
         content = json.dumps(proven, indent=2, sort_keys=True) + "\n"
         os.makedirs(os.path.dirname(module.params["record"]), exist_ok=True)
         ManagedFile(module.params["record"], content, "0644", 0, 0).write()
-    module.exit_json(
-        changed=bool(missing), pulled=missing, checked=[image["reference"] for image in due], proven=proven)
+    module.exit_json(**dict(
+        kept, changed=bool(missing or kept["changed_files"]), pulled=missing,
+        checked=[image["reference"] for image in due], proven=proven))
 
 
 if __name__ == "__main__":

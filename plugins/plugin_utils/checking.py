@@ -8,7 +8,9 @@ A playbook asks for it by `trenova.selfhost.preflight`; a role that is used alon
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 import os
 import ssl
 import time
@@ -22,6 +24,8 @@ except ImportError:  # never with ansible-core, which requires it; ansible-test 
     x509 = None
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.module_utils.daemon_json import merged
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
     HostContext,
@@ -30,11 +34,13 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
     known_facts,
     templated,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
 
 #: Variables of the inventory that the checks look at, besides those that the services name.
 VARIABLES = (
     "trenova_domain", "trenova_s3_domain", "trenova_jobs_domain", "trenova_admin_email", "caddy_acme_email",
-    "caddy_certificate_file", "caddy_certificate_key_file", "docker_source", "redis_settings_extra",
+    "caddy_certificate_file", "caddy_certificate_key_file", "docker_registry_logins", "docker_source",
+    "redis_settings_extra",
 )
 
 
@@ -64,6 +70,8 @@ def check_host(action, task_vars):
     problems = preflight.check_all(facts)
     if not problems:
         problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
+        problems += preflight.check_registries(
+            ask_registries(action, task_vars, facts, context.facts["described"]), facts)
     context = HostContext(dict(context.facts, checked=not problems), is_new=True)
     return problems, context
 
@@ -82,6 +90,31 @@ def ask_external(action, task_vars, facts):
     if result.get("failed"):
         raise AnsibleActionFail("External services could not be asked: {}".format(result.get("msg")), result=result)
     return result["results"]
+
+
+def ask_registries(action, task_vars, facts, described):
+    """What keeps the host from pulling the images that it lacks. Costs a module execution only where it lacks some."""
+    present = facts.capacity.get("images", {})
+    missing = sorted({
+        service["image"] for name, service in facts.services.items()
+        if name in described and service.get("image") and familiar(service["image"]) not in present})
+    if not missing or facts.capacity.get("measured") is False:
+        return []
+    daemon = json.loads(merged(
+        facts.capacity["docker"]["daemon_json"],
+        {"registry-mirrors": templated(action, task_vars, "docker_registry_mirrors", [])},
+        templated(action, task_vars, "docker_daemon_extra", {}), facts.capacity["deployed"]["daemon_json"]))
+    # Addresses of proxies may hold a password.
+    proxies = base64.b64encode(json.dumps(daemon.get("proxies", {})).encode("utf-8")).decode("ascii")
+    arguments = dict(
+        login_arguments(action, task_vars), images=missing, architecture=facts.capacity["architecture"],
+        proxies=proxies, certificates=templated(action, task_vars, "docker_registry_ca", {}),
+        mirrors=daemon.get("registry-mirrors", []), insecure=daemon.get("insecure-registries", []))
+    result = action._execute_module(
+        module_name="trenova.selfhost.manifests", module_args=arguments, task_vars=task_vars)
+    if result.get("failed"):
+        raise AnsibleActionFail("The registries could not be asked: {}".format(result.get("msg")), result=result)
+    return result["findings"]
 
 
 def facts_of(action, context, task_vars):

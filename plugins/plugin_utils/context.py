@@ -140,5 +140,5 @@ def empty_capacity():
         "listeners": [], "containers": [], "disks": {}, "kernel": {}, "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
         "deployed": {"services": {}, "images": {}, "plan": None, "daemon_json": None, "postgres_major": None,
-                     "disk_free_gb_before": None},
+                     "registry_logins": [], "disk_free_gb_before": None},
     }

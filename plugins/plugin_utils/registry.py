@@ -87,9 +87,19 @@ def describe_role(action, task_vars, name, path, plan, capacity):
 
 def is_enabled(action, task_vars, path):
     """Whether a role is wanted on the host: what `enabled` of its description says, which the plan waits for."""
-    enabled = load(action, os.path.join(path, "meta", "service.yml")).get("enabled", True)
+    return bool(_described(action, task_vars, path, "enabled", True))
+
+
+def image(action, task_vars, path):
+    """Reference of the image that a role runs; None when it runs none."""
+    return _described(action, task_vars, path, "image", None)
+
+
+def _described(action, task_vars, path, key, default):
+    """One entry of a role's description that needs neither plan nor host."""
+    value = load(action, os.path.join(path, "meta", "service.yml")).get(key, default)
     templar = action._templar.copy_with_new_env(available_variables=role_variables(action, path, task_vars))
-    return bool(templar.template(enabled))
+    return templar.template(value)
 
 
 def role_variables(action, path, task_vars):

@@ -9,7 +9,7 @@ one run tells all. A problem says what is wrong, where it stands, and what to wr
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.preflight import inventory, server, services
+from ansible_collections.trenova.selfhost.plugins.module_utils.preflight import inventory, registries, server, services
 from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.inventory import check_address
 from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.model import (
     INVENTORY,
@@ -18,10 +18,12 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.model i
     is_available,
     runs_here,
 )
+from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.registries import check_registries
 from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.services import check_reachable
 
 __all__ = [
-    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "is_available", "runs_here",
+    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "check_registries",
+    "is_available", "runs_here",
 ]
 
 CHECKS = (
@@ -29,8 +31,8 @@ CHECKS = (
     server.check_project, server.check_directories, server.check_clock, inventory.check_unknown,
     inventory.check_formats, inventory.check_required, inventory.check_domain, inventory.check_names_differ,
     inventory.check_tls, inventory.check_administrator, services.check_needs, inventory.check_secrets,
-    services.check_images, services.check_postgres_major, services.check_data_is_there, services.check_eviction,
-    services.check_own_limits,
+    registries.check_logins, services.check_images, services.check_postgres_major, services.check_data_is_there,
+    services.check_eviction, services.check_own_limits,
 )
 
 
