@@ -70,6 +70,29 @@ def test_change_restarts_the_api_alone(server, host):
         assert "secretKey" not in run.output
 
 
+def test_jobs_outlive_a_restart_of_the_api(server, host, secrets):
+    """Short ones are finished before the old container goes, long ones (asynq waits eight seconds) begin anew."""
+    _status, cookies = login(server, "admin@trenova.test", secrets["trenova_admin_password"])
+    batches = {}
+    for milliseconds in (3000, 20000):
+        job = {"queue": "default", "count": 2, "sleepMs": milliseconds}
+        status, text = request(server, "/api/v1/smoke/jobs", job, cookies=cookies)
+        assert status == 202, text
+        batches[milliseconds] = re.search(r'"batch":"([^"]+)"', text).group(1)
+    time.sleep(1)
+    before = server.started()
+    server.run(variables={"api_config_extra": {"logging": {"level": "error"}}})
+    assert server.restarted(before) == {"tren-api"}
+    done = "SELECT count(*) || ' ' || count(DISTINCT seq) FROM smoke_jobs WHERE batch = "
+    assert psql(host, f"{done}'{batches[3000]}'") == "2 2"
+    for _attempt in range(90):
+        if psql(host, f"{done}'{batches[20000]}'") == "2 2":
+            break
+        time.sleep(1)
+    assert psql(host, f"{done}'{batches[20000]}'") == "2 2"
+    server.run()
+
+
 def test_api_is_restarted_after_redis_was(server, host):
     host.check_output("systemctl stop trenova-api-watch.timer")
     host.check_output("docker restart tren-redis")

@@ -52,6 +52,24 @@ def test_data_lies_in_our_directory(host):
     assert host.file("/var/lib/trenova/postgres/PG_VERSION").content_string.strip() == "17"
 
 
+def test_collations_do_not_depend_on_the_image(host):
+    """PostgreSQL's own provider: the order of text is the same with every C library."""
+    query = "SELECT DISTINCT datlocprovider || ' ' || datcollate FROM pg_database"
+    assert host.check_output(f'docker exec tren-db psql -qAt -c "{query}"') == "b C.UTF-8"
+
+
+def test_parallel_queries_have_shared_memory(host):
+    """Docker's 64 MB are not enough for the hash tables of parallel queries."""
+    script = (
+        "CREATE TABLE wide AS SELECT n, repeat('x', 100) AS filler FROM generate_series(1, 1000000) AS n; "
+        "ANALYZE wide; SET work_mem = '64MB'; SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; "
+        "SET enable_mergejoin = off; SELECT count(*) FROM wide AS one JOIN wide AS other USING (n) "
+        "WHERE one.filler <> other.n::text; DROP TABLE wide")
+    assert host.check_output(f'docker exec tren-db psql -qAt -c "{script}"') == "1000000"
+    size = host.check_output("docker exec tren-db df --block-size=M --output=size /dev/shm").split()[-1]
+    assert int(size.rstrip("M")) > 64
+
+
 def test_hashes_and_verifiers_are_not_in_the_journal(host):
     """Ansible writes the arguments of modules to the journal; what stands in secret files must be masked there."""
     statements = host.check_output("cat /opt/trenova/postgres/secrets/roles.sql")
