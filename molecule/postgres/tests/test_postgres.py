@@ -54,7 +54,7 @@ def test_data_lies_in_our_directory(host):
 
 def test_collations_do_not_depend_on_the_image(host):
     """PostgreSQL's own provider: the order of text is the same with every C library."""
-    query = "SELECT DISTINCT datlocprovider || ' ' || datcollate FROM pg_database"
+    query = "SELECT DISTINCT datlocprovider::text || ' ' || datcollate FROM pg_database"
     assert host.check_output(f'docker exec tren-db psql -qAt -c "{query}"') == "b C.UTF-8"
 
 
