@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap matrix docs
+.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres bench matrix docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,12 @@ proof-galaxy: galaxy ## `make galaxy`, and a deployment from the installed artif
 
 proof-airgap: setup ## A server that reaches no registry is deployed from one archive of images
 	@tests/airgap/prove.sh
+
+proof-postgres: setup ## Each major version of PostgreSQL as somebody else's server
+	@tests/postgres/prove.sh
+
+bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
+	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md
 
 matrix: setup ## Unit tests and sanity with the oldest and the newest ansible-core, on each Python that can be had
 	@tests/galaxy/matrix.sh

@@ -45,7 +45,23 @@ def image_major(reference):
     return int(match.group(1)) if match else 0
 
 
+#: A clause of a contract without what it need not say.
+EMPTY_CLAUSE = {"programs": [], "command": [], "capabilities": []}
+#: Looks for each program up to --, then runs the rest. `command -v` takes one name: dash ignores all others.
+LOOK_FOR_PROGRAMS = (
+    'while [ "$1" != -- ]; do '
+    'command -v "$1" >/dev/null || { echo "the program $1 is missing" >&2; exit 1; }; shift; done; shift; '
+    '[ $# = 0 ] || exec "$@"')
+
+
+def clause_command(clause):
+    """What to run in a container of the image: it fails unless the clause's programs are there and its command succeeds."""
+    if not clause["programs"]:
+        return clause["command"]
+    return ["sh", "-c", LOOK_FOR_PROGRAMS, "sh", *clause["programs"], "--", *clause["command"]]
+
+
 def proof(image_id, contract, user):
     """What a successful check of an image holds for: this image, this contract, this user."""
-    clauses = [dict({"capabilities": []}, **clause) for clause in contract]
+    clauses = [dict(EMPTY_CLAUSE, **clause) for clause in contract]
     return hashlib.sha256(json.dumps([image_id, clauses, user], sort_keys=True).encode()).hexdigest()[:32]

@@ -25,13 +25,14 @@ options:
       role: {description: Role that uses it., type: str, required: true}
       user: {description: User and group that the container runs as., type: str, default: "0:0"}
       contract:
-        description: Commands that must succeed in the image.
+        description: What the image must have, clause by clause.
         type: list
         elements: dict
         default: []
         suboptions:
           says: {description: What the image must be., type: str, required: true}
-          command: {description: The command., type: list, elements: str, required: true}
+          programs: {description: Programs that must be on its path., type: list, elements: str, default: []}
+          command: {description: A command that must succeed in it., type: list, elements: str, default: []}
           capabilities: {description: Capabilities that the container has., type: list, elements: str, default: []}
   record:
     description: File that remembers what was proven.
@@ -95,7 +96,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
 from ansible_collections.trenova.selfhost.plugins.module_utils.docker_logins import DockerLogins
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile
-from ansible_collections.trenova.selfhost.plugins.module_utils.images import proof
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import clause_command, proof
 
 CONTRACT_SECONDS = 90
 
@@ -115,7 +116,8 @@ def contract_fault(image):
             "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--memory", "512m", "--pids-limit", "256"]
         for capability in clause["capabilities"]:
             command += ["--cap-add", capability]
-        command += ["--entrypoint", clause["command"][0], image["reference"], *clause["command"][1:]]
+        program, *words = clause_command(clause)
+        command += ["--entrypoint", program, image["reference"], *words]
         done = engine.docker(*command, seconds=CONTRACT_SECONDS, check=False)
         if done.returncode != 0:
             last = (done.stdout + done.stderr).strip().splitlines()[-3:]
@@ -147,9 +149,11 @@ def main():
                     "user": {"type": "str", "default": "0:0"},
                     "contract": {
                         "type": "list", "elements": "dict", "default": [],
+                        "required_one_of": [["programs", "command"]],
                         "options": {
                             "says": {"type": "str", "required": True},
-                            "command": {"type": "list", "elements": "str", "required": True},
+                            "programs": {"type": "list", "elements": "str", "default": []},
+                            "command": {"type": "list", "elements": "str", "default": []},
                             "capabilities": {"type": "list", "elements": "str", "default": []},
                         },
                     },

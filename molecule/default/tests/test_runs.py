@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
+
+REGISTRY = "172.30.60.2:5000"
 
 
 def started(host):
@@ -129,3 +132,45 @@ def test_bad_input_is_refused_before_anything_changes(host, playbook, values, wo
     assert all(word in run.output for word in words), run.output
     assert run.changed == 0
     assert (started(host), host.check_output(digest)) == (before, state)
+
+
+#: What somebody could build in place of an image: {reference: (image that it begins with, what is wrong with it)}.
+BROKEN_IMAGES = {
+    "broken/api:no-migration": ("trenova/api:0.7.2", "rm /usr/local/bin/trenova-db"),
+    "broken/api:no-dump": ("trenova/api:0.7.2", "rm /usr/bin/pg_dump"),
+    "broken/minio:vulnerable": (
+        "trenova/minio:RELEASE.2026-02-12T20-18-48Z",
+        "printf '#!/bin/sh\\necho minio version RELEASE.2025-09-07T16-13-09Z\\n' > $(command -v minio)"),
+    "broken/asynqmon:entrypoint": (
+        "trenova/asynqmon:0.7.2",
+        "printf '#!/bin/sh\\nexec asynqmon\\n' > /usr/local/bin/asynqmon-entrypoint"),
+}
+
+
+@pytest.fixture(scope="module")
+def broken_images(host):
+    """Images on the server that lack what their role needs."""
+    for reference, (base, mistake) in BROKEN_IMAGES.items():
+        recipe = f"FROM {REGISTRY}/{base}\nUSER root\nRUN {mistake}\n"
+        host.check_output(
+            f"printf %s {shlex.quote(recipe)} | DOCKER_BUILDKIT=0 docker build --quiet --tag {REGISTRY}/{reference} -")
+    yield
+    host.check_output("docker rmi --no-prune " + " ".join(f"{REGISTRY}/{reference}" for reference in BROKEN_IMAGES))
+
+
+@pytest.mark.usefixtures("broken_images")
+@pytest.mark.parametrize(("images", "words"), [
+    ({"api_image": "broken/api:no-migration", "minio_image": "broken/minio:vulnerable",
+      "asynq_dashboard_image": "broken/asynqmon:entrypoint"},
+     ["broken/api:no-migration is not the programs", "the program trenova-db is missing",
+      "broken/minio:vulnerable is not a MinIO that is not older", "CVE-2025-62506",
+      "broken/asynqmon:entrypoint is not an asynqmon that takes REDIS_PASSWORD_FILE"]),
+    ({"api_image": "broken/api:no-dump"}, ["the program pg_dump is missing"]),
+], ids=["several", "pg_dump"])
+def test_images_that_lack_what_their_role_needs_are_refused_before_a_service_starts(host, playbook, images, words):
+    before = started(host)
+    run = playbook("site.yml", "-e", json.dumps({name: f"{REGISTRY}/{image}" for name, image in images.items()}))
+    assert run.returncode != 0
+    assert [word for word in words if word not in run.output] == [], run.output
+    assert run.changed == 0
+    assert started(host) == before

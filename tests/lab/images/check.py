@@ -317,7 +317,7 @@ def backup(tmp):
     tools = "pg_dump pg_restore pg_basebackup pg_amcheck redis-cli mc rclone restic age zstd jq curl ssh flock"
     script = f"""
         id -un
-        for tool in {tools}; do command -v $tool; done
+        for tool in {tools}; do command -v $tool || exit 1; done
         export RESTIC_PASSWORD=x
         restic init -q -r /tmp/r
         restic backup -q -r /tmp/r --stdin-from-command -- echo hi
