@@ -55,7 +55,7 @@ LOOK_FOR_PROGRAMS = (
 
 
 def clause_command(clause):
-    """What to run in a container of the image: it fails unless the clause's programs are there and its command succeeds."""
+    """Command for a container of the image: fails unless the clause's programs are there and its command succeeds."""
     if not clause["programs"]:
         return clause["command"]
     return ["sh", "-c", LOOK_FOR_PROGRAMS, "sh", *clause["programs"], "--", *clause["command"]]

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import images
@@ -39,3 +42,26 @@ def test_proof_holds_for_image_contract_and_user():
     assert images.proof("sha256:1", [dict(contract[0], capabilities=[])], "1:1") == proof
     assert images.proof("sha256:2", contract, "1:1") != proof
     assert images.proof("sha256:1", contract, "2:2") != proof
+
+
+@pytest.mark.parametrize("shell", [name for name in ("dash", "bash", "busybox") if shutil.which(name)])
+@pytest.mark.parametrize(("programs", "command", "missing"), [
+    (["ls"], [], None),
+    (["ls", "cat"], ["test", "a b", "=", "a b"], None),
+    (["no-such-program"], [], "no-such-program"),
+    (["ls", "cat", "no-such-program"], ["true"], "no-such-program"),
+    (["no-such-program", "ls"], ["true"], "no-such-program"),
+    (["ls"], ["false"], ""),
+])
+def test_every_program_of_a_clause_is_looked_for(shell, programs, command, missing):
+    # In dash, `command -v a b` looks for a alone.
+    shell_, *rest = images.clause_command(dict(images.EMPTY_CLAUSE, programs=programs, command=command))
+    assert shell_ == "sh"
+    run = subprocess.run([*({"busybox": ["busybox", "sh"]}.get(shell, [shell])), *rest],
+                         capture_output=True, text=True, check=False)
+    assert (run.returncode == 0) is (missing is None)
+    assert (f"the program {missing} is missing" in run.stderr) is bool(missing)
+
+
+def test_a_clause_without_programs_is_its_command():
+    assert images.clause_command(dict(images.EMPTY_CLAUSE, command=["true"])) == ["true"]

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import jinja2
+
 from build import TOP, lab_images
 
 IMAGES = {image["name"]: f"trenova-lab/{image['path']}:{image['tag']}" for image in lab_images()}
