@@ -1,18 +1,22 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The Docker Engine of the managed host, through its command line.
+"""The Docker Engine of the managed host.
 
-The command line is used instead of a client library: a bare server has no such library, and
-the operator sees in the process list exactly what he would type himself.
+What changes something goes through the command line instead of a client library: a bare server has no such library,
+and the operator sees in the process list exactly what he would type himself. What only looks goes to the Engine's
+socket: ten roles look in every run, and a start of the command line costs fifty times as much.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
+from urllib.parse import quote
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
+SOCKET = "/run/docker.sock"
+READ_SECONDS = 60
 
 
 class EngineError(Exception):
@@ -50,22 +54,39 @@ def docker(*arguments, **options):
     return done
 
 
-def inspect(*names):
-    """What the Engine knows of containers and images, by the name that was asked for; absent ones are left out."""
-    if not names:
-        return {}
-    done = docker("inspect", *names, check=False)
-    if done.returncode != 0 and "No such object" not in done.stderr:
-        raise EngineError(done.stderr.strip())
-    found = {}
-    for entry in json.loads(done.stdout or "[]"):
-        if "Config" in entry and "Name" in entry:
-            found[entry["Name"].lstrip("/")] = entry
-        for tag in entry.get("RepoTags") or []:
-            found.update((name, entry) for name in names if familiar(name) == familiar(tag))
-        for digest in entry.get("RepoDigests") or []:
-            found.update((name, entry) for name in names if familiar(name) == familiar(digest))
-    return found
+def containers(*names):
+    """What the Engine knows of containers, by name; absent ones are left out."""
+    return _known("/containers/{}/json", names)
+
+
+def images(*references):
+    """What the Engine knows of images, by the reference that was asked for; absent ones are left out."""
+    return _known("/images/{}/json", references)
+
+
+def _known(path, names):
+    answers = {name: _read(path.format(quote(name, safe="/:@"))) for name in sorted(set(names))}
+    return {name: answer for name, answer in answers.items() if answer is not None}
+
+
+def _read(path):
+    """JSON of one GET request to the Engine, None where it answers that there is no such thing."""
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(READ_SECONDS)
+            connection.connect(SOCKET)
+            # HTTP/1.0: the answer comes in one piece and ends with the connection.
+            connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+            received = b"".join(iter(lambda: connection.recv(65536), b""))
+        head, _separator, body = received.partition(b"\r\n\r\n")
+        status, answer = int(head.split()[1]), json.loads(body)
+    except (OSError, ValueError, IndexError) as error:
+        raise EngineError(f"The Docker Engine does not answer at {SOCKET}: {error}") from error
+    if status == 404:
+        return None
+    if status != 200:
+        raise EngineError("The Docker Engine answered {}: {}".format(status, answer.get("message", "")))
+    return answer
 
 
 def health(container):

@@ -170,7 +170,7 @@ def main():
     references = sorted({image["reference"] for image in images})
     kept = keep_logins(module)
     try:
-        found = engine.inspect(*references)
+        found = engine.images(*references)
         missing = [reference for reference in references if reference not in found]
         if missing and not module.check_mode:
             # Two at a time: more only share the same line and disk.
@@ -184,7 +184,7 @@ def main():
                 module.fail_json(msg="\n".join([
                     f"{len(failed)} images cannot be pulled. Push them to the registry (playbooks/images.yml), or load "
                     "them from an archive:", *lines]))
-            found = engine.inspect(*references)
+            found = engine.images(*references)
         proven = host.read_json(module.params["record"]) or {}
         due = [
             image for image in images if image["reference"] in found

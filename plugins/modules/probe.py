@@ -75,7 +75,7 @@ class Inspector:
         self.passwords = passwords
         ours = "label=com.docker.compose.project=trenova"
         names = engine.docker("ps", "--all", "--filter", ours, "--format", "{{.Names}}").stdout.split()
-        found = engine.inspect(*names)
+        found = engine.containers(*names)
         self.containers = {name: found[name] for name in names if name in found}
 
     def address(self, name):

@@ -10,7 +10,7 @@ short_description: Bring one service of the Compose project to its wanted state
 version_added: 0.1.0
 description:
   - Renders a role's templates on the controller, and on the host compares, writes, starts, reloads or restarts, all
-    in one execution. A run that has nothing to do costs one C(docker inspect).
+    in one execution. A run that has nothing to do costs one look at the Engine.
   - A container whose digest label is the wanted one, which runs and is healthy, is left alone.
   - When a new container does not become healthy, its last log lines are shown, the files are put back and what ran
     before is started again.
@@ -215,7 +215,8 @@ class Service:
         self.changed_files = [managed for managed in self.files if managed.differs()]
         self.pending_reload = os.path.join(self.directory, ".reload-pending")
         self.result = {"changed": False, "changed_files": [], "started": [], "reloaded": [], "diff": []}
-        self.inspected = {}
+        self.containers = {}
+        self.images = {}
 
     def converge(self):
         """Bring the service to its wanted state and return the result."""
@@ -224,7 +225,7 @@ class Service:
         directories = [entry for entry in self.parameters["directories"] if self._directory_differs(entry)]
         self._inspect()
         outdated = [unit for unit in self.parameters["units"] if not self._is_current(unit)]
-        retired = [name for name in self.parameters["retired_containers"] if name in self.inspected]
+        retired = [name for name in self.parameters["retired_containers"] if name in self.containers]
         self._report(directories, stale, outdated, retired)
         if self.check_mode or not self.result["changed"]:
             return self.result
@@ -278,7 +279,7 @@ class Service:
                 continue
             with open(guard["file"], encoding="utf-8") as stream:
                 found = stream.read().strip()
-            image = engine.inspect(guard["image"]).get(guard["image"])
+            image = engine.images(guard["image"]).get(guard["image"])
             environment = dict(pair.split("=", 1) for pair in (image or {}).get("Config", {}).get("Env") or [])
             wanted = environment.get(guard["environment"])
             if wanted and wanted != found:
@@ -300,10 +301,10 @@ class Service:
     def _inspect(self):
         """Ask the Engine once for all that the decisions need."""
         names = [unit["container"] for unit in self.parameters["units"]]
-        names += [unit["image"] for unit in self.parameters["units"]]
         names += self.parameters["follows"] + self.parameters["retired_containers"]
         try:
-            self.inspected = engine.inspect(*sorted(set(names)))
+            self.containers = engine.containers(*names)
+            self.images = engine.images(*[unit["image"] for unit in self.parameters["units"]])
         except engine.EngineError:
             # In check mode on a bare server there is no Engine yet: then nothing runs.
             if not self.check_mode:
@@ -311,23 +312,23 @@ class Service:
 
     def _is_current(self, unit):
         """Whether a container is the wanted one, serves, and is younger than what it follows."""
-        container = self.inspected.get(unit["container"])
+        container = self.containers.get(unit["container"])
         if container is None or not engine.is_serving(container):
             return False
         if container["Config"]["Labels"].get(DIGEST_LABEL) != unit["digest"]:
             return False
-        image = self.inspected.get(unit["image"])
+        image = self.images.get(unit["image"])
         if image is not None and image["Id"] != container["Image"]:
             return False
         return not self._is_older_than_what_it_follows(container)
 
     def _is_another_version(self, unit):
         """Whether a container is absent or was made from another definition, so that its preparation must run."""
-        container = self.inspected.get(unit["container"])
+        container = self.containers.get(unit["container"])
         return container is None or container["Config"]["Labels"].get(DIGEST_LABEL) != unit["digest"]
 
     def _is_older_than_what_it_follows(self, container):
-        followed = [self.inspected[name] for name in self.parameters["follows"] if name in self.inspected]
+        followed = [self.containers[name] for name in self.parameters["follows"] if name in self.containers]
         return any(engine.started_at(container) < engine.started_at(other) for other in followed)
 
     def _report(self, directories, stale, outdated, retired):
@@ -399,7 +400,7 @@ class Service:
     def _start(self, unit):
         """Create or replace one container and wait until it serves."""
         arguments = ["up", "--detach", "--no-deps"]
-        container = self.inspected.get(unit["container"])
+        container = self.containers.get(unit["container"])
         if container is not None and self._is_older_than_what_it_follows(container):
             arguments.append("--force-recreate")
         done = self._compose(*arguments, unit["service"], seconds=IMAGE_SECONDS, check=False)
@@ -422,7 +423,7 @@ class Service:
         """
         deadline = time.monotonic() + unit["wait_seconds"]
         while True:
-            container = engine.inspect(unit["container"])[unit["container"]]
+            container = engine.containers(unit["container"])[unit["container"]]
             if engine.is_serving(container):
                 return None, container
             if container["RestartCount"] >= RESTARTS_OF_A_LOST_CASE:
@@ -440,7 +441,7 @@ class Service:
             if entry["container"] in restarted:
                 due = entry["after_start"]
             else:
-                exists = entry["container"] is None or entry["container"] in self.inspected
+                exists = entry["container"] is None or entry["container"] in self.containers
                 due = exists and (was_interrupted or changed.intersection(entry["files"]))
             if due:
                 self._run_reload(entry)
@@ -473,7 +474,7 @@ class Service:
 
         Where nothing ran before there is nothing to return to: what failed is left for the operator to look at.
         """
-        before = [unit for unit in outdated if unit["container"] in self.inspected]
+        before = [unit for unit in outdated if unit["container"] in self.containers]
         if outdated and not before:
             return
         self._put_files_back()

@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import socketserver
+import threading
+
 import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine
@@ -34,3 +39,56 @@ def test_times_sort_although_the_engine_leaves_out_trailing_zeros():
 def test_output_of_the_failed_check_is_found():
     assert engine.last_health_output(container(health="unhealthy")) == "refused"
     assert engine.last_health_output(container()) == ""
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """An Engine that knows one container and one image."""
+
+    known = {
+        "/containers/trenova-api/json": (200, {"Name": "/trenova-api"}),
+        "/images/registry.test:5000/trenova/api:0.7.2/json": (200, {"Id": "sha256:1"}),
+        "/images/registry.test/api@sha256:ab/json": (200, {"Id": "sha256:2"}),
+        "/containers/broken/json": (500, {"message": "the disk is gone"}),
+    }
+
+    def do_GET(self):
+        status, body = self.known.get(self.path, (404, {"message": "No such thing"}))
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def address_string(self):
+        return "the test"
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def answering(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "SOCKET", str(tmp_path / "docker.sock"))
+    with socketserver.ThreadingUnixStreamServer(engine.SOCKET, Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("answering")
+def test_what_the_engine_knows_comes_by_the_name_that_was_asked_for():
+    assert engine.containers("trenova-api", "trenova-none", "trenova api?x=1") == {
+        "trenova-api": {"Name": "/trenova-api"}}
+    references = ["registry.test:5000/trenova/api:0.7.2", "registry.test/api@sha256:ab", "absent:1"]
+    assert engine.images(*references) == {references[0]: {"Id": "sha256:1"}, references[1]: {"Id": "sha256:2"}}
+
+
+@pytest.mark.usefixtures("answering")
+def test_an_error_of_the_engine_is_told_in_its_words():
+    with pytest.raises(engine.EngineError, match="answered 500: the disk is gone"):
+        engine.containers("broken")
+
+
+def test_an_engine_that_is_not_there_is_no_empty_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine, "SOCKET", str(tmp_path / "docker.sock"))
+    with pytest.raises(engine.EngineError, match="does not answer at .*docker.sock"):
+        engine.containers("trenova-api")
+    assert engine.containers() == {}
