@@ -33,9 +33,9 @@ class ActionModule(ActionBase):
         if not due and not logins["logins"] and not context.capacity["deployed"]["registry_logins"]:
             return {"changed": False, "pulled": [], "checked": []}
         project_dir = templated(self, task_vars, "trenova_project_dir", "/opt/trenova")
-        return self._execute_module(
+        return context.keep(self._execute_module(
             module_name="trenova.selfhost.images",
-            module_args=dict(logins, images=due, record=f"{project_dir}/images.json"), task_vars=task_vars)
+            module_args=dict(logins, images=due, record=f"{project_dir}/images.json"), task_vars=task_vars))
 
 
 def is_proven(image, present, proven):

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import compose, preflight
+from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import check_host, is_checked, message
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
@@ -43,11 +44,11 @@ class ActionModule(ActionBase):
                 "name": name, "state": "absent", "project_dir": project_dir, "host_files": host_files}
         else:
             module_arguments = Bundle(self, task_vars, context, name).module_arguments()
-        result = self._execute_module(
-            module_name="trenova.selfhost.service", module_args=module_arguments, task_vars=task_vars)
-        if not result.get("failed") and context.is_new:
-            result["ansible_facts"] = {"trenova": context.facts}
-        return result
+            module_arguments["wish"] = wish_digest(module_arguments)
+            if context.is_unchanged(name, module_arguments["wish"]):
+                return context.keep({"changed": False, "changed_files": [], "started": [], "reloaded": []})
+        return context.keep(self._execute_module(
+            module_name="trenova.selfhost.service", module_args=module_arguments, task_vars=task_vars))
 
     def _checked_context(self, task_vars):
         """The context of the host, checked here when no preflight has done so: roles are usable alone."""

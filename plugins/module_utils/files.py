@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -60,6 +61,29 @@ class ManagedFile:
                 os.unlink(self.path)
         else:
             _replace(self.path, self.before, self.mode, self.owner, self.group)
+
+
+class RecordedFile:
+    """A file of which only the digest of the wanted content is known."""
+
+    def __init__(self, path, sha256, mode, owner, group):
+        self.path = path
+        self.sha256 = sha256
+        self.mode = int(mode, 8)
+        self.owner = owner
+        self.group = group
+
+    def differs(self):
+        """Whether content, owner or mode on the host are other ones."""
+        if attributes_differ(self.path, self.mode, self.owner, self.group):
+            return True
+        with open(self.path, "rb") as stream:
+            return sha256(stream.read()) != self.sha256
+
+
+def sha256(content):
+    """Digest of bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def attributes_differ(path, mode, owner, group):

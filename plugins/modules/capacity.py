@@ -59,6 +59,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import unchanged_wishes
 
 DOCKER_COMMANDS = {
     "version": ("version", "--format", "{{json .}}"),
@@ -126,6 +127,7 @@ def measure(data_dir, project_dir):
     with ThreadPoolExecutor(len(DOCKER_COMMANDS)) as pool:
         answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
         facts = host_facts(data_dir, project_dir)
+        facts["deployed"]["unchanged"] = unchanged_wishes(project_dir)
     docker = {name: future.result() for name, future in answers.items()}
     facts["docker"] = engine_facts(docker["version"], docker["compose"])
     facts["containers"] = container_facts(docker["containers"])

@@ -70,6 +70,12 @@ options:
     type: list
     elements: str
     default: []
+  wish:
+    description:
+      - Digest of all that is wanted. It is kept on the host when that is reached, and the measurement of the next run
+        returns it when nothing has changed since. Filled in by the action plugin.
+    type: str
+    default: ""
   units:
     description: The containers in the order in which they are started. Filled in by the action plugin.
     type: list
@@ -178,11 +184,11 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine
-from ansible_collections.trenova.selfhost.plugins.module_utils.compose import DIGEST_LABEL
-from ansible_collections.trenova.selfhost.plugins.module_utils.files import (
-    ManagedFile,
-    attributes_differ,
-    ensure_directory,
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile, ensure_directory
+from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import (
+    ServiceState,
+    forget_record,
+    write_record,
 )
 
 #: Time for a start whose image must be pulled first.
@@ -201,58 +207,59 @@ class ServiceError(Exception):
 
 
 class Service:
-    """One service of the project: what is wanted, what is found, and the way from one to the other."""
+    """The way of one service of the project from what is found to what is wanted."""
 
     def __init__(self, parameters, check_mode):
         self.parameters = parameters
         self.check_mode = check_mode
         self.project_dir = parameters["project_dir"]
-        self.directory = os.path.join(self.project_dir, parameters["name"])
-        self.files = [ManagedFile(**entry) for entry in parameters["files"]]
-        self.files += [
+        files = [ManagedFile(**entry) for entry in parameters["files"]]
+        files += [
             ManagedFile(secret=True, **dict(entry, content=base64.b64decode(entry["content"]).decode("utf-8")))
             for entry in parameters["secret_files"]]
-        self.changed_files = [managed for managed in self.files if managed.differs()]
-        self.pending_reload = os.path.join(self.directory, ".reload-pending")
+        self.state = ServiceState(parameters, files)
         self.result = {"changed": False, "changed_files": [], "started": [], "reloaded": [], "diff": []}
-        self.containers = {}
-        self.images = {}
 
     def converge(self):
         """Bring the service to its wanted state and return the result."""
-        self._check_guards()
-        stale = self._stale_files()
-        directories = [entry for entry in self.parameters["directories"] if self._directory_differs(entry)]
-        self._inspect()
-        outdated = [unit for unit in self.parameters["units"] if not self._is_current(unit)]
-        retired = [name for name in self.parameters["retired_containers"] if name in self.containers]
-        self._report(directories, stale, outdated, retired)
-        if self.check_mode or not self.result["changed"]:
+        fault = self.state.guard_fault()
+        if fault:
+            raise ServiceError(fault)
+        # In check mode on a bare server there is no Engine yet.
+        self.state.look(without_engine=self.check_mode)
+        self._report()
+        if self.check_mode:
             return self.result
+        if self.result["changed"]:
+            self._change()
+        write_record(self.state, self.parameters["wish"])
+        return self.result
+
+    def _change(self):
+        forget_record(self.state)
         try:
-            for entry in directories:
+            for entry in self.state.directories:
                 ensure_directory(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
             self._write_files()
             self._list_fragments()
         except OSError as error:
             self._put_files_back()
             raise ServiceError(f"The files cannot be written, nothing was started: {error}") from error
-        self._apply(outdated, retired)
-        for path in stale:
+        self._apply()
+        for path in self.state.stale:
             os.unlink(path)
-        return self.result
 
     def remove(self):
         """Stop and remove the containers and files; the data directory is not ours to delete here."""
-        present = self._containers_of_role() if os.path.isdir(self.directory) else []
+        present = self._containers_of_role() if os.path.isdir(self.state.directory) else []
         host_files = [path for path in self.parameters["host_files"] if os.path.exists(path)]
-        self.result["changed"] = bool(host_files) or os.path.isdir(self.directory)
+        self.result["changed"] = bool(host_files) or os.path.isdir(self.state.directory)
         self.result["removed"] = present
         if not self.check_mode:
             self._remove_host_files(host_files)
             if present:
                 engine.docker("rm", "--force", "--volumes", *present)
-            shutil.rmtree(self.directory, ignore_errors=True)
+            shutil.rmtree(self.state.directory, ignore_errors=True)
             self._list_fragments()
         return self.result
 
@@ -273,82 +280,25 @@ class Service:
         command = ["ps", "--all", "--format", "{{.Names}}", "--filter", "label=com.docker.compose.project=trenova"]
         return engine.docker(*command, "--filter", "label=trenova.role=" + self.parameters["name"]).stdout.split()
 
-    def _check_guards(self):
-        for guard in self.parameters["guards"]:
-            if not os.path.exists(guard["file"]):
-                continue
-            with open(guard["file"], encoding="utf-8") as stream:
-                found = stream.read().strip()
-            image = engine.images(guard["image"]).get(guard["image"])
-            environment = dict(pair.split("=", 1) for pair in (image or {}).get("Config", {}).get("Env") or [])
-            wanted = environment.get(guard["environment"])
-            if wanted and wanted != found:
-                raise ServiceError(guard["says"].format(found=found, wanted=wanted))
-
-    def _stale_files(self):
-        """Files below config/ and secrets/ which no template of the role accounts for any more."""
-        wanted = {managed.path for managed in self.files}
-        found = []
-        for part in ("config", "secrets"):
-            pattern = os.path.join(self.directory, part, "**", "*")
-            found += [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
-        return sorted(path for path in found if path not in wanted)
-
-    @staticmethod
-    def _directory_differs(entry):
-        return attributes_differ(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
-
-    def _inspect(self):
-        """Ask the Engine once for all that the decisions need."""
-        names = [unit["container"] for unit in self.parameters["units"]]
-        names += self.parameters["follows"] + self.parameters["retired_containers"]
-        try:
-            self.containers = engine.containers(*names)
-            self.images = engine.images(*[unit["image"] for unit in self.parameters["units"]])
-        except engine.EngineError:
-            # In check mode on a bare server there is no Engine yet: then nothing runs.
-            if not self.check_mode:
-                raise
-
-    def _is_current(self, unit):
-        """Whether a container is the wanted one, serves, and is younger than what it follows."""
-        container = self.containers.get(unit["container"])
-        if container is None or not engine.is_serving(container):
-            return False
-        if container["Config"]["Labels"].get(DIGEST_LABEL) != unit["digest"]:
-            return False
-        image = self.images.get(unit["image"])
-        if image is not None and image["Id"] != container["Image"]:
-            return False
-        return not self._is_older_than_what_it_follows(container)
-
-    def _is_another_version(self, unit):
-        """Whether a container is absent or was made from another definition, so that its preparation must run."""
-        container = self.containers.get(unit["container"])
-        return container is None or container["Config"]["Labels"].get(DIGEST_LABEL) != unit["digest"]
-
-    def _is_older_than_what_it_follows(self, container):
-        followed = [self.containers[name] for name in self.parameters["follows"] if name in self.containers]
-        return any(engine.started_at(container) < engine.started_at(other) for other in followed)
-
-    def _report(self, directories, stale, outdated, retired):
-        self.result["changed_files"] = [managed.path for managed in self.changed_files] + stale
-        self.result["started"] = [unit["container"] for unit in outdated]
+    def _report(self):
+        state = self.state
+        self.result["changed_files"] = [managed.path for managed in state.changed_files] + state.stale
+        self.result["started"] = [unit["container"] for unit in state.outdated]
         # The description repeats what the other files say, for other roles to read.
-        description = os.path.join(self.directory, "service.json")
-        self.result["diff"] = [managed.diff() for managed in self.changed_files if managed.path != description]
-        self.result["diff"] += [{"before": path + "\n", "after": ""} for path in stale]
-        self.result["diff"] += [{"before": "", "after": "directory " + entry["path"] + "\n"} for entry in directories]
-        self.result["changed"] = bool(
-            self.changed_files or directories or stale or outdated or retired or os.path.exists(self.pending_reload))
+        description = os.path.join(state.directory, "service.json")
+        self.result["diff"] = [managed.diff() for managed in state.changed_files if managed.path != description]
+        self.result["diff"] += [{"before": path + "\n", "after": ""} for path in state.stale]
+        self.result["diff"] += [
+            {"before": "", "after": "directory " + entry["path"] + "\n"} for entry in state.directories]
+        self.result["changed"] = state.differs()
 
     def _write_files(self):
         """Write what differs. The marker tells a later run that this one was interrupted before the reload."""
         if self.parameters["reload"]:
-            os.makedirs(self.directory, exist_ok=True)
-            with open(self.pending_reload, "w", encoding="utf-8"):
+            os.makedirs(self.state.directory, exist_ok=True)
+            with open(self.state.pending_reload, "w", encoding="utf-8"):
                 pass
-        for managed in self.changed_files:
+        for managed in self.state.changed_files:
             managed.write()
 
     def _list_fragments(self):
@@ -365,20 +315,25 @@ class Service:
         if listing.differs():
             listing.write()
 
-    def _apply(self, outdated, retired):
+    def _apply(self):
+        outdated = self.state.outdated
         try:
-            units = self.parameters["units"]
-            if any(self._is_another_version(unit) for unit in outdated) or (not units and self.changed_files):
+            if self._is_new_version():
                 self._prepare()
             for unit in outdated:
                 self._start(unit)
-            if retired:
-                engine.docker("rm", "--force", *retired)
+            if self.state.retired:
+                engine.docker("rm", "--force", *self.state.retired)
             self._reload({unit["container"] for unit in outdated})
         except (engine.EngineError, ServiceError) as error:
             self.result["started"] = []
             self._roll_back(outdated)
             raise ServiceError(str(error), getattr(error, "log_lines", ())) from error
+
+    def _is_new_version(self):
+        if not self.parameters["units"]:
+            return bool(self.state.changed_files)
+        return any(self.state.is_another_version(unit) for unit in self.state.outdated)
 
     def _compose(self, *arguments, **options):
         command = ["compose", "--ansi", "never", "--progress", "plain", *arguments]
@@ -400,8 +355,8 @@ class Service:
     def _start(self, unit):
         """Create or replace one container and wait until it serves."""
         arguments = ["up", "--detach", "--no-deps"]
-        container = self.containers.get(unit["container"])
-        if container is not None and self._is_older_than_what_it_follows(container):
+        container = self.state.containers.get(unit["container"])
+        if container is not None and self.state.is_older_than_what_it_follows(container):
             arguments.append("--force-recreate")
         done = self._compose(*arguments, unit["service"], seconds=IMAGE_SECONDS, check=False)
         if done.returncode != 0:
@@ -435,18 +390,18 @@ class Service:
             time.sleep(POLL_SECONDS)
 
     def _reload(self, restarted):
-        was_interrupted = not self.changed_files and os.path.exists(self.pending_reload)
-        changed = {managed.path for managed in self.changed_files}
+        was_interrupted = not self.state.changed_files and os.path.exists(self.state.pending_reload)
+        changed = {managed.path for managed in self.state.changed_files}
         for entry in self.parameters["reload"]:
             if entry["container"] in restarted:
                 due = entry["after_start"]
             else:
-                exists = entry["container"] is None or entry["container"] in self.containers
+                exists = entry["container"] is None or entry["container"] in self.state.containers
                 due = exists and (was_interrupted or changed.intersection(entry["files"]))
             if due:
                 self._run_reload(entry)
-        if os.path.exists(self.pending_reload):
-            os.unlink(self.pending_reload)
+        if os.path.exists(self.state.pending_reload):
+            os.unlink(self.state.pending_reload)
 
     def _run_reload(self, entry):
         if entry.get("signal"):
@@ -464,17 +419,17 @@ class Service:
 
     def _put_files_back(self):
         """Put back every file that this run has replaced."""
-        for managed in self.changed_files:
+        for managed in self.state.changed_files:
             managed.restore()
-        if os.path.exists(self.pending_reload):
-            os.unlink(self.pending_reload)
+        if os.path.exists(self.state.pending_reload):
+            os.unlink(self.state.pending_reload)
 
     def _roll_back(self, outdated):
         """Put the files back and start again what ran before.
 
         Where nothing ran before there is nothing to return to: what failed is left for the operator to look at.
         """
-        before = [unit for unit in outdated if unit["container"] in self.containers]
+        before = [unit for unit in outdated if unit["container"] in self.state.containers]
         if outdated and not before:
             return
         self._put_files_back()
@@ -514,6 +469,7 @@ ARGUMENT_SPEC = {
     },
     "host_files": {"type": "list", "elements": "str", "default": []},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+    "wish": {"type": "str", "default": ""},
     "units": {
         "type": "list", "elements": "dict", "default": [],
         "options": {

@@ -10,6 +10,7 @@ It is worked out once per host and run, by whichever action asks first, and kept
 from __future__ import annotations
 
 import secrets
+import time
 
 from ansible.errors import AnsibleActionFail
 
@@ -21,6 +22,9 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
 #: Marks facts as those of this run. The controller imports this file before it forks, so all workers share the
 #: value; were it not shared, hosts would be measured again, and never planned on yesterday's cached facts.
 RUN = secrets.token_hex(8)
+
+#: How long the measurement of a host is believed where something may have happened to it since.
+FRESH_SECONDS = 300
 
 #: Variable of the inventory -> entry of the intent that the sizing engine takes.
 INTENT_VARIABLES = {
@@ -54,6 +58,23 @@ class HostContext:
         self.capacity = facts["capacity"]
         self.plan = facts["plan"]
         self.services = facts["services"]
+
+    def is_unchanged(self, name, wish):
+        """Whether the host was measured a moment ago, has the wished state of a service, and nothing was changed since.
+
+        Another service may be restarted by a change, so one change makes every service of the host look again.
+        """
+        fresh = time.monotonic() - self.facts["measured_at"] < FRESH_SECONDS
+        return fresh and not self.facts["changed"] and self.capacity["deployed"].get("unchanged", {}).get(name) == wish
+
+    def keep(self, result):
+        """Hand the facts to the tasks that follow, with a note when this one has changed the host."""
+        if result.get("changed") and not self.facts["changed"]:
+            self.facts = dict(self.facts, changed=True)
+            self.is_new = True
+        if self.is_new and not result.get("failed"):
+            result["ansible_facts"] = {"trenova": self.facts}
+        return result
 
 
 def known_facts(task_vars):
@@ -114,6 +135,7 @@ def build(action, task_vars, capacity, earlier=None):
     services.update(registry.describe_counterparts(action, task_vars, plan, capacity, services))
     return {
         "run": RUN, "capacity": capacity, "plan": plan, "services": services, "checked": False,
+        "measured_at": earlier.get("measured_at", time.monotonic()), "changed": earlier.get("changed", False),
         "described": sorted(set(earlier["described"]).union(described))}
 
 
@@ -140,5 +162,5 @@ def empty_capacity():
         "listeners": [], "containers": [], "disks": {}, "kernel": {}, "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
         "deployed": {"services": {}, "images": {}, "plan": None, "daemon_json": None, "postgres_major": None,
-                     "registry_logins": [], "disk_free_gb_before": None},
+                     "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}},
     }

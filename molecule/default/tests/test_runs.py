@@ -66,6 +66,23 @@ def test_api_is_restarted_after_redis_was(host, playbook):
     host.check_output("systemctl start trenova-api-watch.timer")
 
 
+def test_api_is_restarted_after_the_same_run_has_restarted_redis(host, playbook):
+    """What was measured at the start of the run is not believed once something has been changed."""
+    before = started(host)
+    change = ("-e", json.dumps({"redis_compose_extra": {"redis": {"stop_grace_period": "31s"}}}))
+    assert playbook("site.yml", *change).returncode == 0
+    assert restarted(before, started(host)) == {"tren-redis", "tren-api"}
+    assert playbook("site.yml").returncode == 0
+
+
+def test_run_without_changes_costs_two_module_executions(host, playbook):
+    """One measures the host, one verifies; what the measurement finds as its record says is not looked at again."""
+    since = host.check_output("date +%s")
+    assert playbook("site.yml").changed == 0
+    invoked = host.check_output(f"journalctl --quiet --no-pager --since=@{since} --grep='Invoked with' --output=cat")
+    assert len(invoked.splitlines()) == 2, invoked
+
+
 def test_watch_restarts_the_api_after_a_crash_of_rabbitmq(host):
     before = started(host)
     host.check_output("docker restart tren-rabbitmq")
