@@ -272,7 +272,7 @@ class Bench:
         self.tell(
             "## A first converge, images on the server", "", "| | median (range) |", "|---|---|",
             f"| `site.yml` without verification, from nothing of ours on the server | {ours} |",
-            f"| Compose: the same files, no data but Caddy's authority; stores, roles, migrations, the rest | {theirs} |",
+            f"| Compose: same files, no data but Caddy's authority; stores, roles, migrations, the rest | {theirs} |",
             f"| ratio | {ratio:.2f} |", "",
             f"Goal: {GOAL_FIRST}: {'reached' if ratio <= GOAL_FIRST else 'NOT reached'}.", "")
         ssh(REAL["name"], WIPE)
