@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.tiers import Quote, Row
 
@@ -82,3 +83,28 @@ def plan_container(draft, service, envelope):
     plan_cpus(draft, service, envelope)
     plan_weights(draft, service, envelope)
     return draft.sheet(service)
+
+
+def swap_limit_mb(memory_limit_mb: int, swapless: bool = True) -> int:
+    """Memory and swap together in MiB: the limit, which leaves no swap, or twice the limit.
+
+    Source: Docker: a limit of memory alone allows as much swap again. Latency wants none.
+    """
+    return arguments.whole("memory_limit_mb", memory_limit_mb, LEAST_MEMORY_MB) * (1 if swapless else 2)
+
+
+def cpu_quotas_most(cores: float) -> float:
+    """Cores that the quotas of all containers together may have: twice those of the host. CPU is compressible.
+
+    Source: chosen here.
+    """
+    return 2 * arguments.above_zero("cores", cores)
+
+
+def log_budget_mb(containers: int, files: int, file_mb: float) -> float:
+    """Disk in MB that the logs of so many containers take at most: each keeps so many files of such a size.
+
+    Source: Docker, logging drivers. More than 5 % of the disk is too much.
+    """
+    kept = arguments.whole("containers", containers) * arguments.whole("files", files, 1)
+    return kept * arguments.amount("file_mb", file_mb)

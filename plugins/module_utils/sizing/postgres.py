@@ -10,7 +10,13 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, pgbouncer, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
+    arguments,
+    container,
+    pgbouncer,
+    tiers,
+    tuners,
+)
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
 
 ENVELOPE = container.Envelope(
@@ -20,11 +26,9 @@ ENVELOPE = container.Envelope(
 #: Memory in MiB of a backend besides its work_mem: rule books say 5 to 10, measurements 2 to 5.
 BACKEND_MB = 4
 #: Sort and hash nodes that a busy backend holds at once, on average.
-NODES_PER_BACKEND = 1.5
+NODES_PER_BACKEND = tuners.NODES_PER_BACKEND
 #: Part of the limit that the worst case may fill.
 SAFE_SHARE = 0.9
-#: max_worker_processes when nothing else is said; pgtune counts it below four cores.
-DEFAULT_WORKER_PROCESSES = 8
 LEAST_WORK_MEM_KB = 1024
 MOST_WORK_MEM_KB = 65536
 
@@ -33,32 +37,35 @@ MEMORY_FIGURES = ("work_mem_kb", "shared_buffers_mb", "maintenance_work_mem_mb",
 
 _PGTUNE = "pgtune"
 _PGTUNE_CLASSIC = "pgtune, classic (e2c7f39)"
-_DISK_COSTS = {"hdd": (4.0, 2), "ssd": (1.1, 200), "nvme": (1.1, 1000), "unknown": (1.1, 200)}
+_DISK_COSTS = {kind: (tuners.pgtune_random_page_cost(disk), tuners.pgtune_io_concurrency(disk))
+               for kind, disk in (("hdd", "hdd"), ("ssd", "ssd"), ("nvme", "nvme"), ("unknown", "ssd"))}
+#: Memory in MiB of an idle backend that the page cache cannot have.
+_IDLE_BACKEND_MB = 2
+_WAL_SEGMENT_MB = 16
+_PAGE_KB = 8
+_SECONDS_PER_DAY = 86400
 
 
 # -- formulas ----------------------------------------------------------------------------------------------------------
 
 def shared_buffers_mb(memory_limit_mb: int) -> int:
     """Shared buffers in MiB: a quarter of the container's limit. Source: the document, pgtune."""
-    return memory_limit_mb // 4
+    return arguments.whole("memory_limit_mb", memory_limit_mb) // 4
 
 
 def maintenance_work_mem_mb(memory_limit_mb: int) -> int:
     """Memory in MiB for one VACUUM or index build: a sixteenth of the limit, 32 MiB to 2 GiB. Source: pgtune."""
-    return clamp(memory_limit_mb // 16, 32, 2048)
+    return max(32, tuners.pgtune_maintenance_work_mem_kb(memory_limit_mb * 1024) // 1024)
 
 
 def autovacuum_workers(memory_limit_mb: int, cpus: int) -> int:
     """Autovacuum workers: 2 below 1 GiB, 3, then 4 from 16 cores and 5 from 32. Source: pgtune, 2 chosen here."""
-    if memory_limit_mb < 1024:
-        return 2
-    return 5 if cpus >= 32 else 4 if cpus >= 16 else 3
+    return 2 if memory_limit_mb < 1024 else tuners.pgtune_autovacuum_workers(cpus) or 3
 
 
 def wal_buffers_kb(shared_mb: int) -> int:
     """WAL buffers in kB: 3 % of the shared buffers, 32 kB to 16 MiB; close to 16 MiB becomes 16. Source: pgtune."""
-    three_percent = shared_mb * 1024 * 3 // 100
-    return 16384 if three_percent > 14336 else max(32, three_percent)
+    return tuners.pgtune_wal_buffers_kb(shared_mb * 1024)
 
 
 def pgtune_work_mem_kb(memory_mb: int, cpus: int, connections: int) -> int:
@@ -68,20 +75,18 @@ def pgtune_work_mem_kb(memory_mb: int, cpus: int, connections: int) -> int:
     `connections` must be the backends that can really exist. Source: pgtune, classic (e2c7f39); the newer floor of
     4 MiB over-commits small containers.
     """
-    memory_kb = memory_mb * 1024
-    workers = cpus if cpus >= 4 else DEFAULT_WORKER_PROCESSES
-    return max(64, (memory_kb - memory_kb // 4) // ((connections + workers) * 3))
+    return tuners.pgtune_classic_work_mem_kb(memory_mb * 1024, cpus, connections)
 
 
 def worst_case_mb(shared_mb: float, work_mem_mb: float, backends: int, maintenance_mb: float,
                   autovacuum: int = 3, wal_mb: float = 0, backend_mb: float = 0) -> float:
     """Memory in MiB when every backend and every autovacuum worker is busy at once.
 
-    With the defaults of the last two it is postgresqltuner's estimate; the plan adds WAL buffers and 4 MiB for each
-    backend. More than 90 % of the limit is unsafe.
+    The plan adds WAL buffers and 4 MiB for each backend. More than 90 % of the limit is unsafe. Source:
+    postgresqltuner's estimate, which it is with the defaults of the last two.
     """
-    per_backend = backend_mb + NODES_PER_BACKEND * work_mem_mb
-    return shared_mb + wal_mb + autovacuum * maintenance_mb + backends * per_backend
+    estimate = tuners.postgresqltuner_worst_case_mb(shared_mb, work_mem_mb, backends, maintenance_mb, autovacuum)
+    return estimate + wal_mb + backends * backend_mb
 
 
 def work_mem_bound_mb(memory_limit_mb: int, backends: int, autovacuum: int = 3, shared_mb: int | None = None,
@@ -93,8 +98,9 @@ def work_mem_bound_mb(memory_limit_mb: int, backends: int, autovacuum: int = 3, 
     """
     shared = shared_buffers_mb(memory_limit_mb) if shared_mb is None else shared_mb
     maintenance = maintenance_work_mem_mb(memory_limit_mb) if maintenance_mb is None else maintenance_mb
-    idle = worst_case_mb(shared, 0, backends, maintenance, autovacuum, wal_buffers_kb(shared) / 1024, BACKEND_MB)
-    return (SAFE_SHARE * memory_limit_mb - idle) / (NODES_PER_BACKEND * backends)
+    count = arguments.whole("backends", backends, 1)
+    idle = worst_case_mb(shared, 0, count, maintenance, autovacuum, wal_buffers_kb(shared) / 1024, BACKEND_MB)
+    return (SAFE_SHARE * memory_limit_mb - idle) / (NODES_PER_BACKEND * count)
 
 
 def least_memory_mb(backends: int, work_mem_mb: float, autovacuum: int = 3) -> float:
@@ -103,21 +109,23 @@ def least_memory_mb(backends: int, work_mem_mb: float, autovacuum: int = 3) -> f
     Source: `worst_case_mb` with shared buffers of a quarter and maintenance memory of a sixteenth of the limit. WAL
     buffers are left out: it is an estimate to speak with, the plan checks the exact sum.
     """
-    return backends * (BACKEND_MB + NODES_PER_BACKEND * work_mem_mb) / (SAFE_SHARE - 0.25 - autovacuum / 16)
+    left = SAFE_SHARE - 0.25 - arguments.whole("autovacuum", autovacuum, 0, 10) / 16
+    each = BACKEND_MB + NODES_PER_BACKEND * arguments.amount("work_mem_mb", work_mem_mb)
+    return arguments.whole("backends", backends, 1) * each / left
 
 
 def max_connections(nominal: int, backends: int) -> int:
-    """max_connections: the document's number, or a fifth more than the real backends, in tens, if that is higher."""
+    """max_connections: the document's number, or a fifth more than the real backends, in tens, if that is higher.
+
+    Source: the document; a fifth is chosen here.
+    """
     return max(nominal, ceil_to(1.2 * (backends + pgbouncer.SUPERUSER_RESERVED), 10))
 
 
 def parallel_workers(cpus: int):
     """(worker processes, parallel workers, per gather, per maintenance): pgtune's from four cores on, PostgreSQL's own
-    defaults below."""
-    if cpus < 4:
-        return DEFAULT_WORKER_PROCESSES, 8, 2, 2
-    half = min(4, -(-cpus // 2))
-    return cpus, cpus, half, half
+    defaults below. Source: pgtune, PostgreSQL."""
+    return tuners.pgtune_parallel_workers(cpus) or (tuners.DEFAULT_WORKER_PROCESSES, 8, 2, 2)
 
 
 def shm_size_mb(memory_limit_mb: int, maintenance_mb: int) -> int:
@@ -130,9 +138,103 @@ def shm_size_mb(memory_limit_mb: int, maintenance_mb: int) -> int:
 
 
 def volume_gb(tier: str, users: int | None, disk_total_gb: float) -> int:
-    """Disk in GB to plan for the database: the document's 10 and a third of the growth, at most a third of the disk."""
+    """Disk in GB to plan for the database: the document's 10 and a third of the growth, at most a third of the disk.
+
+    Source: the document; the third is fitted to it.
+    """
     grown = 10 + (tiers.storage_gb(tier, users) - tiers.BASE_GB) / 3
     return int(max(10, min(grown, disk_total_gb / 3)))
+
+
+def backends(max_db_connections: int, processes: int = 1, direct: int = pgbouncer.DIRECT_CONNECTIONS) -> int:
+    """Backends that can really exist: what the processes of PgBouncer let through, and the direct connections.
+
+    Source: PgBouncer's max_db_connections is a hard cap for each process.
+    """
+    cap = arguments.whole("max_db_connections", max_db_connections, 1)
+    return arguments.whole("processes", processes, 1) * cap + arguments.whole("direct", direct)
+
+
+def work_mem_kb(memory_limit_mb: int, cpus: int, backends: int) -> int:
+    """work_mem in kB: pgtune's, as far as the worst case stays within 90 % of the limit; 1 to 64 MiB.
+
+    Even 1 MiB may be too much, which `work_mem_bound_mb` says. Source: `pgtune_work_mem_kb`, `work_mem_bound_mb`.
+    """
+    limit = arguments.whole("memory_limit_mb", memory_limit_mb, 1)
+    count = arguments.whole("backends", backends, 1)
+    bound = work_mem_bound_mb(limit, count, autovacuum_workers(limit, cpus))
+    return clamp(min(pgtune_work_mem_kb(limit, cpus, count), math.floor(bound * 1024)),
+                 LEAST_WORK_MEM_KB, MOST_WORK_MEM_KB)
+
+
+def effective_cache_size_mb(memory_limit_mb: int, backends: int) -> int:
+    """What the planner takes for cached in MiB: three quarters of the limit, as far as idle backends of 2 MiB leave it.
+
+    Source: the document, pgtune; the page cache of a container is inside its limit.
+    """
+    limit = arguments.whole("memory_limit_mb", memory_limit_mb, 1)
+    left = limit - _IDLE_BACKEND_MB * arguments.whole("backends", backends)
+    return max(1, min(3 * limit // 4, left))
+
+
+def io_workers(cpus: int) -> int:
+    """Processes that read ahead, from PostgreSQL 18 on: a quarter of the cores, 3 to 32. Source: pgtune 7caef27."""
+    return clamp(arguments.whole("cpus", cpus, 1) // 4, 3, 32)
+
+
+def hash_mem_multiplier(memory_limit_mb: int) -> float:
+    """How many work_mem a hash may take, as a number: 1 below 1 GiB, else PostgreSQL's default of 2.
+
+    Source: PostgreSQL 15; 1 is chosen here.
+    """
+    return 1.0 if arguments.whole("memory_limit_mb", memory_limit_mb, 1) < 1024 else 2.0
+
+
+def max_wal_size_mb(volume_gb: float) -> int:
+    """WAL in MiB between two checkpoints: pgtune's 4 GiB, at most a fifth of the volume, at least 512 MiB.
+
+    Source: pgtune, bounded by the volume (decimal GB).
+    """
+    return clamp(_fifth_mb(volume_gb), 512, 4096)
+
+
+def min_wal_size_mb(max_wal_size: int) -> int:
+    """WAL in MiB that is kept for reuse: a quarter of max_wal_size. Source: pgtune."""
+    return max(32, arguments.whole("max_wal_size", max_wal_size, 32) // 4)
+
+
+def max_slot_wal_keep_size_mb(max_wal_size: int, volume_gb: float) -> int:
+    """WAL in MiB that a dead replication slot may hold: max_wal_size, at most a fifth of the volume, at least 1 GiB.
+
+    Source: chosen here; PostgreSQL keeps without end.
+    """
+    return max(1024, min(arguments.whole("max_wal_size", max_wal_size, 32), _fifth_mb(volume_gb)))
+
+
+def max_wal_senders(replicas: int = 0, backup_streams: int = 0, slots: int = 0) -> int:
+    """Least max_wal_senders: replicas, streams of backups and replication slots. They are not among max_connections.
+
+    Source: PostgreSQL 12 and later.
+    """
+    return sum(arguments.whole(name, count) for name, count in (
+        ("replicas", replicas), ("backup_streams", backup_streams), ("slots", slots)))
+
+
+def wal_gib_per_day(archive_timeout_seconds: float = 0, writes_per_second: float = 0) -> float:
+    """WAL in GiB that a day makes, uncompressed: 8 KiB for each write, at least a segment of 16 MiB for each
+    archive_timeout. 0 is no archive_timeout.
+
+    Source: PostgreSQL switches segments; a page for each write is an assumption.
+    """
+    timeout = arguments.amount("archive_timeout_seconds", archive_timeout_seconds)
+    written_mb = arguments.amount("writes_per_second", writes_per_second) * _PAGE_KB / 1024
+    forced_mb = _WAL_SEGMENT_MB / timeout if timeout else 0
+    return max(written_mb, forced_mb) * _SECONDS_PER_DAY / 1024
+
+
+def _fifth_mb(volume_gb) -> int:
+    """A fifth of a disk of decimal GB, in MiB."""
+    return int(arguments.above_zero("volume_gb", volume_gb) * 200 * 1000 * 1000 // (1024 * 1024))
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
