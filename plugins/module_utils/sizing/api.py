@@ -7,21 +7,12 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, golang, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, container, golang, load, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 
 #: Seen by running v0.7.2: 125 MiB resident after a light load.
 ENVELOPE = container.Envelope(
     memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, swapless=True)
-
-#: API calls that one action of a user makes; seconds a user thinks; seconds an action takes. Assumptions.
-CALLS_PER_ACTION = 4
-THINK_SECONDS = 10
-RESPONSE_SECONDS = 0.2
-PEAK_FACTOR = 2.5
-#: Requests per second that a core answers, and how busy it may be. Assumptions, to be measured.
-REQUESTS_PER_CORE = 200
-BUSY_SHARE = 0.6
 
 LEAST_POOL = 10
 _LEAST_WORKER_MB = 512
@@ -29,30 +20,46 @@ _LEAST_WORKER_MB = 512
 
 def requests_per_second(users: int) -> float:
     """Requests per second of so many concurrent users, by the interactive law X = U * k / (Z + R) with 4 calls per
-    action, 10 s of thought and 0.2 s of response."""
-    return users * CALLS_PER_ACTION / (THINK_SECONDS + RESPONSE_SECONDS)
+    action, 10 s of thought and 0.2 s of response. Source: `load.requests_per_second`."""
+    return load.requests_per_second(users)
 
 
 def peak_requests_per_second(users: int) -> float:
-    """Requests per second in the busiest minutes: 2.5 times the average."""
-    return PEAK_FACTOR * requests_per_second(users)
+    """Requests per second in the busiest minutes: 2.5 times the average. Source: `load.peak_requests_per_second`."""
+    return load.peak_requests_per_second(load.requests_per_second(users))
 
 
 def instances_for(users: int, cpus: float) -> int:
     """API instances that answer the peak of so many users, each with so many cores at 60 % of 200 requests per second
-    and core."""
-    return int(math.ceil(peak_requests_per_second(users) / (REQUESTS_PER_CORE * BUSY_SHARE * max(cpus, 0.01))))
+    and core. Source: `load.instances`."""
+    return load.instances(peak_requests_per_second(users), max(cpus, 0.01))
 
 
 def database_pool(server_pool: int, instances: int, concurrency: int) -> int:
     """Database connections of one instance: its part of one and a half server pools, at least 10, and one for each job
-    that it works on. Queueing belongs into PgBouncer, so more would not help."""
+    that it works on. Source: chosen here; queueing belongs into PgBouncer, so more would not help."""
     return max(LEAST_POOL, -(-3 * server_pool // (2 * max(1, instances)))) + concurrency
 
 
 def redis_pool(threads: int, concurrency: int) -> int:
-    """Redis connections of one process: go-redis' own 10 per thread, at least 10 beside the jobs."""
+    """Redis connections of one process: go-redis' own 10 per thread, at least 10 beside the jobs. Source: go-redis."""
     return max(10 * threads, 10 + concurrency)
+
+
+def pgxpool_connections(cores: int) -> int:
+    """Connections that pgxpool opens at most unless its DSN says `pool_max_conns`: the cores, at least 4.
+
+    Source: pgx v5, pgxpool; a limit that database/sql sets above it has no effect.
+    """
+    return max(4, arguments.whole("cores", cores, 1))
+
+
+def database_pools_most(server_pool: int, workers: int = 0) -> int:
+    """Database connections that all instances together should have at most: four server pools, and one for each worker.
+
+    Source: chosen here; more of them only wait in PgBouncer.
+    """
+    return 4 * arguments.whole("server_pool", server_pool, 1) + arguments.whole("workers", workers)
 
 
 def plan(draft):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 
 
@@ -16,9 +17,10 @@ def gomaxprocs(host_cores: int, cpus: float | None = None) -> int:
     Without a quota it is the host's cores. Source: Go 1.25's container-aware default (Go blog, 2025-08-20), spelled
     out because programs built with Go up to 1.24 take all cores of the host.
     """
+    cores = arguments.whole("host_cores", host_cores, 1)
     if cpus is None:
-        return host_cores
-    return min(host_cores, max(2, int(math.ceil(cpus))))
+        return cores
+    return min(cores, max(2, int(math.ceil(arguments.amount("cpus", cpus)))))
 
 
 def gomemlimit_mb(memory_limit_mb: int) -> int:
@@ -27,7 +29,8 @@ def gomemlimit_mb(memory_limit_mb: int) -> int:
     Source: Go's guide to the garbage collector leaves 5 to 10 % of headroom; small containers get more, since what
     lies outside the heap does not shrink with them.
     """
-    return memory_limit_mb * (85 if memory_limit_mb < 256 else 90) // 100
+    limit = arguments.whole("memory_limit_mb", memory_limit_mb)
+    return limit * (85 if limit < 256 else 90) // 100
 
 
 def plan_runtime(draft, service, prefix="", **how):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import TIERS, Capacity
 
 #: (width of the step in MiB, percent of it that the system keeps)
@@ -37,7 +37,17 @@ def reserve_memory_mb(memory_mb: float) -> float:
 
     Source: Google Kubernetes Engine's ladder; at 12 GiB it keeps 2.2, the document's "10GB allocated to Docker".
     """
-    return _climb(_MEMORY_LADDER, memory_mb) / 100
+    return _climb(_MEMORY_LADDER, arguments.amount("memory_mb", memory_mb)) / 100
+
+
+def kubelet_reserve_memory_mb(memory_mb: float, pods: int = 0) -> float:
+    """Memory in MiB that the system of a Kubernetes node keeps: 20 MB for each pod and 50 MB, at most a quarter of the
+    memory, and 100 MiB before it evicts.
+
+    Source: Azure Kubernetes Service 1.29; to compare with `reserve_memory_mb`, which counts the memory alone.
+    """
+    for_pods = (20 * arguments.whole("pods", pods) + 50) * 1000 ** 2 / 1024 ** 2
+    return min(for_pods, arguments.amount("memory_mb", memory_mb) / 4) + 100
 
 
 def allocatable_mb(memory_mb: int) -> int:
@@ -51,11 +61,14 @@ def reserve_cpu_millicores(cores: float) -> int:
 
     Source: Azure Kubernetes Service. It is shown, not enforced: CPU is compressible.
     """
-    return int(_climb(_CPU_LADDER, int(cores)))
+    return int(_climb(_CPU_LADDER, int(arguments.amount("cores", cores))))
 
 
 def accepted_memory_mb(nominal_gib: int) -> int:
-    """Least memory in MiB that passes for a machine sold with so many GB: 90 %, rounded up."""
+    """Least memory in MiB that passes for a machine sold with so many GB: 90 %, rounded up.
+
+    Source: hosts report less than they are sold with.
+    """
     return -(-nominal_gib * 1024 * MEMORY_ACCEPTED_PERCENT // 100)
 
 
@@ -70,7 +83,10 @@ def memory_acceptance(memory_mb: int, nominal_gib: int) -> str:
 
 
 def accepted_disk_gb(nominal_gb: float) -> float:
-    """Least disk in GB that passes for a nominal size: 95 %, which is what a file system leaves of it."""
+    """Least disk in GB that passes for a nominal size: 95 %, which is what a file system leaves of it.
+
+    Source: chosen here.
+    """
     return nominal_gb * DISK_ACCEPTED_PERCENT / 100
 
 
