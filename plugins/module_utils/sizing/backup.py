@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, container, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 
 ENVELOPE = container.Envelope(
@@ -14,11 +14,50 @@ ENVELOPE = container.Envelope(
 
 DATABASE_COPIES = 3
 OBJECT_COPIES = 2
+#: Part of a database that compression leaves: 0.25 to 0.4.
+COMPRESSED_SHARE = 0.3
+#: Never less than this of the objects, however little is deleted.
+LEAST_OBJECT_COPIES = 1.1
 
 
 def storage_need_gb(database_gb: float, objects_gb: float) -> float:
     """Backup storage in GB: three times the database and twice the objects. Source: the document."""
     return DATABASE_COPIES * database_gb + OBJECT_COPIES * objects_gb
+
+
+def gfs_full_copies(weekly: int = 4, monthly: int = 6) -> int:
+    """Full backups that are kept at once, as a number, when each week and each month has one.
+
+    Source: grandfather, father, son; the dailies between them are increments.
+    """
+    return arguments.whole("weekly", weekly) + arguments.whole("monthly", monthly)
+
+
+def gfs_storage_gb(database_gb: float, full_copies: int = 10, incremental_copies: int = 0,
+                   changed_share: float = 0.1, compressed_share: float = COMPRESSED_SHARE, wal_gb_per_day: float = 0,
+                   wal_days: float = 0, wal_compressed_share: float = 1) -> float:
+    """Backup storage in GB of a database: S = DB * c * (full + incremental * changed) + WAL per day * c_w * days.
+
+    With ten compressed full copies it is the document's three times the database; six increments of a tenth between
+    them add 0.18 of it. Source: grandfather, father, son retention.
+    """
+    copies = (arguments.whole("full_copies", full_copies)
+              + arguments.whole("incremental_copies", incremental_copies)
+              * arguments.part("changed_share", changed_share))
+    wal = (arguments.amount("wal_gb_per_day", wal_gb_per_day) * arguments.amount("wal_days", wal_days)
+           * arguments.part("wal_compressed_share", wal_compressed_share))
+    return (arguments.amount("database_gb", database_gb) * arguments.part("compressed_share", compressed_share) * copies
+            + wal)
+
+
+def objects_storage_gb(objects_gb: float, deleted_share: float = 1) -> float:
+    """Backup storage in GB of objects that hardly compress: one copy and what was deleted and is still kept, at least
+    1.1 times the objects.
+
+    Source: restic deduplicates; a prune leaves some space unused. With all deleted once it is the document's twice.
+    """
+    copies = max(LEAST_OBJECT_COPIES, 1 + arguments.amount("deleted_share", deleted_share))
+    return arguments.amount("objects_gb", objects_gb) * copies
 
 
 def plan(draft):

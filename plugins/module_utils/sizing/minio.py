@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, golang, tiers
+from typing import NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, container, golang, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 
 ENVELOPE = container.Envelope(memory=tiers.MINIO_MEMORY, cpus=tiers.MINIO_CPUS, pids=1024)
@@ -13,6 +15,17 @@ ENVELOPE = container.Envelope(memory=tiers.MINIO_MEMORY, cpus=tiers.MINIO_CPUS, 
 #: A request holds a block of 1 MiB and its checksums for each drive, and 2 MiB besides.
 _BLOCK_MB = 1.03125
 _REQUEST_MB = 2
+#: Drives of an erasure set.
+MOST_DRIVES_PER_SET = 16
+#: (drives of a set, drives of it that may be lost): the last row that is not above the drives counts.
+_PARITY = ((1, 0), (2, 1), (4, 2), (6, 3), (8, 4))
+
+
+class Layout(NamedTuple):
+    """How drives are divided into erasure sets."""
+
+    sets: int
+    drives_per_set: int
 
 
 def requests_max(memory_limit_mb: int, drives_per_set: int = 1) -> int:
@@ -20,11 +33,81 @@ def requests_max(memory_limit_mb: int, drives_per_set: int = 1) -> int:
 
     Further requests wait. Source: MinIO, cmd/handler-api.go.
     """
-    return max(1, int(0.9 * memory_limit_mb / (drives_per_set * _BLOCK_MB + _REQUEST_MB)))
+    limit = arguments.amount("memory_limit_mb", memory_limit_mb)
+    drives = arguments.whole("drives_per_set", drives_per_set, 1)
+    return max(1, int(0.9 * limit / (drives * _BLOCK_MB + _REQUEST_MB)))
+
+
+def requests_recommended(memory_mb: int) -> int:
+    """Requests that a server of so much memory is recommended for: 75 % of it, 2 MiB for each. Source: AIStor."""
+    return int(arguments.amount("memory_mb", memory_mb) * 0.75 / _REQUEST_MB)
+
+
+def default_parity(drives_per_set: int) -> int:
+    """Drives of an erasure set that may be lost unless told otherwise: 1 drive 0, 2 or 3 1, 4 or 5 2, 6 or 7 3, then 4.
+
+    Source: MinIO, internal/config/storageclass.
+    """
+    drives = arguments.whole("drives_per_set", drives_per_set, 1, MOST_DRIVES_PER_SET)
+    return next(parity for least, parity in reversed(_PARITY) if drives >= least)
+
+
+def erasure_sets(drives: int) -> Layout:
+    """Erasure sets and drives of each: the largest divisor up to 16. Raises ValueError where there is none above 1.
+
+    Source: MinIO, erasure coding.
+    """
+    count = arguments.whole("drives", drives, 1)
+    if count == 1:
+        return Layout(1, 1)
+    each = next((size for size in range(MOST_DRIVES_PER_SET, 1, -1) if count % size == 0), None)
+    if not each:
+        raise ValueError(
+            f"drives: {count} drives do not divide into sets of 2 to 16; write a multiple of such a number")
+    return Layout(count // each, each)
+
+
+def usable_gb(drives: int, smallest_drive_gb: float, parity: int | None = None) -> float:
+    """Capacity in GB that objects have: sets * (drives of a set - parity) * the smallest drive.
+
+    Source: MinIO, erasure coding; the parity is `default_parity` unless given.
+    """
+    sets, each = erasure_sets(drives)
+    return sets * (each - _parity_of(each, parity)) * arguments.amount("smallest_drive_gb", smallest_drive_gb)
+
+
+def storage_ratio(drives_per_set: int, parity: int | None = None) -> float:
+    """Raw capacity for each byte of an object, as a number: drives / (drives - parity). Source: MinIO, erasure coding.
+    """
+    drives = arguments.whole("drives_per_set", drives_per_set, 1, MOST_DRIVES_PER_SET)
+    return drives / (drives - _parity_of(drives, parity))
+
+
+def read_quorum(drives_per_set: int, parity: int | None = None) -> int:
+    """Drives of a set that must answer a read: all but the parity. Source: MinIO, erasure coding."""
+    drives = arguments.whole("drives_per_set", drives_per_set, 1, MOST_DRIVES_PER_SET)
+    return drives - _parity_of(drives, parity)
+
+
+def write_quorum(drives_per_set: int, parity: int | None = None) -> int:
+    """Drives of a set that must take a write: all but the parity, and one more where that is half of them.
+
+    Source: MinIO, erasure coding.
+    """
+    readers = read_quorum(drives_per_set, parity)
+    return readers + (2 * readers == int(drives_per_set))
+
+
+def _parity_of(drives, parity) -> int:
+    """The parity of a set that is given, at most half of its drives, or the default one."""
+    return default_parity(drives) if parity is None else arguments.whole("parity", parity, 0, drives // 2)
 
 
 def volume_gb(tier: str, users: int | None, disk_total_gb: float) -> int:
-    """Disk in GB to plan for objects: the document's 5 and two thirds of the growth, at most 3/5 of the disk."""
+    """Disk in GB to plan for objects: the document's 5 and two thirds of the growth, at most 3/5 of the disk.
+
+    Source: the document; the two thirds are fitted to it.
+    """
     grown = 5 + (tiers.storage_gb(tier, users) - tiers.BASE_GB) * 2 / 3
     return int(max(5, min(grown, disk_total_gb * 3 / 5)))
 

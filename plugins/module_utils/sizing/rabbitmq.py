@@ -5,11 +5,29 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, tiers
+from typing import NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, container, quorum, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
 
 ENVELOPE = container.Envelope(
     memory=tiers.RABBITMQ_MEMORY, cpus=tiers.RABBITMQ_CPUS, least_memory_mb=256, pids=1024, oom_score_adj=-100)
+
+#: Nodes of a cluster; quorum queues have at most seven members.
+CLUSTER_SIZES = (1, 3, 5, 7)
+#: A connection with its processes and buffers. An assumption.
+_CONNECTION_MB = 0.2
+_MESSAGES_PER_MB = 30000
+#: What the protocol adds to a message on the wire.
+_WIRE_FACTOR = 1.1
+
+
+class Cluster(NamedTuple):
+    """What a cluster of so many nodes needs and survives."""
+
+    nodes: int
+    majority: int
+    failures_tolerated: int
 
 
 def watermark_mb(memory_limit_mb: int) -> int:
@@ -27,8 +45,69 @@ def raft_wal_mb(memory_limit_mb: int) -> int:
 
 
 def volume_gb(disk_free_limit_mb: int) -> int:
-    """Disk in GB: the document's 1 and what must stay free, or publishers are blocked."""
+    """Disk in GB: the document's 1 and what must stay free, or publishers are blocked.
+
+    Source: the document; RabbitMQ, disk alarms.
+    """
     return 1 + ceil_to(disk_free_limit_mb * 1.048576 / 1000, 1)
+
+
+def disk_free_limit_mb(watermark: int, memory_limit_mb: int | None = None) -> int:
+    """Disk in MiB that must stay free: as much as the watermark, at least 1 GiB; a memory limit, where it is given, as
+    the careful choice.
+
+    Source: RabbitMQ, production checklist.
+    """
+    careful = 0 if memory_limit_mb is None else arguments.whole("memory_limit_mb", memory_limit_mb)
+    return max(1024, arguments.whole("watermark", watermark), careful)
+
+
+def raft_memory_mb(raft_wal: int, times: int = 3) -> int:
+    """Memory in MiB that a node needs for the write-ahead log of its quorum queues: three to four of them.
+
+    Source: RabbitMQ, quorum queues.
+    """
+    return arguments.whole("times", times, 1) * arguments.whole("raft_wal", raft_wal)
+
+
+def quorum_queue_memory_mb(messages: int) -> float:
+    """Memory in MB of the messages that quorum queues hold: 1 MB for 30000. Source: RabbitMQ, quorum queues."""
+    return arguments.whole("messages", messages) / _MESSAGES_PER_MB
+
+
+def connection_memory_mb(connections: int) -> float:
+    """Memory in MiB of so many connections: 0.2 each, with buffers and processes.
+
+    Source: RabbitMQ, networking (TCP buffers of 80 to 120 kB each way); the sum is an assumption.
+    """
+    return arguments.whole("connections", connections) * _CONNECTION_MB
+
+
+def open_files(connections: int, queues: int) -> int:
+    """Limit of open files: twice the connections and the queues, at least 65536. Source: RabbitMQ, networking.
+
+    Far more does harm: Erlang takes minutes to start with a thousand million.
+    """
+    wanted = 2 * arguments.whole("connections", connections) + arguments.whole("queues", queues)
+    return max(container.OPEN_FILES, wanted)
+
+
+def bandwidth_bits_per_second(messages_per_second: float, message_bytes: float) -> float:
+    """Bandwidth in bit/s that so many messages take: rate * size * 1.1 * 8. Source: RabbitMQ, networking."""
+    rate = arguments.amount("messages_per_second", messages_per_second)
+    return rate * arguments.amount("message_bytes", message_bytes) * _WIRE_FACTOR * 8
+
+
+def cluster(nodes: int) -> Cluster:
+    """Nodes that must agree, as a number, and nodes that may fail, in a cluster of 1, 3, 5 or 7.
+
+    Raises ValueError for other sizes: an even one survives no more failures than one node less. Source: RabbitMQ,
+    clustering and quorum queues.
+    """
+    count = arguments.whole("nodes", nodes, 1)
+    if count not in CLUSTER_SIZES:
+        raise ValueError(f"nodes: expected 1, 3, 5 or 7 nodes, which have a majority, got {count}")
+    return Cluster(count, quorum.majority(count), quorum.failures_tolerated(count))
 
 
 def plan(draft):
