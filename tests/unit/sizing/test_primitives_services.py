@@ -1,0 +1,320 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The formulas of single services, against values that were worked out by hand or from their sources."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sizing_builders import TIERS, plan_of
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
+    api,
+    asynq,
+    caddy,
+    golang,
+    minio,
+    pgbouncer,
+    postgres,
+    quorum,
+    rabbitmq,
+    redis,
+)
+
+# -- PostgreSQL and PgBouncer ------------------------------------------------------------------------------------------
+
+# The engine's own calls, in document and balanced mode.
+@pytest.mark.parametrize(("limit", "cpus", "count", "work_mem"), [
+    (512, 1, 33, 2750), (2048, 2, 33, 12787), (4096, 4, 33, 28339), (2816, 2, 33, 17582), (6400, 4, 33, 44281),
+    (13312, 7, 46, 64299), (27136, 11, 66, 65536), (256, 1, 100, 1024),
+])
+def test_work_mem(limit, cpus, count, work_mem):
+    assert postgres.work_mem_kb(limit, cpus, count) == work_mem
+
+
+@pytest.mark.parametrize(("cap", "processes", "count"), [(25, 1, 33), (38, 1, 46), (58, 1, 66), (25, 4, 108)])
+def test_backends(cap, processes, count):
+    assert postgres.backends(cap, processes) == count
+
+
+@pytest.mark.parametrize(("limit", "count", "size"), [(512, 33, 384), (512, 100, 312), (64, 33, 1), (4096, 33, 3072)])
+def test_effective_cache_size(limit, count, size):
+    assert postgres.effective_cache_size_mb(limit, count) == size
+
+
+@pytest.mark.parametrize(("volume", "most", "least", "slots"), [
+    (10, 1907, 476, 1907), (1, 512, 128, 1024), (22, 4096, 1024, 4096), (1000, 4096, 1024, 4096),
+])
+def test_wal_follows_the_volume(volume, most, least, slots):
+    assert postgres.max_wal_size_mb(volume) == most
+    assert postgres.min_wal_size_mb(most) == least
+    assert postgres.max_slot_wal_keep_size_mb(most, volume) == slots
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(1, 3), (15, 3), (16, 4), (64, 16), (500, 32)])
+def test_io_workers(cpus, workers):
+    assert postgres.io_workers(cpus) == workers
+
+
+def test_small_rules_of_postgres():
+    assert (postgres.hash_mem_multiplier(1023), postgres.hash_mem_multiplier(1024)) == (1, 2)
+    assert postgres.max_wal_senders(replicas=2, backup_streams=2, slots=1) == 5
+
+
+@given(st.integers(1, 10**6), st.integers(1, 256), st.integers(1, 1000), st.integers(1, 1000))
+def test_work_mem_falls_with_backends(limit, cpus, count, more):
+    assert postgres.work_mem_kb(limit, cpus, count) >= postgres.work_mem_kb(limit, cpus, count + more)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_functions_say_what_the_plan_does(tier):
+    services = plan_of(tier, users=40)["services"]
+    sheet, database = services["postgres"], services["postgres"]["settings"]
+    limit, cpus = sheet["memory_limit_mb"], int(sheet["cpus"])
+    wal, volume = database["max_wal_size_mb"], database["volume_gb"]
+    bouncer, rabbit = services["pgbouncer"]["settings"], services["rabbitmq"]["settings"]
+    assert database["backends"] == postgres.backends(bouncer["max_db_connections"])
+    assert database["work_mem_kb"] == postgres.work_mem_kb(limit, cpus, database["backends"])
+    assert database["effective_cache_size_mb"] == postgres.effective_cache_size_mb(limit, database["backends"])
+    assert database["io_workers"] == postgres.io_workers(cpus)
+    assert database["hash_mem_multiplier"] == postgres.hash_mem_multiplier(limit)
+    assert wal == postgres.max_wal_size_mb(volume)
+    assert database["min_wal_size_mb"] == postgres.min_wal_size_mb(wal)
+    assert database["max_slot_wal_keep_size_mb"] == postgres.max_slot_wal_keep_size_mb(wal, volume)
+    assert services["pgbouncer"]["nofile"] == pgbouncer.open_files(bouncer["file_descriptors"])
+    assert rabbit["disk_free_limit_mb"] == rabbitmq.disk_free_limit_mb(rabbit["memory_high_watermark_mb"])
+
+
+@pytest.mark.parametrize(("cores", "spindles", "count"), [(4, 1, 9), (1, 1, 3), (8, 4, 20)])
+def test_hikari(cores, spindles, count):
+    assert pgbouncer.hikari_connections(cores, spindles) == count
+
+
+def test_memory_of_pgbouncer():
+    assert pgbouncer.prepared_memory_kb(200, 5, 1000) == 17000
+    assert pgbouncer.prepared_memory_kb(200, 5, 1000, pkt_buf_kb=8) == 33000
+    assert pgbouncer.idle_memory_kb(1000) == 2000
+
+
+@pytest.mark.parametrize(("descriptors", "files"), [(230, 65536), (32768, 65536), (40000, 80000)])
+def test_open_files_of_pgbouncer(descriptors, files):
+    assert pgbouncer.open_files(descriptors) == files
+
+
+@pytest.mark.parametrize(("arguments", "budget"), [
+    ({"pool": 20, "reserve": 5, "max_connections": 100}, (25, 25, 89, 64, True)),
+    ({"pool": 80, "reserve": 20, "max_connections": 300, "max_db_connections": 100}, (100, 100, 289, 189, True)),
+    # max_db_connections = max_connections: the last 11 can not be had.
+    ({"pool": 20, "reserve": 5, "max_connections": 100, "max_db_connections": 100}, (25, 100, 89, -11, False)),
+    ({"pool": 20, "reserve": 5, "max_connections": 100, "max_db_connections": 24}, (25, 24, 89, 65, False)),
+    ({"pool": 20, "reserve": 5, "max_connections": 100, "pools": 4}, (100, 100, 89, -11, False)),
+    ({"pool": 20, "reserve": 5, "max_connections": 100, "max_db_connections": 40, "processes": 2, "pools": 2},
+     (50, 80, 89, 9, True)),
+    ({"pool": 10, "reserve": 0, "max_connections": 30, "superuser_reserved": 5, "reserved": 5, "direct": 10},
+     (10, 10, 10, 0, True)),
+])
+def test_connection_budget(arguments, budget):
+    assert pgbouncer.connection_budget(**arguments) == budget
+
+
+def test_pools_beside_pgbouncer():
+    assert pgbouncer.session_pool(120) == 120
+    assert api.pgxpool_connections(2) == 4
+    assert api.pgxpool_connections(16) == 16
+    assert api.database_pools_most(20, 2) == 82
+
+
+# -- Redis and Asynq ---------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("total", "parts"), [
+    (2048, (1408, 1152, 640, 384)), (3328, (2304, 1882, 1024, 614)), (7168, (4992, 4071, 2176, 1305)),
+    (512, (384, 308, 128, 76)),
+])
+def test_split(total, parts):
+    assert redis.split(total) == parts
+
+
+def test_a_long_outage_makes_the_queue_larger():
+    backlog = redis.queue_memory_mb(25, 8 * 3600, 3)
+    queue = redis.queue_limit_mb(4096, backlog)
+    assert queue == 2944
+    assert redis.queue_maxmemory_mb(queue) >= 1.2 * backlog
+    assert redis.cache_maxmemory_mb(4096, queue) == 979
+
+
+@given(st.integers(256, 10**6), st.floats(0, 10**5))
+def test_halves_of_a_split_fit(total, backlog):
+    queue = redis.queue_limit_mb(total, backlog)
+    if queue >= total:
+        with pytest.raises(ValueError, match="^queue_limit_mb: .* leave nothing of"):
+            redis.split(total, backlog)
+        return
+    parts = redis.split(total, backlog)
+    assert parts.cache_limit_mb + parts.queue_limit_mb == total
+    assert parts.cache_maxmemory_mb <= 0.85 * parts.cache_limit_mb
+    assert parts.queue_maxmemory_mb <= 0.6 * parts.queue_limit_mb
+    assert parts.cache_maxmemory_mb + parts.queue_maxmemory_mb <= 0.75 * total
+
+
+@pytest.mark.parametrize(("rate", "hours", "mb"), [(2, 4, 56.25), (10, 4, 281.25), (25, 8, 1406.25)])
+def test_backlog(rate, hours, mb):
+    assert redis.queue_backlog_mb(rate, hours * 3600) == mb
+    assert redis.queue_completed_mb(rate, hours * 3600) == mb
+    assert redis.queue_backlog_mb(rate, hours * 3600, payload_bytes=3072) == 2 * mb
+
+
+@pytest.mark.parametrize(("queues", "mb"), [(3, 58.6), (4, 78.1), (0, 0)])
+def test_archive(queues, mb):
+    assert redis.queue_archive_mb(queues) == pytest.approx(mb, abs=0.05)
+    assert redis.queue_memory_mb(2, 4 * 3600, queues) == pytest.approx(56.25 + mb, abs=0.05)
+
+
+@pytest.mark.parametrize(("persistence", "buffers", "mb"), [("none", 0, 870), ("rdb", 0, 768), ("aof", 0, 614),
+                                                            ("rdb", 256, 512), ("aof", 1000, 0)])
+def test_data_by_persistence(persistence, buffers, mb):
+    assert redis.maxmemory_for_mb(1024, persistence, buffers) == mb
+
+
+def test_disk_of_redis():
+    assert redis.split_volume_gb(384, 1152) == 4
+    assert redis.split_volume_gb(0, 0) == 1
+    assert redis.dump_mb(1536, copies=7) == 5376
+
+
+def test_shares():
+    assert asynq.shares({"critical": 6, "default": 3, "low": 1}) == pytest.approx(
+        {"critical": 0.6, "default": 0.3, "low": 0.1})
+    assert asynq.shares([6, 2, 1, 1]) == pytest.approx([0.6, 0.2, 0.1, 0.1])
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=20))
+def test_shares_add_up_and_starve_nobody(weights):
+    shares = asynq.shares(weights)
+    assert sum(shares) == pytest.approx(1)
+    assert min(shares) > 0
+
+
+@pytest.mark.parametrize(("cpus", "memory", "left", "jobs"), [
+    (1, 512, None, 10), (1.5, 512, None, 20), (2, 256, None, 10), (8, 4096, None, 50), (0.5, 64, None, 5),
+    (2, 1024, 12, 12), (2, 1024, 3, 3), (1, 0, None, 5),
+])
+def test_concurrency(cpus, memory, left, jobs):
+    assert asynq.concurrency(cpus, memory, left) == jobs
+
+
+# -- RabbitMQ ----------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("nodes", "majority", "failures"), [(1, 1, 0), (3, 2, 1), (5, 3, 2), (7, 4, 3)])
+def test_cluster(nodes, majority, failures):
+    assert rabbitmq.cluster(nodes) == (nodes, majority, failures)
+
+
+@pytest.mark.parametrize("nodes", [2, 4, 6, 8, 9])
+def test_cluster_without_a_majority_worth_it(nodes):
+    with pytest.raises(ValueError, match=f"^nodes: expected 1, 3, 5 or 7 nodes, which have a majority, got {nodes}$"):
+        rabbitmq.cluster(nodes)
+
+
+@given(st.integers(1, 1000))
+def test_two_majorities_share_a_member(members):
+    assert 2 * quorum.majority(members) > members
+    assert quorum.majority(members) + quorum.failures_tolerated(members) == members
+
+
+@pytest.mark.parametrize(("watermark", "limit", "free"), [(307, None, 1024), (1228, None, 1228), (307, 2048, 2048)])
+def test_free_disk(watermark, limit, free):
+    assert rabbitmq.disk_free_limit_mb(watermark, limit) == free
+
+
+def test_sizes_of_rabbitmq():
+    assert rabbitmq.open_files(1000, 500) == 65536
+    assert rabbitmq.open_files(40000, 500) == 80500
+    assert rabbitmq.connection_memory_mb(100) == pytest.approx(20)
+    assert rabbitmq.quorum_queue_memory_mb(90000) == 3
+    assert rabbitmq.raft_memory_mb(64) == 192
+    assert rabbitmq.bandwidth_bits_per_second(1000, 1000) == pytest.approx(8800000)
+
+
+# -- MinIO -------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("drives", "parity"), [
+    (1, 0), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (7, 3), (8, 4), (16, 4),
+])
+def test_parity(drives, parity):
+    assert minio.default_parity(drives) == parity
+
+
+@pytest.mark.parametrize(("drives", "sets", "each"), [
+    (1, 1, 1), (2, 1, 2), (4, 1, 4), (13, 1, 13), (16, 1, 16), (18, 2, 9), (20, 2, 10), (32, 2, 16), (34, 17, 2),
+    (60, 4, 15),
+])
+def test_erasure_sets(drives, sets, each):
+    assert minio.erasure_sets(drives) == (sets, each)
+
+
+@pytest.mark.parametrize(("drives", "gb"), [(8, 4000), (16, 12000), (4, 2000), (1, 1000), (2, 1000), (32, 24000)])
+def test_usable_capacity(drives, gb):
+    assert minio.usable_gb(drives, 1000) == gb
+
+
+@pytest.mark.parametrize(("drives", "parity", "read", "write", "ratio"), [
+    (1, None, 1, 1, 1), (2, None, 1, 2, 2), (4, None, 2, 3, 2), (5, None, 3, 3, 5 / 3), (8, None, 4, 5, 2),
+    (16, None, 12, 12, 4 / 3), (16, 8, 8, 9, 2), (16, 2, 14, 14, 16 / 14), (4, 0, 4, 4, 1),
+])
+def test_quorums(drives, parity, read, write, ratio):
+    assert minio.read_quorum(drives, parity) == read
+    assert minio.write_quorum(drives, parity) == write
+    assert minio.storage_ratio(drives, parity) == pytest.approx(ratio)
+    assert minio.usable_gb(drives, 3, parity) == pytest.approx(3 * drives / ratio)
+
+
+@given(st.integers(1, 16))
+def test_a_read_sees_the_last_write(drives):
+    assert minio.read_quorum(drives) + minio.write_quorum(drives) > drives
+
+
+def test_recommended_requests():
+    assert minio.requests_recommended(8192) == 3072
+
+
+# -- the others --------------------------------------------------------------------------------------------------------
+
+def test_connections_of_caddy():
+    assert caddy.connection_memory_mb(1200) == pytest.approx(70.3, abs=0.05)
+    assert caddy.open_files(1200) == 65536
+    assert caddy.open_files(40000) == 80000
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: postgres.work_mem_kb(512, 1, 0), "backends: expected a whole number of at least 1, got 0"),
+    (lambda: postgres.work_mem_kb(-512, 1, 33), "memory_limit_mb: expected a whole number of at least 1, got -512"),
+    (lambda: postgres.work_mem_bound_mb(512, 0), "backends: expected a whole number of at least 1, got 0"),
+    (lambda: postgres.least_memory_mb(33, -1), "work_mem_mb: expected a number of at least 0, got -1"),
+    (lambda: postgres.least_memory_mb(33, 2, 11), "autovacuum: expected a whole number between 0 and 10, got 11"),
+    (lambda: postgres.max_wal_size_mb(0), "volume_gb: expected a number above 0, got 0"),
+    (lambda: postgres.worst_case_mb(math.nan, 1, 1, 1), "shared_buffers_mb: expected a number, got nan"),
+    (lambda: postgres.parallel_workers(0), "cpu: expected a whole number of at least 1, got 0"),
+    (lambda: pgbouncer.connection_budget(0, 5, 100), "pool: expected a whole number of at least 1, got 0"),
+    (lambda: pgbouncer.file_descriptors(-1, 20), "clients: expected a whole number of at least 0, got -1"),
+    (lambda: pgbouncer.prepared_memory_kb(1, math.inf, 1), "query_kb: expected a number, got inf"),
+    (lambda: redis.queue_limit_mb(0), "total_mb: expected a whole number of at least 1, got 0"),
+    (lambda: redis.maxmemory_for_mb(512, "disk"), 'persistence: expected one of none, rdb, aof; got "disk"'),
+    (lambda: redis.queue_backlog_mb(-2, 60), "tasks_per_second: expected a number of at least 0, got -2"),
+    (lambda: asynq.shares({}), "weights: expected the weight of at least one queue, got none"),
+    (lambda: asynq.shares({"low": 0}), r"weights\[low\]: expected a whole number of at least 1, got 0"),
+    (lambda: asynq.concurrency(0, 512), "cpus: expected a number above 0, got 0"),
+    (lambda: rabbitmq.cluster(0), "nodes: expected a whole number of at least 1, got 0"),
+    (lambda: minio.default_parity(17), "drives_per_set: expected a whole number between 1 and 16, got 17"),
+    (lambda: minio.erasure_sets(17), "drives: 17 drives do not divide into sets of 2 to 16"),
+    (lambda: minio.read_quorum(4, 3), "parity: expected a whole number between 0 and 2, got 3"),
+    (lambda: minio.requests_max(-1), "memory_limit_mb: expected a number of at least 0, got -1"),
+    (lambda: golang.gomaxprocs(0, 2), "host_cores: expected a whole number of at least 1, got 0"),
+    (lambda: golang.gomemlimit_mb(-1), "memory_limit_mb: expected a whole number of at least 0, got -1"),
+])
+def test_services_say_what_they_did_not_understand(call, message):
+    with pytest.raises(ValueError, match="^" + message):
+        call()
