@@ -54,7 +54,7 @@ def objects_storage_gb(objects_gb: float, deleted_share: float = 1) -> float:
     """Backup storage in GB of objects that hardly compress: one copy and what was deleted and is still kept, at least
     1.1 times the objects.
 
-    Source: restic deduplicates; a prune leaves some space unused. With all deleted once it is the document's twice.
+    With all deleted once it is the document's twice. Source: restic deduplicates; a prune leaves some space unused.
     """
     copies = max(LEAST_OBJECT_COPIES, 1 + arguments.amount("deleted_share", deleted_share))
     return arguments.amount("objects_gb", objects_gb) * copies

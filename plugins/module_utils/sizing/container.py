@@ -94,9 +94,9 @@ def swap_limit_mb(memory_limit_mb: int, swapless: bool = True) -> int:
 
 
 def cpu_quotas_most(cores: float) -> float:
-    """Cores that the quotas of all containers together may have: twice those of the host. CPU is compressible.
+    """Cores that the quotas of all containers together may have: twice those of the host.
 
-    Source: chosen here.
+    Source: chosen here; CPU is compressible.
     """
     return 2 * arguments.above_zero("cores", cores)
 
@@ -104,7 +104,7 @@ def cpu_quotas_most(cores: float) -> float:
 def log_budget_mb(containers: int, files: int, file_mb: float) -> float:
     """Disk in MB that the logs of so many containers take at most: each keeps so many files of such a size.
 
-    Source: Docker, logging drivers. More than 5 % of the disk is too much.
+    More than 5 % of the disk is too much. Source: Docker, logging drivers, which count in decimal MB.
     """
     kept = arguments.whole("containers", containers) * arguments.whole("files", files, 1)
     return kept * arguments.amount("file_mb", file_mb)

@@ -59,7 +59,7 @@ def instances(peak_per_second: float, cpus: float = 1, requests_per_core: float 
     """Instances that answer a peak of requests per second, each with so many cores at 60 % of 200 requests per second
     and core; one more where one may fail.
 
-    Source: utilisation law; both figures are assumptions. The plan takes the tier's number where that is higher.
+    The plan takes the tier's number where that is higher. Source: utilisation law; both figures are assumptions.
     """
     peak = arguments.amount("peak_per_second", peak_per_second)
     per_core = (arguments.above_zero("requests_per_core", requests_per_core)

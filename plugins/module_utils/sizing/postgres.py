@@ -221,10 +221,9 @@ def max_wal_senders(replicas: int = 0, backup_streams: int = 0, slots: int = 0) 
 
 
 def wal_gib_per_day(archive_timeout_seconds: float = 0, writes_per_second: float = 0) -> float:
-    """WAL in GiB that a day makes, uncompressed: 8 KiB for each write, at least a segment of 16 MiB for each
-    archive_timeout. 0 is no archive_timeout.
+    """WAL in GiB per day, uncompressed: 8 KiB for each write, at least a segment of 16 MiB for each archive_timeout.
 
-    Source: PostgreSQL switches segments; a page for each write is an assumption.
+    An archive_timeout of 0 is none. Source: PostgreSQL switches segments; a page for each write is an assumption.
     """
     timeout = arguments.amount("archive_timeout_seconds", archive_timeout_seconds)
     written_mb = arguments.amount("writes_per_second", writes_per_second) * _PAGE_KB / 1024

@@ -14,8 +14,8 @@ def majority(members: int) -> int:
 
 
 def failures_tolerated(members: int) -> int:
-    """Members that may fail while the others still are a majority. Source: `majority`.
+    """Members that may fail while the others still are a majority; four tolerate no more than three do.
 
-    A fourth member tolerates no more than three do.
+    Source: `majority`.
     """
     return members - majority(members)

@@ -84,9 +84,9 @@ def connection_memory_mb(connections: int) -> float:
 
 
 def open_files(connections: int, queues: int) -> int:
-    """Limit of open files: twice the connections and the queues, at least 65536. Source: RabbitMQ, networking.
+    """Limit of open files: twice the connections and the queues, at least 65536.
 
-    Far more does harm: Erlang takes minutes to start with a thousand million.
+    Far more does harm: Erlang takes minutes to start with a thousand million. Source: RabbitMQ, networking.
     """
     wanted = 2 * arguments.whole("connections", connections) + arguments.whole("queues", queues)
     return max(container.OPEN_FILES, wanted)

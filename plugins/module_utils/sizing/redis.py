@@ -80,7 +80,7 @@ def queue_limit_mb(total_mb: int, backlog_mb: float = 0) -> int:
 def queue_maxmemory_mb(queue_limit_mb: int) -> int:
     """Data in MiB of the queue's instance: 60 % of its limit, with noeviction and an append-only file.
 
-    Source: `maxmemory_for_mb`. Worth an alert from 75 % on, since a full queue cannot even be worked off.
+    Worth an alert from 75 % on, since a full queue cannot even be worked off. Source: `maxmemory_for_mb`.
     """
     return maxmemory_for_mb(queue_limit_mb, "aof")
 

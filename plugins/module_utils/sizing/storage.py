@@ -45,7 +45,7 @@ def object_growth_gb(users: int, years: float = 1) -> float:
 def runway_days(disk_gb: float, users: int, full_share: float = FULL_SHARE) -> float:
     """Days until a disk of so many GB is 80 % full, from the base installation on; 0 where that alone fills it.
 
-    Source: the growth of `need_gb`, solved for the time. Less than 180 days is worth a warning.
+    Less than 180 days is worth a warning. Source: the growth of `need_gb`, solved for the time.
     """
     full = arguments.amount("disk_gb", disk_gb) * arguments.part("full_share", full_share)
     per_day = tiers.GROWTH_GB_PER_USER_AND_YEAR * arguments.whole("users", users, 1) / _DAYS_PER_YEAR

@@ -290,8 +290,8 @@ def pgconfig(ram, connections, workload="web") -> dict[str, float]:
     """pgconfig.org's recommendation for memory in MiB: a quarter, three quarters, a twentieth, and a part by workload
     divided among the connections.
 
-    Source: pgconfig/api 12156e2. Later versions first reduce the memory of mixed workloads to a half and of desktops to
-    a fifth.
+    Later versions first reduce the memory of mixed workloads to a half and of desktops to a fifth. Source: pgconfig/api
+    12156e2.
     """
     memory = arguments.memory_kb("ram", ram) / _MB
     part = _PGCONFIG_PARTS[arguments.choice("workload", workload, WORKLOADS)]
