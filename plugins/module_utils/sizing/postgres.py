@@ -10,12 +10,27 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, pgbouncer, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import container, disk, pgbouncer, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
+
+#: Parts of what containers may use, in mode balanced: beside all other services, and on a host of its own.
+SHARE = 0.30
+MOST_SHARE = 0.40
+#: Part of the cores, in mode balanced.
+CPU_SHARE = 0.35
+
+
+def balanced_cpus(host_cores: float) -> int:
+    """Cores in mode balanced: 35 % of the host's, at least 2, and one is left to the others.
+
+    Source: chosen; a quota stalls what bursts, so PostgreSQL never gets less than two.
+    """
+    return min(max(2, int(CPU_SHARE * host_cores)), max(1, int(host_cores) - 1))
+
 
 ENVELOPE = container.Envelope(
     memory=tiers.POSTGRES_MEMORY, cpus=tiers.POSTGRES_CPUS, reservation=tiers.POSTGRES_RESERVATION,
-    least_memory_mb=256, cpu_shares=2048, oom_score_adj=-300, swapless=True)
+    least_memory_mb=256, cpu_shares=2048, oom_score_adj=-300, swapless=True, share=SHARE, balanced_cpus=balanced_cpus)
 
 #: Memory in MiB of a backend besides its work_mem: rule books say 5 to 10, measurements 2 to 5.
 BACKEND_MB = 4
@@ -111,6 +126,12 @@ def max_connections(nominal: int, backends: int) -> int:
     return max(nominal, ceil_to(1.2 * (backends + pgbouncer.SUPERUSER_RESERVED), 10))
 
 
+def wal_streams(replicas: int) -> int:
+    """WAL senders, and replication slots, for so many replicas: two for each and four for backups and administrators,
+    at least PostgreSQL's default of 10."""
+    return max(10, 2 * replicas + 4)
+
+
 def parallel_workers(cpus: int):
     """(worker processes, parallel workers, per gather, per maintenance): pgtune's from four cores on, PostgreSQL's own
     defaults below."""
@@ -129,17 +150,12 @@ def shm_size_mb(memory_limit_mb: int, maintenance_mb: int) -> int:
     return clamp(max(memory_limit_mb // 4, 2 * maintenance_mb), 128, max(128, memory_limit_mb // 2))
 
 
-def volume_gb(tier: str, users: int | None, disk_total_gb: float) -> int:
-    """Disk in GB to plan for the database: the document's 10 and a third of the growth, at most a third of the disk."""
-    grown = 10 + (tiers.storage_gb(tier, users) - tiers.BASE_GB) / 3
-    return int(max(10, min(grown, disk_total_gb / 3)))
-
-
 # -- the plan ----------------------------------------------------------------------------------------------------------
 
 def plan_container(draft) -> int:
     """Decide memory and cores, and return the whole cores that the connection pool follows from."""
-    container.plan_memory(draft, "postgres", ENVELOPE)
+    alone = set(draft.intent.services) & {"redis", "rabbitmq", "minio", "api"} == set()
+    container.plan_memory(draft, "postgres", ENVELOPE._replace(share=MOST_SHARE if alone else SHARE))
     container.plan_cpus(draft, "postgres", ENVELOPE)
     return _cores(draft.sheet("postgres"))
 
@@ -152,7 +168,7 @@ def plan_settings(draft):
     """Decide everything that follows from the backends that PgBouncer lets through."""
     sheet = draft.sheet("postgres")
     _plan_connections(draft, sheet)
-    _plan_workers(sheet)
+    _plan_workers(draft, sheet)
     _plan_memory(draft, sheet)
     _plan_wal(draft, sheet)
     _plan_planner(draft, sheet)
@@ -161,10 +177,13 @@ def plan_settings(draft):
 
 def _plan_connections(draft, sheet):
     tier, cap = draft.intent.tier, draft.sheet("pgbouncer")["max_db_connections"]
+    bouncers = draft.intent.hosts_of("pgbouncer")
     backends = sheet.setting(
-        "backends", cap + pgbouncer.DIRECT_CONNECTIONS, derived=True,
-        rule="max_db_connections + 8 direct ones (migrations 1, backup 2, exporter 1, admin 2, scheduled jobs 2)",
-        source="PgBouncer: max_db_connections is the hard cap", inputs={"max_db_connections": cap})
+        "backends", bouncers * cap + pgbouncer.DIRECT_CONNECTIONS, derived=True,
+        rule="pgbouncers * max_db_connections + 8 direct ones (migrations 1, backup 2, exporter 1, admin 2, scheduled "
+             "jobs 2)",
+        source="PgBouncer: max_db_connections is the hard cap",
+        inputs={"max_db_connections": cap, "pgbouncers": bouncers})
     nominal = tiers.POSTGRES_CONNECTIONS
     sheet.setting(
         "max_connections", max_connections(nominal.value(tier), backends),
@@ -176,7 +195,7 @@ def _plan_connections(draft, sheet):
         source="PostgreSQL's default")
 
 
-def _plan_workers(sheet):
+def _plan_workers(draft, sheet):
     cpus = _cores(sheet)
     processes, parallel, gather, maintenance = parallel_workers(cpus)
     rule = "as the cores from four on, else PostgreSQL's default"
@@ -191,8 +210,12 @@ def _plan_workers(sheet):
         "autovacuum_max_workers", autovacuum_workers(sheet["memory_limit_mb"], cpus), unit="processes",
         rule="2 below 1 GiB, 3, 4 from 16 cores, 5 from 32", source=_PGTUNE,
         inputs={"memory_limit_mb": sheet["memory_limit_mb"], "cpus": cpus}, bounds=Bounds(least=1))
-    sheet.setting("max_wal_senders", 10, unit="processes", rule="10: replicas, backup streams and slots fit in",
-                  source="PostgreSQL's default")
+    replicas = draft.intent.hosts_of("postgres") - 1
+    for name, unit in (("max_wal_senders", "processes"), ("max_replication_slots", "slots")):
+        sheet.setting(
+            name, wal_streams(replicas), unit=unit, rule="max(10, 2 * replicas + 4 for backups and administrators)",
+            source="PostgreSQL's default; a replica that connects anew needs a second one until the first ends",
+            inputs={"replicas": replicas}, bounds=Bounds(least=replicas))
     sheet.setting("io_method", "worker", rule="never io_uring: Docker's seccomp profile blocks it",
                   source="docker-library/postgres 1365; PostgreSQL 18 and later",
                   bounds=Bounds(choices=("worker", "sync", "io_uring")))
@@ -257,11 +280,12 @@ def _plan_cache_hint(sheet, limit, backends):
 
 
 def _plan_wal(draft, sheet):
-    intent, capacity = draft.intent, draft.capacity
+    intent, capacity, besides = draft.intent, draft.capacity_of("postgres"), disk.besides_gb(draft, "postgres")
     volume = sheet.setting(
-        "volume_gb", volume_gb(intent.tier, intent.users, capacity.disk_total_gb), unit="GB",
+        "volume_gb", disk.volume_gb("postgres", intent.tier, intent.users, besides, capacity.disk_total_gb), unit="GB",
         rule="10 and a third of the growth planned for, at most a third of the disk", source=str(tiers.POSTGRES_VOLUME),
-        inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb},
+        inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb,
+                "besides_gb": besides},
         bounds=Bounds(floor=10, least=1))
     fifth_mb = int(volume * 200 * 1000 * 1000 // (1024 * 1024))
     planned = max(512, min(4096, fifth_mb))
@@ -282,7 +306,7 @@ def _plan_wal(draft, sheet):
 
 
 def _plan_planner(draft, sheet):
-    kind = draft.capacity.disk_kind
+    kind = draft.capacity_of("postgres").disk_kind
     page_cost, concurrency = _DISK_COSTS[kind]
     source = _PGTUNE + "; an unknown disk is taken for the SSD that the document asks for"
     sheet.setting("random_page_cost", page_cost, rule="hdd 4, else 1.1", source=source, inputs={"disk_kind": kind},
