@@ -35,8 +35,8 @@ MADE = "_Generated from `{}` by `make docs`._"
 SIZING = "plugins/module_utils/sizing"
 #: Modules with formulas, in the order in which a plan needs them; then those beside the plan.
 FORMULAS = (
-    "host", "container", "golang", "tiers", "postgres", "pgbouncer", "redis", "rabbitmq", "minio", "api", "asynq",
-    "caddy", "backup", "tuners", "load", "storage", "recovery", "quorum")
+    "host", "balance", "container", "golang", "tiers", "disk", "postgres", "pgbouncer", "redis", "rabbitmq", "minio",
+    "api", "asynq", "caddy", "backup", "tuners", "load", "storage", "recovery", "quorum")
 #: Parameters of functions that carry a plan out instead of calculating a number.
 CARRIERS = {"draft", "sheet", "sheets", "capacity"}
 NO_FORMULAS = {"tiers.every"}

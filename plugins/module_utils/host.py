@@ -143,21 +143,21 @@ def _disk_kind(path):
 
 
 def _filesystem(path):
-    """Mount point and type of the file system that holds a path."""
-    best = ("/", "unknown")
+    """Mount point, type and device of the file system that holds a path."""
+    best = ("/", "unknown", "unknown")
     for line in (read_text("/proc/self/mounts") or "").splitlines():
-        _device, mount, kind = line.split()[:3]
+        device, mount, kind = line.split()[:3]
         inside = path == mount or path.startswith(mount.rstrip("/") + "/")
         if inside and len(mount) >= len(best[0]):
-            best = (mount, kind)
+            best = (mount, kind, device)
     return best
 
 
 def disk(path):
-    """Size, free space (decimal GB, as disks are sold), kind and type of the file system below a path."""
+    """Size, free space (decimal GB, as disks are sold), kind, type and device of the file system below a path."""
     existing = os.path.realpath(_existing(path))
     size = os.statvfs(existing)
-    mount, kind = _filesystem(existing)
+    mount, kind, device = _filesystem(existing)
     return {
         "total_gb": round(size.f_blocks * size.f_frsize / 1e9, 1),
         "free_gb": round(size.f_bavail * size.f_frsize / 1e9, 1),
@@ -165,6 +165,8 @@ def disk(path):
         "kind": _disk_kind(existing),
         "filesystem": kind,
         "mount": mount,
+        # Subvolumes of one disk have numbers of their own, overlays and network file systems no device.
+        "device": device if device.startswith("/") else str(os.stat(existing).st_dev),
     }
 
 
@@ -289,11 +291,12 @@ def deployed(data_dir, project_dir):
     for path in sorted(glob.glob(os.path.join(project_dir, "*", "service.json"))):
         services[os.path.basename(os.path.dirname(path))] = read_json(path)
     applied = read_json(os.path.join(project_dir, "plan.json")) or {}
+    first = read_json(os.path.join(project_dir, "host.json")) or {}
     return {
         "services": services,
         "images": read_json(os.path.join(project_dir, "images.json")) or {},
         "plan": applied.get("plan"),
-        "disk_free_gb_before": applied.get("disk_free_gb_before"),
+        "disk_free_gb_before": first.get("disk_free_gb_before"),
         "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),
         # Names only: what belongs to them stays on the host.

@@ -20,6 +20,11 @@ options:
     description: Directory of the Compose project.
     type: path
     default: /opt/trenova
+  paths:
+    description: Further paths whose file systems are measured, those of backups for instance.
+    type: list
+    elements: path
+    default: []
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
@@ -122,11 +127,11 @@ def image_facts(listing):
     return found
 
 
-def measure(data_dir, project_dir):
+def measure(data_dir, project_dir, paths):
     """Everything, with the slow commands of Docker side by side."""
     with ThreadPoolExecutor(len(DOCKER_COMMANDS)) as pool:
         answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
-        facts = host_facts(data_dir, project_dir)
+        facts = host_facts(data_dir, project_dir, paths)
         facts["deployed"]["unchanged"] = unchanged_wishes(project_dir)
     docker = {name: future.result() for name, future in answers.items()}
     facts["docker"] = engine_facts(docker["version"], docker["compose"])
@@ -135,7 +140,7 @@ def measure(data_dir, project_dir):
     return facts
 
 
-def host_facts(data_dir, project_dir):
+def host_facts(data_dir, project_dir, paths):
     """What the host has, Docker aside."""
     disk = host.disk(data_dir)
     facts = {
@@ -146,7 +151,7 @@ def host_facts(data_dir, project_dir):
         "disk_total_gb": disk["total_gb"],
         "disk_kind": disk["kind"],
         "disk_filesystem": disk["filesystem"],
-        "disks": {path: host.disk(path) for path in sorted({data_dir, project_dir, "/var/lib/docker"})},
+        "disks": {path: host.disk(path) for path in sorted({data_dir, project_dir, "/var/lib/docker", *paths})},
         "architecture": platform.machine(),
         "distribution": host.distribution(),
         "kernel": host.kernel(),
@@ -168,10 +173,13 @@ def main():
         argument_spec={
             "data_dir": {"type": "path", "default": "/var/lib/trenova"},
             "project_dir": {"type": "path", "default": "/opt/trenova"},
+            "paths": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, capacity=measure(module.params["data_dir"], module.params["project_dir"]))
+    parameters = module.params
+    module.exit_json(changed=False, capacity=measure(
+        parameters["data_dir"], parameters["project_dir"], parameters["paths"]))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ INTENT_VARIABLES = {
     "trenova_strict": "strict",
     "trenova_accept_undersized_host": "accept_undersized_host",
     "trenova_accept_overcommit": "accept_overcommit",
+    "trenova_accept_backup_on_data_disk": "accept_backup_on_data_disk",
+    "trenova_reserved_memory_mb": "reserved_memory_mb",
     "trenova_restore_document": "restore_document",
     "minio_mode": "minio_mode",
 }
@@ -106,12 +108,17 @@ def measure(action, task_vars):
     arguments = {
         "data_dir": templated(action, task_vars, "trenova_data_dir", "/var/lib/trenova"),
         "project_dir": templated(action, task_vars, "trenova_project_dir", "/opt/trenova"),
+        "paths": registry.apart_from_data(action, task_vars),
     }
     result = action._execute_module(  # the documented way for an action to run a module
         module_name="trenova.selfhost.capacity", module_args=arguments, task_vars=task_vars)
     if result.get("failed") or result.get("unreachable"):
         raise AnsibleActionFail("The host could not be measured: {}".format(result.get("msg")), result=result)
-    return merge(result["capacity"], own)
+    capacity, disks = result["capacity"], result["capacity"]["disks"]
+    if arguments["paths"]:
+        data = disks[arguments["data_dir"]]["device"]
+        capacity["backup_on_data_disk"] = any(disks[path]["device"] == data for path in arguments["paths"])
+    return merge(capacity, own)
 
 
 def build(action, task_vars, capacity, earlier=None):

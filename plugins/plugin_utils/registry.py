@@ -95,6 +95,13 @@ def image(action, task_vars, path):
     return _described(action, task_vars, path, "image", None)
 
 
+def apart_from_data(action, task_vars):
+    """Paths on the host that should lie on another disk than the data, as the roles of the play say."""
+    paths = (_described(action, task_vars, path, "apart_from_data", "")
+             for path in roles_in_play(task_vars).values() if is_enabled(action, task_vars, path))
+    return sorted(str(path) for path in paths if path)
+
+
 def _described(action, task_vars, path, key, default):
     """One entry of a role's description that needs neither plan nor host."""
     value = load(action, os.path.join(path, "meta", "service.yml")).get(key, default)

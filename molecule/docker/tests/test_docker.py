@@ -65,3 +65,8 @@ def test_what_the_administrator_set_himself_stays(server, host):
 def test_kernel_settings_that_services_ask_for(host, setting):
     wanted = host.check_output(f"grep -h '^{setting}' /etc/sysctl.d/60-trenova.conf").split("=")[1].strip()
     assert int(host.check_output(f"sysctl -n {setting}")) >= int(wanted)
+
+
+def test_free_space_is_remembered_as_it_was_before_us(host):
+    first = json.loads(host.file("/opt/trenova/host.json").content_string)
+    assert first["disk_free_gb_before"] > 1

@@ -10,9 +10,11 @@ import math
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, container, golang, load, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 
-#: Seen by running v0.7.2: 125 MiB resident after a light load.
+#: Least memory: seen by running v0.7.2, 125 MiB resident after a light load. Two cores in mode balanced: a quota of
+#: one stalls whatever runs in parallel, the garbage collector first.
 ENVELOPE = container.Envelope(
-    memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, swapless=True)
+    memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, swapless=True, share=0.15,
+    most_memory_mb=2048, balanced_cpus=lambda host_cores: min(2, host_cores))
 
 LEAST_POOL = 10
 _LEAST_WORKER_MB = 512
@@ -64,24 +66,29 @@ def database_pools_most(server_pool: int, workers: int = 0) -> int:
 
 def plan(draft):
     """Decide the API and its workers, and return the sum of their database pools."""
-    sheet = container.plan_container(draft, "api", ENVELOPE)
-    instances = _plan_instances(draft, sheet)
-    golang.plan_runtime(draft, "api", deviation="api-gomaxprocs", document=draft.capacity.whole_cores)
+    sheet = draft.sheet("api")
+    container.plan_cpus(draft, "api", ENVELOPE)
+    instances, workers = _plan_instances(draft, sheet), _plan_workers(draft, sheet)
+    container.plan_memory(draft, "api", ENVELOPE, containers=max(1, instances + workers))
+    container.plan_weights(draft, "api", ENVELOPE)
+    golang.plan_runtime(draft, "api", deviation="api-gomaxprocs", document=draft.capacity_of("api").whole_cores)
     _plan_jobs(draft, sheet)
     pool = _plan_pools(draft, sheet, instances)
-    workers, worker_pool = _plan_workers(draft, sheet)
-    return instances * pool + workers * worker_pool
+    worker_pool = _plan_worker_containers(draft, sheet, workers)
+    return draft.intent.hosts_of("api") * (instances * pool + workers * worker_pool)
 
 
 def _plan_instances(draft, sheet):
-    tier, users, row = draft.intent.tier, draft.intent.users, tiers.API_INSTANCES
-    floor, needed = row.value(tier), _needed(users, sheet["cpus"])
+    tier, users, row, hosts = draft.intent.tier, draft.intent.users, tiers.API_INSTANCES, draft.intent.hosts_of("api")
+    floor, needed = -(-row.value(tier) // hosts), _needed(users, sheet["cpus"])
     return sheet.limit(
-        "instances", max(floor, needed), unit="instances",
-        rule="max(the tier's figure, peak requests / (200 per core * cpus * 0.6))", source=row.source(tier),
-        inputs={"tier": tier, "users": users, "cpus": sheet["cpus"],
+        "instances", max(floor, -(-needed // hosts)), unit="instances",
+        rule="max(the tier's figure, peak requests / (200 per core * cpus * 0.6)), shared by all hosts of the API",
+        source=row.source(tier),
+        inputs={"tier": tier, "users": users, "cpus": sheet["cpus"], "hosts": hosts,
                 "peak_rps": peak_requests_per_second(users) if users else None, "needed_for_load": needed},
-        bounds=Bounds(low=floor, high=max(floor, draft.capacity.whole_cores // 2), floor=row.floor(tier), least=1))
+        bounds=Bounds(low=floor, high=max(floor, draft.capacity_of("api").whole_cores // 2),
+                      floor=None if row.floor(tier) is None else floor, least=1))
 
 
 def _needed(users: int | None, cpus: float) -> int:
@@ -99,15 +106,16 @@ def _plan_jobs(draft, sheet):
 
 
 def _plan_pools(draft, sheet, instances):
-    profile, server_pool = draft.intent.profile, draft.sheet("pgbouncer")["default_pool_size"]
-    workers = tiers.API_WORKERS.value(draft.intent.tier)
+    profile, hosts = draft.intent.profile, draft.intent.hosts_of
+    server_pool = draft.sheet("pgbouncer")["default_pool_size"] * hosts("pgbouncer")
+    workers, instances = tiers.API_WORKERS.value(draft.intent.tier), instances * hosts("api")
     # Without a worker-only mode every instance works on jobs, dedicated workers or not.
     concurrency = 0 if profile.worker_only_mode and workers else profile.asynq_concurrency
     pool = sheet.setting(
         "database_pool", database_pool(server_pool, instances, concurrency), unit="connections",
         rule="max(10, ceil(1.5 * server pool / instances)) + jobs of the instance",
         source="chosen: queueing belongs into PgBouncer",
-        inputs={"default_pool_size": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
+        inputs={"server_pool": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
     sheet.setting(
         "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.asynq_concurrency), unit="connections",
         rule="max(10 * GOMAXPROCS, 10 + asynq_concurrency)", source="go-redis: 10 connections per CPU",
@@ -118,9 +126,17 @@ def _plan_pools(draft, sheet, instances):
 
 def _plan_workers(draft, sheet):
     """Dedicated workers: instances of the API that get no traffic."""
-    tier, row, concurrency = draft.intent.tier, tiers.API_WORKERS, draft.intent.profile.asynq_concurrency
-    workers = sheet.setting("workers", row.value(tier), unit="instances", rule="the figure of the tier",
-                            source=row.source(tier), inputs={"tier": tier}, bounds=Bounds(floor=row.floor(tier)))
+    tier, row, hosts = draft.intent.tier, tiers.API_WORKERS, draft.intent.hosts_of("api")
+    document = -(-row.value(tier) // hosts)
+    return sheet.setting(
+        "workers", document, unit="instances", rule="the figure of the tier, shared by all hosts of the API",
+        source=row.source(tier), inputs={"tier": tier, "hosts": hosts},
+        bounds=Bounds(floor=None if row.floor(tier) is None else document))
+
+
+def _plan_worker_containers(draft, sheet, workers):
+    """What Docker and the Go runtime of the workers are told; returns the database pool of one."""
+    tier, concurrency, capacity = draft.intent.tier, draft.intent.profile.asynq_concurrency, draft.capacity_of("api")
     limit = sheet.setting(
         "worker_memory_limit_mb", max(_LEAST_WORKER_MB, sheet["memory_limit_mb"] // 2), unit="MiB",
         rule="half of an instance's limit, at least 512 MiB", source=str(tiers.ASYNQ_MEMORY),
@@ -128,13 +144,12 @@ def _plan_workers(draft, sheet):
     sheet.setting(
         "worker_memory_reservation_mb", limit // 2, unit="MiB", rule="floor(worker_memory_limit / 2)",
         source=str(ENVELOPE.reservation), inputs={"worker_memory_limit_mb": limit}, bounds=Bounds(most=limit))
-    cores = math.floor(draft.capacity.cores * 100) / 100
+    cores = math.floor(capacity.cores * 100) / 100
     sheet.setting(
         "worker_cpus", sheet["cpus"], unit="cores", rule="as an instance", source=tiers.API_CPUS.source(tier),
         inputs={"cpus": sheet["cpus"]}, bounds=Bounds(high=cores, least=0.01, cap=cores))
-    departure = {"deviation": "api-gomaxprocs", "document": draft.capacity.whole_cores} if workers else {}
+    departure = {"deviation": "api-gomaxprocs", "document": capacity.whole_cores} if workers else {}
     golang.plan_runtime(draft, "api", prefix="worker_", **departure)
-    pool = sheet.setting(
+    return sheet.setting(
         "worker_database_pool", max(LEAST_POOL, concurrency), unit="connections", rule="one for each job, at least 10",
         source="chosen: a job holds one connection", inputs={"asynq_concurrency": concurrency}, bounds=Bounds(least=1))
-    return workers, pool

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, balance, host
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.tiers import Quote, Row
 
@@ -33,14 +33,23 @@ class Envelope(NamedTuple):
     oom_score_adj: int = 0
     swapless: bool = False
     reserved: bool = True
+    #: In mode balanced: the part of what containers may use, and the limit in MiB beyond which more does not help.
+    share: float = 0
+    most_memory_mb: int | None = None
+    #: In mode balanced: the cores that a host of so many gives.
+    balanced_cpus: Callable[[float], float] | None = None
 
 
-def plan_memory(draft, service, envelope, **how):
-    """Decide the memory of a service's container: limit, reservation and, where latency matters, no swap."""
+def plan_memory(draft, service, envelope, containers=1, **how):
+    """Decide the memory of a service's container: limit, reservation and, where latency matters, no swap.
+
+    `containers` counts those that divide a share among them, one that gets half of a limit as a half.
+    """
     sheet, row, tier = draft.sheet(service), envelope.memory, draft.intent.tier
+    planned, explanation = _planned_memory(draft, service, envelope, containers)
     limit = sheet.limit(
-        "memory_limit_mb", row.value(tier), unit="MiB", rule="the figure of the tier", source=row.source(tier),
-        inputs={"tier": tier}, bounds=Bounds(floor=row.floor(tier), least=envelope.least_memory_mb), **how)
+        "memory_limit_mb", planned, unit="MiB", source=row.source(tier), **explanation,
+        bounds=Bounds(floor=row.floor(tier), least=envelope.least_memory_mb), **how)
     sheet.limit(
         "memory_reservation_mb", (limit or row.value(tier)) // 2 if envelope.reserved else 0, unit="MiB",
         rule="floor(memory_limit / 2)" if envelope.reserved else "0: a job is not kept in memory",
@@ -53,12 +62,35 @@ def plan_memory(draft, service, envelope, **how):
     return limit
 
 
+def _planned_memory(draft, service, envelope, containers):
+    """The limit before overrides, and what explains it."""
+    tier = draft.intent.tier
+    document = envelope.memory.value(tier)
+    if draft.intent.mode != "balanced" or not envelope.share or draft.is_given(service, "memory_limit_mb"):
+        return document, {"rule": "the figure of the tier", "inputs": {"tier": tier}}
+    allocatable = host.allocatable_of(draft.capacity_of(service))
+    wanted = balance.share_mb(allocatable, envelope.share, containers)
+    if envelope.most_memory_mb:
+        wanted = min(wanted, max(envelope.most_memory_mb, document))
+    each = "" if containers == 1 else " / containers"
+    most = f", at most {envelope.most_memory_mb} MiB" if envelope.most_memory_mb else ""
+    return draft.growth_of(service).grown(document, wanted, containers), {
+        "rule": f"max(the figure of the tier, {envelope.share:g} * allocatable{each} in steps of 256 MiB{most}), "
+                "as far as the host has it",
+        "inputs": {"tier": tier, "allocatable_mb": allocatable, "share": envelope.share, "containers": containers,
+                   "wanted_mb": wanted}}
+
+
 def plan_cpus(draft, service, envelope):
     """Decide the CPU quota of a service's container; Docker refuses more than the host has."""
     row, tier = envelope.cpus, draft.intent.tier
-    cores = math.floor(draft.capacity.cores * 100) / 100
+    cores = math.floor(draft.capacity_of(service).cores * 100) / 100
+    planned, rule = float(row.value(tier)), "the figure of the tier, at most the host's cores"
+    if draft.intent.mode == "balanced" and envelope.balanced_cpus:
+        planned = max(planned, float(envelope.balanced_cpus(cores)))
+        rule = "max(the figure of the tier, the service's part of the host's cores), at most the host's cores"
     return draft.sheet(service).limit(
-        "cpus", float(row.value(tier)), unit="cores", rule="the figure of the tier, at most the host's cores",
+        "cpus", planned, unit="cores", rule=rule,
         source=row.source(tier), inputs={"tier": tier, "host_cores": cores},
         bounds=Bounds(high=cores, floor=row.floor(tier), least=0.01, cap=cores))
 
@@ -99,12 +131,3 @@ def cpu_quotas_most(cores: float) -> float:
     Source: chosen here; CPU is compressible.
     """
     return 2 * arguments.above_zero("cores", cores)
-
-
-def log_budget_mb(containers: int, files: int, file_mb: float) -> float:
-    """Disk in MB that the logs of so many containers take at most: each keeps so many files of such a size.
-
-    More than 5 % of the disk is too much. Source: Docker, logging drivers, which count in decimal MB.
-    """
-    kept = arguments.whole("containers", containers) * arguments.whole("files", files, 1)
-    return kept * arguments.amount("file_mb", file_mb)

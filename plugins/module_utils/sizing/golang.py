@@ -35,7 +35,7 @@ def gomemlimit_mb(memory_limit_mb: int) -> int:
 
 def plan_runtime(draft, service, prefix="", **how):
     """Decide GOMAXPROCS and GOMEMLIMIT from the CPU quota and memory limit of a sheet."""
-    sheet, host_cores = draft.sheet(service), draft.capacity.whole_cores
+    sheet, host_cores = draft.sheet(service), draft.capacity_of(service).whole_cores
     cpus, limit = sheet[prefix + "cpus"], sheet[prefix + "memory_limit_mb"]
     sheet.setting(
         prefix + "gomaxprocs", gomaxprocs(host_cores, cpus), unit="threads",

@@ -50,9 +50,15 @@ def kubelet_reserve_memory_mb(memory_mb: float, pods: int = 0) -> float:
     return min(for_pods, arguments.amount("memory_mb", memory_mb) / 4) + 100
 
 
-def allocatable_mb(memory_mb: int) -> int:
-    """Memory in MiB that the limits of all containers together may take, rounded to the nearest MiB."""
-    return int(math.floor(memory_mb - reserve_memory_mb(memory_mb) + 0.5))
+def allocatable_mb(memory_mb: int, reserved_mb: int = 0) -> int:
+    """Memory in MiB that the limits of all containers together may take, rounded to the nearest MiB: what the system
+    (`reserve_memory_mb`) and other software on the host leave."""
+    return max(0, int(math.floor(memory_mb - reserve_memory_mb(memory_mb) + 0.5)) - reserved_mb)
+
+
+def allocatable_of(capacity: Capacity) -> int:
+    """Memory in MiB that the limits of all containers of a host together may take."""
+    return allocatable_mb(capacity.memory_mb, capacity.reserved_memory_mb)
 
 
 def reserve_cpu_millicores(cores: float) -> int:
@@ -99,7 +105,7 @@ def _fits(capacity: Capacity, tier: str) -> bool:
     minimum_disk_gb = tiers.HOST_DISK_GB.value("minimum")
     return (
         capacity.cores >= tiers.HOST_CORES.value(tier)
-        and memory_acceptance(capacity.memory_mb, tiers.HOST_MEMORY_GIB.value(tier)) != "refuse"
+        and memory_acceptance(capacity.usable_memory_mb, tiers.HOST_MEMORY_GIB.value(tier)) != "refuse"
         and capacity.disk_available_gb >= accepted_disk_gb(minimum_disk_gb)
         and (tier == "minimum" or capacity.disk_total_gb >= accepted_disk_gb(tiers.HOST_DISK_GB.value(tier)))
     )
@@ -107,12 +113,13 @@ def _fits(capacity: Capacity, tier: str) -> bool:
 
 def describe(capacity: Capacity) -> dict:
     """The host's part of a plan."""
-    allocatable = allocatable_mb(capacity.memory_mb)
+    allocatable = allocatable_of(capacity)
     return {
         "cores": capacity.cores,
         "cpu_reserve_millicores": reserve_cpu_millicores(capacity.cores),
         "memory_mb": capacity.memory_mb,
-        "reserve_mb": capacity.memory_mb - allocatable,
+        "reserve_mb": capacity.usable_memory_mb - allocatable,
+        "reserved_memory_mb": capacity.reserved_memory_mb,
         "allocatable_mb": allocatable,
         "disk_free_gb": capacity.disk_free_gb,
         "disk_total_gb": capacity.disk_total_gb,

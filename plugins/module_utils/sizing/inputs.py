@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Mapping
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import deviations, tiers
@@ -28,6 +30,19 @@ MINIO_MODES = ("managed", "external")
 LARGEST_NUMBER = 10**12
 #: Docker takes quotas of a hundredth of a core; no host has less than this.
 LEAST_CORES = 0.1
+MOST_CORES = 4096
+#: Less than any host has, and more; a number beyond was written in another unit.
+LEAST_MEMORY_MB = 128
+MOST_MEMORY_MB = 64 * 1024 * 1024
+MOST_DISK_GB = 1000 * 1000
+#: Beyond this an installation has other limits than those of one plan.
+MOST_USERS = 100000
+
+#: An amount with its unit, as people write it: 12GB, 12 GiB, 512m.
+_WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", re.IGNORECASE)
+#: Units of figures: the base and the power that an amount with a unit of its own is converted by.
+UNITS = {"kB": (1024, 1), "MiB": (1024, 2), "GB": (1000, 3)}
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 #: The words of YAML and INI for a boolean.
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -121,10 +136,13 @@ def read(capacity, intent):
     """
     problems = []
     found = _read_capacity(capacity, problems)
-    wanted = _read_intent(intent, problems)
+    reserved_mb, wanted = _read_intent(intent, problems)
+    if reserved_mb >= found.memory_mb and not problems:
+        problems.append(
+            f"{VARIABLES['reserved_memory_mb']}: {reserved_mb} MiB are all that the host has ({found.memory_mb} MiB)")
     if problems:
         raise PlanError(problems)
-    return found, wanted
+    return dataclasses.replace(found, reserved_memory_mb=reserved_mb), wanted
 
 
 def _read_capacity(mapping, problems):
@@ -135,12 +153,13 @@ def _read_capacity(mapping, problems):
 
     return Capacity(
         cores=take("cores", _cores, 1, required=True),
-        memory_mb=int(take("memory_mb", _above_zero, 1, required=True)),
-        disk_free_gb=take("disk_free_gb", _not_negative, 0, required=True),
-        disk_total_gb=take("disk_total_gb", _not_negative, 0, required=True),
-        disk_used_by_trenova_gb=take("disk_used_by_trenova_gb", _not_negative, 0),
+        memory_mb=int(take("memory_mb", _memory_mb, LEAST_MEMORY_MB, required=True)),
+        disk_free_gb=take("disk_free_gb", _disk_gb, 0, required=True),
+        disk_total_gb=take("disk_total_gb", _disk_gb, 0, required=True),
+        disk_used_by_trenova_gb=take("disk_used_by_trenova_gb", _disk_gb, 0),
         disk_kind=take("disk_kind", lambda value: choice(value, DISK_KINDS), "unknown"),
         architecture=take("architecture", str, "unknown"),
+        backup_on_data_disk=take("backup_on_data_disk", flag),
     )
 
 
@@ -158,39 +177,73 @@ def _read_intent(mapping, problems):
     users = take("users", _users)
     if reader.mapping.get("tier") is None and reader.mapping.get("users") is None:
         problems.append("set trenova_tier or trenova_users")
-    return Intent(
+    reserved_mb = take("reserved_memory_mb", _reserved_mb, 0)
+    return reserved_mb, Intent(
         tier=tier or tiers.tier_for_users(users or 1),
         users=users,
-        mode=take("mode", _mode, "document"),
+        mode=take("mode", lambda value: choice(value, MODES), "document"),
         overrides=take("overrides", _overrides, {}),
         strict=take("strict", flag, False),
         accept_undersized_host=take("accept_undersized_host", flag, False),
         accept_overcommit=take("accept_overcommit", flag, False),
+        accept_backup_on_data_disk=take("accept_backup_on_data_disk", flag, False),
         restore_document=take("restore_document", _deviation_ids, ()),
         minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
         services=take("services", _services, SERVICES),
+        hosts=take("hosts", _hosts, {}),
         profile=take("profile", _profile, Profile()),
     )
 
 
 def _cores(value):
     result = number(value)
-    if result < LEAST_CORES:
-        raise ValueError(f"expected at least {LEAST_CORES} cores, got {shown(value)}")
+    if not LEAST_CORES <= result <= MOST_CORES:
+        raise ValueError(f"expected {LEAST_CORES} to {MOST_CORES} cores, got {shown(value)}")
     return result
 
 
-def _above_zero(value):
-    result = number(value)
-    if result <= 0:
-        raise ValueError(f"expected a number above 0, got {shown(value)}")
-    return result
+def without_unit(value, unit):
+    """A value that stands for an amount in a unit, as it is. Raises ValueError, with what to write, for text that has
+    a unit of its own: memory is sold in powers of 1024, disks in those of 1000, whatever the letters say."""
+    base, power = UNITS[unit]
+    match = _WITH_UNIT.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        meant = float(match.group(1)) * base ** (_POWERS[match.group(2).lower()] - power)
+        raise ValueError(f"expected {unit} as a plain number, got {shown(value)}; write {meant:.10g}")
+    return value
 
 
-def _not_negative(value):
-    result = number(value)
+def _amount(value, unit):
+    result = number(without_unit(value, unit))
     if result < 0:
         raise ValueError(f"expected a number of at least 0, got {shown(value)}")
+    return result
+
+
+def _memory_mb(value):
+    result = _amount(value, "MiB")
+    if result <= 0:
+        raise ValueError(f"expected a number above 0, got {shown(value)}")
+    if result < LEAST_MEMORY_MB:
+        raise ValueError(f"{result:g} MiB is less than any host has; for {result:g} GiB write {result * 1024:g}")
+    if result > MOST_MEMORY_MB:
+        raise ValueError(
+            f"{shown(value)} MiB is more than any host has; if that is in bytes, write {result // 1024 ** 2:g}")
+    return result
+
+
+def _disk_gb(value):
+    result = _amount(value, "GB")
+    if result > MOST_DISK_GB:
+        raise ValueError(
+            f"{shown(value)} GB is more than any host has; if that is in bytes, write {result // 1000 ** 3:g}")
+    return result
+
+
+def _reserved_mb(value):
+    result = _amount(value, "MiB")
+    if not isinstance(result, int):
+        raise ValueError(f"expected a whole number of MiB, got {shown(value)}")
     return result
 
 
@@ -198,14 +251,22 @@ def _users(value):
     result = whole(value)
     if result < 1:
         raise ValueError(f"expected a whole number of at least 1, got {shown(value)}")
+    if result > MOST_USERS:
+        raise ValueError(
+            f"expected at most {MOST_USERS} users who work at the same time, got {shown(value)}; "
+            "more of them need several installations")
     return result
 
 
-def _mode(value):
-    mode = choice(value, MODES)
-    if mode == "balanced":
-        raise ValueError('"balanced" is not available yet; use "document"')
-    return mode
+def _hosts(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping of services to numbers of hosts, got {shown(value)}")
+    counts = {}
+    for service, count in value.items():
+        counts[choice(service, SERVICES)] = whole(count)
+        if counts[service] < 1:
+            raise ValueError(f"{service}: expected at least one host, got {shown(count)}")
+    return counts
 
 
 def _overrides(value):

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, container, golang, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, container, disk, golang, tiers
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds
 
-ENVELOPE = container.Envelope(memory=tiers.MINIO_MEMORY, cpus=tiers.MINIO_CPUS, pids=1024)
+ENVELOPE = container.Envelope(
+    memory=tiers.MINIO_MEMORY, cpus=tiers.MINIO_CPUS, pids=1024, share=0.06, most_memory_mb=4096)
+
+#: A distributed server allocates 2 GiB at its start; the vendor's least for production is twice that.
+DISTRIBUTED = ENVELOPE._replace(
+    memory=tiers.every(4096, "MinIO: a distributed server allocates 2 GiB at its start"), least_memory_mb=2048)
 
 #: A request holds a block of 1 MiB and its checksums for each drive, and 2 MiB besides.
 _BLOCK_MB = 1.03125
@@ -103,31 +108,25 @@ def _parity_of(drives, parity) -> int:
     return default_parity(drives) if parity is None else arguments.whole("parity", parity, 0, drives // 2)
 
 
-def volume_gb(tier: str, users: int | None, disk_total_gb: float) -> int:
-    """Disk in GB to plan for objects: the document's 5 and two thirds of the growth, at most 3/5 of the disk.
-
-    Source: the document; the two thirds are fitted to it.
-    """
-    grown = 5 + (tiers.storage_gb(tier, users) - tiers.BASE_GB) * 2 / 3
-    return int(max(5, min(grown, disk_total_gb * 3 / 5)))
-
-
 def plan(draft):
     """Decide MinIO, unless an object store of the operator's own is used."""
-    intent, capacity = draft.intent, draft.capacity
+    intent, capacity = draft.intent, draft.capacity_of("minio")
     if intent.minio_mode == "external":
         return
-    sheet = container.plan_container(draft, "minio", ENVELOPE)
+    nodes, besides = intent.hosts_of("minio"), disk.besides_gb(draft, "minio")
+    sheet = container.plan_container(draft, "minio", ENVELOPE if nodes == 1 else DISTRIBUTED)
     golang.plan_runtime(draft, "minio")
     limit = sheet["memory_limit_mb"]
     sheet.setting(
-        "requests_max", requests_max(limit), unit="requests", rule="0.9 * memory_limit / (1.03125 MiB + 2 MiB)",
-        source="MinIO, cmd/handler-api.go", inputs={"memory_limit_mb": limit, "drives": 1}, bounds=Bounds(least=1))
+        "requests_max", requests_max(limit, nodes), unit="requests",
+        rule="0.9 * memory_limit / (drives * 1.03125 MiB + 2 MiB)",
+        source="MinIO, cmd/handler-api.go", inputs={"memory_limit_mb": limit, "drives": nodes}, bounds=Bounds(least=1))
     sheet.setting(
-        "nodes", 1, rule="one node with one drive", derived=True, deviation="minio-single-node",
-        source="MinIO: a distributed server allocates 2 GiB and needs peers")
+        "nodes", nodes, unit="nodes", rule="the hosts that run MinIO, each with one drive", derived=True,
+        deviation="minio-single-node" if nodes == 1 else None, source="groups of the inventory")
     sheet.setting(
-        "volume_gb", volume_gb(intent.tier, intent.users, capacity.disk_total_gb), unit="GB",
+        "volume_gb", disk.volume_gb("minio", intent.tier, intent.users, besides, capacity.disk_total_gb), unit="GB",
         rule="5 and two thirds of the growth planned for, at most 3/5 of the disk", source=str(tiers.MINIO_VOLUME),
-        inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb},
+        inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb,
+                "besides_gb": besides},
         bounds=Bounds(floor=5))

@@ -25,6 +25,9 @@ VARIABLES = {
     "strict": "trenova_strict",
     "accept_undersized_host": "trenova_accept_undersized_host",
     "accept_overcommit": "trenova_accept_overcommit",
+    "accept_backup_on_data_disk": "trenova_accept_backup_on_data_disk",
+    "reserved_memory_mb": "trenova_reserved_memory_mb",
+    "hosts": "groups of the inventory",
     "restore_document": "trenova_restore_document",
     "minio_mode": "minio_mode",
     "services": "roles of the play",
@@ -51,11 +54,20 @@ class Capacity:
     disk_used_by_trenova_gb: float
     disk_kind: str
     architecture: str
+    #: Whether the backups go to the file system that holds the data; None where that is not known.
+    backup_on_data_disk: bool | None = None
+    #: Memory in MiB that other software on the host needs.
+    reserved_memory_mb: int = 0
 
     @property
     def disk_available_gb(self) -> float:
         """Free space as it was before we came: our own data must not make a second run refuse."""
         return round(self.disk_free_gb + self.disk_used_by_trenova_gb, 3)
+
+    @property
+    def usable_memory_mb(self) -> int:
+        """Memory in MiB without what other software on the host needs."""
+        return max(0, self.memory_mb - self.reserved_memory_mb)
 
     @property
     def whole_cores(self) -> int:
@@ -82,11 +94,18 @@ class Intent:
     strict: bool
     accept_undersized_host: bool
     accept_overcommit: bool
+    accept_backup_on_data_disk: bool
     restore_document: tuple[str, ...]
     minio_mode: str
     #: Services whose containers run on this host; what is external, switched off or elsewhere is not among them.
     services: tuple[str, ...]
+    #: Number of hosts that run a service, for those that run on more than one.
+    hosts: Mapping[str, int] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
+
+    def hosts_of(self, service: str) -> int:
+        """Number of hosts that run a service."""
+        return self.hosts.get(service, 1)
 
 
 class Bounds(NamedTuple):
@@ -107,14 +126,16 @@ class Bounds(NamedTuple):
 
     def settle(self, value):
         """The planned value moved between `low` and `high`; `high` yields when they contradict each other."""
-        if self.high is not None:
-            value = min(value, self.high)
-        if self.low is not None:
-            value = max(value, self.low)
+        if self.high is not None and value > self.high:
+            value = self.high
+        if self.low is not None and value < self.low:
+            value = self.low
         return value
 
     def explain(self) -> dict[str, Any]:
         """The bounds that are set, by the names that a plan shows."""
+        if self == _NO_BOUNDS:
+            return {}
         named = {
             "min": self.low,
             "max": self.high,
@@ -126,8 +147,10 @@ class Bounds(NamedTuple):
         return {name: bound for name, bound in named.items() if bound is not None}
 
 
-@dataclass(frozen=True)
-class Figure:
+_NO_BOUNDS = Bounds()
+
+
+class Figure(NamedTuple):
     """One decided value with all that is needed to explain it."""
 
     value: Any
@@ -138,10 +161,12 @@ class Figure:
     source: str
     deviates: str | None
     overridden: bool
+    #: Whether it follows from other figures alone, so that no override can set it.
+    derived: bool
 
     def explain(self) -> dict[str, Any]:
         """As the plan shows it."""
-        return dict(vars(self))
+        return self._asdict()
 
 
 def clamp(value, low, high):

@@ -69,6 +69,14 @@ def pool_for(connections: int) -> int:
     return next((pool for pool in range(connections, 0, -1) if pool + reserve_pool(pool) <= connections), 1)
 
 
+def pool_of_one(pool: int, bouncers: int) -> int:
+    """Server connections of each of several PgBouncers that share a pool, rounded up, at least 5.
+
+    Source: chosen here.
+    """
+    return max(5, -(-pool // bouncers)) if bouncers > 1 else pool
+
+
 def client_connections(app_pools: int) -> int:
     """max_client_conn for the sum of the application's pools: half as many again in fifties, between 200 and 5000.
 
@@ -140,13 +148,14 @@ def plan_servers(draft, postgres_cpus):
     container.plan_memory(draft, "pgbouncer", ENVELOPE)
     container.plan_cpus(draft, "pgbouncer", ENVELOPE)
     sheet = draft.sheet("pgbouncer")
-    nominal = tiers.POSTGRES_CONNECTIONS.value(draft.intent.tier)
+    nominal, bouncers = tiers.POSTGRES_CONNECTIONS.value(draft.intent.tier), draft.intent.hosts_of("pgbouncer")
     pool = sheet.setting(
-        "default_pool_size", server_pool(postgres_cpus), rule="2 * (2 * postgres cores + 1), 20 to 100",
+        "default_pool_size", pool_of_one(server_pool(postgres_cpus), bouncers),
+        rule="2 * (2 * postgres cores + 1), 20 to 100, shared by all PgBouncers",
         source="HikariCP, about pool sizing; doubled for transactions that idle",
-        inputs={"postgres_cpus": postgres_cpus},
-        bounds=Bounds(low=20, high=100, least=1), deviation="postgres-backends",
-        document=pool_for(nominal - SUPERUSER_RESERVED - DIRECT_CONNECTIONS))
+        inputs={"postgres_cpus": postgres_cpus, "pgbouncers": bouncers},
+        bounds=Bounds(low=20 if bouncers == 1 else 5, high=100, least=1), deviation="postgres-backends",
+        document=pool_for((nominal - SUPERUSER_RESERVED - DIRECT_CONNECTIONS) // bouncers))
     reserve = sheet.setting(
         "reserve_pool_size", reserve_pool(pool), rule="ceil(pool / 4), at least 5",
         source="chosen: a quarter more for bursts", inputs={"default_pool_size": pool})
@@ -158,10 +167,12 @@ def plan_servers(draft, postgres_cpus):
 
 def plan_clients(draft, app_pools):
     """Decide how many connections of the application PgBouncer takes, given the sum of their pools."""
-    sheet = draft.sheet("pgbouncer")
+    sheet, bouncers = draft.sheet("pgbouncer"), draft.intent.hosts_of("pgbouncer")
     clients = sheet.setting(
-        "max_client_conn", client_connections(app_pools), rule="1.5 * sum of the application's pools in fifties",
-        source="PgBouncer: its default of 100 is one API instance's default pool", inputs={"app_pools": app_pools},
+        "max_client_conn", client_connections(-(-app_pools // bouncers)),
+        rule="1.5 * sum of the application's pools / pgbouncers, in fifties",
+        source="PgBouncer: its default of 100 is one API instance's default pool",
+        inputs={"app_pools": app_pools, "pgbouncers": bouncers},
         bounds=Bounds(low=200, high=5000, least=1))
     files = sheet.setting(
         "file_descriptors", file_descriptors(clients, sheet["default_pool_size"]), unit="files", derived=True,

@@ -13,15 +13,31 @@ import math
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
     arguments,
     container,
+    disk,
     pgbouncer,
     tiers,
     tuners,
 )
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
 
+#: Parts of what containers may use, in mode balanced: beside all other services, and on a host of its own.
+SHARE = 0.30
+MOST_SHARE = 0.40
+#: Part of the cores, in mode balanced.
+CPU_SHARE = 0.35
+
+
+def balanced_cpus(host_cores: float) -> int:
+    """Cores in mode balanced: 35 % of the host's, at least 2, and one is left to the others.
+
+    Source: chosen; a quota stalls what bursts, so PostgreSQL never gets less than two.
+    """
+    return min(max(2, int(CPU_SHARE * host_cores)), max(1, int(host_cores) - 1))
+
+
 ENVELOPE = container.Envelope(
     memory=tiers.POSTGRES_MEMORY, cpus=tiers.POSTGRES_CPUS, reservation=tiers.POSTGRES_RESERVATION,
-    least_memory_mb=256, cpu_shares=2048, oom_score_adj=-300, swapless=True)
+    least_memory_mb=256, cpu_shares=2048, oom_score_adj=-300, swapless=True, share=SHARE, balanced_cpus=balanced_cpus)
 
 #: Memory in MiB of a backend besides its work_mem: rule books say 5 to 10, measurements 2 to 5.
 BACKEND_MB = 4
@@ -122,6 +138,12 @@ def max_connections(nominal: int, backends: int) -> int:
     return max(nominal, ceil_to(1.2 * (backends + pgbouncer.SUPERUSER_RESERVED), 10))
 
 
+def wal_streams(replicas: int) -> int:
+    """WAL senders, and replication slots, for so many replicas: two for each and four for backups and administrators,
+    at least PostgreSQL's default of 10. Source: PostgreSQL; a replica that connects anew needs a second one."""
+    return max(10, 2 * replicas + 4)
+
+
 def parallel_workers(cpus: int):
     """(worker processes, parallel workers, per gather, per maintenance): pgtune's from four cores on, PostgreSQL's own
     defaults below. Source: pgtune, PostgreSQL."""
@@ -135,15 +157,6 @@ def shm_size_mb(memory_limit_mb: int, maintenance_mb: int) -> int:
     Source: docker-library/postgres 416; parallel workers share their memory there.
     """
     return clamp(max(memory_limit_mb // 4, 2 * maintenance_mb), 128, max(128, memory_limit_mb // 2))
-
-
-def volume_gb(tier: str, users: int | None, disk_total_gb: float) -> int:
-    """Disk in GB to plan for the database: the document's 10 and a third of the growth, at most a third of the disk.
-
-    Source: the document; the third is fitted to it.
-    """
-    grown = 10 + (tiers.storage_gb(tier, users) - tiers.BASE_GB) / 3
-    return int(max(10, min(grown, disk_total_gb / 3)))
 
 
 def backends(max_db_connections: int, processes: int = 1, direct: int = pgbouncer.DIRECT_CONNECTIONS) -> int:
@@ -211,7 +224,7 @@ def max_slot_wal_keep_size_mb(max_wal_size: int, volume_gb: float) -> int:
     return max(1024, min(arguments.whole("max_wal_size", max_wal_size, 32), _fifth_mb(volume_gb)))
 
 
-def max_wal_senders(replicas: int = 0, backup_streams: int = 0, slots: int = 0) -> int:
+def least_wal_senders(replicas: int = 0, backup_streams: int = 0, slots: int = 0) -> int:
     """Least max_wal_senders: replicas, streams of backups and replication slots. They are not among max_connections.
 
     Source: PostgreSQL 12 and later.
@@ -240,7 +253,8 @@ def _fifth_mb(volume_gb) -> int:
 
 def plan_container(draft) -> int:
     """Decide memory and cores, and return the whole cores that the connection pool follows from."""
-    container.plan_memory(draft, "postgres", ENVELOPE)
+    alone = set(draft.intent.services) & {"redis", "rabbitmq", "minio", "api"} == set()
+    container.plan_memory(draft, "postgres", ENVELOPE._replace(share=MOST_SHARE if alone else SHARE))
     container.plan_cpus(draft, "postgres", ENVELOPE)
     return _cores(draft.sheet("postgres"))
 
@@ -253,7 +267,7 @@ def plan_settings(draft):
     """Decide everything that follows from the backends that PgBouncer lets through."""
     sheet = draft.sheet("postgres")
     _plan_connections(draft, sheet)
-    _plan_workers(sheet)
+    _plan_workers(draft, sheet)
     _plan_memory(draft, sheet)
     _plan_wal(draft, sheet)
     _plan_planner(draft, sheet)
@@ -262,10 +276,13 @@ def plan_settings(draft):
 
 def _plan_connections(draft, sheet):
     tier, cap = draft.intent.tier, draft.sheet("pgbouncer")["max_db_connections"]
+    bouncers = draft.intent.hosts_of("pgbouncer")
     backends = sheet.setting(
-        "backends", cap + pgbouncer.DIRECT_CONNECTIONS, derived=True,
-        rule="max_db_connections + 8 direct ones (migrations 1, backup 2, exporter 1, admin 2, scheduled jobs 2)",
-        source="PgBouncer: max_db_connections is the hard cap", inputs={"max_db_connections": cap})
+        "backends", bouncers * cap + pgbouncer.DIRECT_CONNECTIONS, derived=True,
+        rule="pgbouncers * max_db_connections + 8 direct ones (migrations 1, backup 2, exporter 1, admin 2, scheduled "
+             "jobs 2)",
+        source="PgBouncer: max_db_connections is the hard cap",
+        inputs={"max_db_connections": cap, "pgbouncers": bouncers})
     nominal = tiers.POSTGRES_CONNECTIONS
     sheet.setting(
         "max_connections", max_connections(nominal.value(tier), backends),
@@ -277,7 +294,7 @@ def _plan_connections(draft, sheet):
         source="PostgreSQL's default")
 
 
-def _plan_workers(sheet):
+def _plan_workers(draft, sheet):
     cpus = _cores(sheet)
     processes, parallel, gather, maintenance = parallel_workers(cpus)
     rule = "as the cores from four on, else PostgreSQL's default"
@@ -292,8 +309,12 @@ def _plan_workers(sheet):
         "autovacuum_max_workers", autovacuum_workers(sheet["memory_limit_mb"], cpus), unit="processes",
         rule="2 below 1 GiB, 3, 4 from 16 cores, 5 from 32", source=_PGTUNE,
         inputs={"memory_limit_mb": sheet["memory_limit_mb"], "cpus": cpus}, bounds=Bounds(least=1))
-    sheet.setting("max_wal_senders", 10, unit="processes", rule="10: replicas, backup streams and slots fit in",
-                  source="PostgreSQL's default")
+    replicas = draft.intent.hosts_of("postgres") - 1
+    for name, unit in (("max_wal_senders", "processes"), ("max_replication_slots", "slots")):
+        sheet.setting(
+            name, wal_streams(replicas), unit=unit, rule="max(10, 2 * replicas + 4 for backups and administrators)",
+            source="PostgreSQL's default; a replica that connects anew needs a second one until the first ends",
+            inputs={"replicas": replicas}, bounds=Bounds(least=replicas))
     sheet.setting("io_method", "worker", rule="never io_uring: Docker's seccomp profile blocks it",
                   source="docker-library/postgres 1365; PostgreSQL 18 and later",
                   bounds=Bounds(choices=("worker", "sync", "io_uring")))
@@ -358,11 +379,12 @@ def _plan_cache_hint(sheet, limit, backends):
 
 
 def _plan_wal(draft, sheet):
-    intent, capacity = draft.intent, draft.capacity
+    intent, capacity, besides = draft.intent, draft.capacity_of("postgres"), disk.besides_gb(draft, "postgres")
     volume = sheet.setting(
-        "volume_gb", volume_gb(intent.tier, intent.users, capacity.disk_total_gb), unit="GB",
+        "volume_gb", disk.volume_gb("postgres", intent.tier, intent.users, besides, capacity.disk_total_gb), unit="GB",
         rule="10 and a third of the growth planned for, at most a third of the disk", source=str(tiers.POSTGRES_VOLUME),
-        inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb},
+        inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb,
+                "besides_gb": besides},
         bounds=Bounds(floor=10, least=1))
     fifth_mb = int(volume * 200 * 1000 * 1000 // (1024 * 1024))
     planned = max(512, min(4096, fifth_mb))
@@ -383,7 +405,7 @@ def _plan_wal(draft, sheet):
 
 
 def _plan_planner(draft, sheet):
-    kind = draft.capacity.disk_kind
+    kind = draft.capacity_of("postgres").disk_kind
     page_cost, concurrency = _DISK_COSTS[kind]
     source = _PGTUNE + "; an unknown disk is taken for the SSD that the document asks for"
     sheet.setting("random_page_cost", page_cost, rule="hdd 4, else 1.1", source=source, inputs={"disk_kind": kind},

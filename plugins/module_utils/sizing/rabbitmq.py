@@ -11,7 +11,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arg
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, ceil_to, clamp
 
 ENVELOPE = container.Envelope(
-    memory=tiers.RABBITMQ_MEMORY, cpus=tiers.RABBITMQ_CPUS, least_memory_mb=256, pids=1024, oom_score_adj=-100)
+    memory=tiers.RABBITMQ_MEMORY, cpus=tiers.RABBITMQ_CPUS, least_memory_mb=256, pids=1024, oom_score_adj=-100,
+    share=0.04, most_memory_mb=4096)
 
 #: Nodes of a cluster; quorum queues have at most seven members.
 CLUSTER_SIZES = (1, 3, 5, 7)
@@ -42,6 +43,14 @@ def raft_wal_mb(memory_limit_mb: int) -> int:
     """Write-ahead log of quorum queues in MiB: an eighth of the limit, 32 to 512. Three of them must fit under the
     watermark. Source: RabbitMQ, quorum queues."""
     return clamp(memory_limit_mb // 8, 32, 512)
+
+
+def quorum_group(nodes: int) -> int:
+    """Replicas of a quorum queue in a cluster of so many nodes: all up to three, then three, five from five nodes on.
+
+    Source: RabbitMQ, quorum queues; a majority must live.
+    """
+    return nodes if nodes < 3 else 5 if nodes >= 5 else 3
 
 
 def volume_gb(disk_free_limit_mb: int) -> int:
@@ -130,6 +139,12 @@ def plan(draft):
         "raft_wal_max_size_mb", raft_wal_mb(size), unit="MiB", rule="memory_limit / 8, 32 to 512 MiB",
         source="RabbitMQ, quorum queues: a node needs 3 to 4 of them", inputs={"memory_limit_mb": size},
         bounds=Bounds(low=32, high=512, least=1, most=max(32, watermark // 3)))
+    nodes = sheet.setting(
+        "nodes", draft.intent.hosts_of("rabbitmq"), unit="nodes", rule="the hosts that run RabbitMQ", derived=True,
+        source="groups of the inventory")
+    sheet.setting(
+        "quorum_group_size", quorum_group(nodes), unit="replicas", rule="all of up to 3 nodes, 3, 5 from 5 nodes on",
+        source="RabbitMQ, quorum queues", inputs={"nodes": nodes}, bounds=Bounds(least=1, most=max(1, nodes)))
     sheet.setting(
         "volume_gb", volume_gb(free), unit="GB", rule="1 GB and disk_free_limit", source=str(tiers.RABBITMQ_VOLUME),
         inputs={"disk_free_limit_mb": free}, bounds=Bounds(floor=1), deviation="rabbitmq-volume", document=1)

@@ -12,7 +12,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model impo
 
 ENVELOPE = container.Envelope(
     memory=tiers.REDIS_MEMORY, cpus=tiers.REDIS_CPUS, reservation=tiers.REDIS_RESERVATION, least_memory_mb=64,
-    cpu_shares=2048, pids=128, oom_score_adj=-200, swapless=True)
+    cpu_shares=2048, pids=128, oom_score_adj=-200, swapless=True, share=0.08, most_memory_mb=8192)
 
 #: Without allkeys-*: these evict jobs.
 POLICIES = ("volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random", "noeviction")
@@ -180,6 +180,9 @@ def plan(draft):
     limit = container.plan_memory(draft, "redis", ENVELOPE)
     cpus = container.plan_cpus(draft, "redis", ENVELOPE)
     _plan_data(draft.sheet("redis"), limit, cpus)
+    draft.sheet("redis").setting(
+        "nodes", draft.intent.hosts_of("redis"), unit="nodes", derived=True,
+        rule="the hosts that run Redis, each with a sentinel where there are several", source="groups of the inventory")
     maxclients = _plan_clients(draft)
     container.plan_weights(
         draft, "redis", ENVELOPE, open_files=max(container.OPEN_FILES, maxclients + _OWN_FILES),
@@ -210,7 +213,8 @@ def _plan_data(sheet, limit, cpus):
 
 def _plan_clients(draft):
     api = draft.sheet("api")
-    processes, threads = api["instances"] + api["workers"], draft.sheet("asynq_dashboard")["gomaxprocs"]
+    processes = (api["instances"] + api["workers"]) * draft.intent.hosts_of("api")
+    threads = draft.sheet("asynq_dashboard")["gomaxprocs"]
     expected = clients(processes, api["redis_pool_size"], threads)
     return draft.sheet("redis").setting(
         "maxclients", max(DEFAULT_MAXCLIENTS, ceil_to(1.5 * expected, 1)), unit="connections",

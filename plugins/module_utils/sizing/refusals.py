@@ -4,8 +4,7 @@
 """When a plan must not be carried out, and what to do about it.
 
 A rule looks at a finished draft and yields findings. A fatal finding becomes a refusal, unless the operator has
-accepted it by name; then, as all others, it becomes a warning. Rules that need more than a draft holds (reservations
-R4, disk budget R7, backup target R8, quorum R10) take their place in RULES when they come.
+accepted it by name; then, as all others, it becomes a warning.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any, Iterator, NamedTuple
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
     api,
+    disk,
     host,
     pgbouncer,
     postgres,
@@ -27,6 +27,13 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.sheet impo
 
 _OVERRIDES = VARIABLES["overrides"]
 _MOST_REMEDIES = 3
+#: Part of what can be allocated that may be promised to containers.
+RESERVED_PERCENT = 80
+#: How full a disk may be: what is planned for, and what lies there from the first day on.
+DISK_HIGH_PERCENT = 80
+DISK_FULL_PERCENT = 95
+#: A disk that is 80 % full in less than half a year is warned of.
+LEAST_RUNWAY_DAYS = 180
 
 
 @dataclass(frozen=True)
@@ -101,10 +108,10 @@ def minimum_host(draft: Draft) -> Iterator[Finding]:
             "cores", capacity.cores, cores, f"{plain(capacity.cores)} CPU cores found, {cores} needed.",
             f"raise the CPU limit of this virtual machine, or of the container it is, to {cores} cores",
             f"move to a machine with {cores} cores or more")
-    if capacity.memory_mb < memory_mb:
+    if capacity.usable_memory_mb < memory_mb:
         yield _undersized(
-            "memory_mb", capacity.memory_mb, memory_mb,
-            f"{capacity.memory_mb} MiB of memory found, {memory_mb} MiB needed "
+            "memory_mb", capacity.usable_memory_mb, memory_mb,
+            f"{_memory_found(capacity)} found, {memory_mb} MiB needed "
             f"({memory_gib} GiB less the 10 % that a host may keep back).",
             f"raise the memory limit of this virtual machine, or of the container it is, to {memory_gib} GiB",
             f"move to a machine with {memory_gib} GiB or more")
@@ -117,6 +124,12 @@ def minimum_host(draft: Draft) -> Iterator[Finding]:
             "(`docker image prune` removes unused images)",
             "put the data on a larger file system: trenova_data_dir",
             f"grow the file system to {disk_gb} GB of free space")
+
+
+def _memory_found(capacity) -> str:
+    """The memory of a host in words, with what is kept from us."""
+    kept = f" beside {capacity.reserved_memory_mb} MiB for other software" if capacity.reserved_memory_mb else ""
+    return f"{capacity.usable_memory_mb} MiB of memory{kept}"
 
 
 def _undersized(dimension, found, required, what, *remedy) -> Finding:
@@ -186,11 +199,11 @@ def _machine_shortfalls(capacity, tier) -> Iterator[Shortfall]:
             "cores", capacity.cores, cores,
             f"{plain(capacity.cores)} CPU cores found, {cores} recommended for tier {tier}.",
             f"give the host {cores} cores")
-    acceptance = host.memory_acceptance(capacity.memory_mb, memory_gib)
+    acceptance = host.memory_acceptance(capacity.usable_memory_mb, memory_gib)
     if acceptance != "accept":
         yield Shortfall(
-            "memory_mb", capacity.memory_mb, memory_gib * 1024,
-            f"{capacity.memory_mb} MiB of memory found, {memory_gib} GiB recommended for tier {tier}.",
+            "memory_mb", capacity.usable_memory_mb, memory_gib * 1024,
+            f"{_memory_found(capacity)} found, {memory_gib} GiB recommended for tier {tier}.",
             f"give the host {memory_gib} GiB", tolerated=acceptance == "warn")
     if capacity.architecture not in ("x86_64", "amd64", "unknown"):
         yield Shortfall(
@@ -220,8 +233,8 @@ def _disk_shortfalls(capacity, tier) -> Iterator[Shortfall]:
 
 def memory_budget(draft: Draft) -> Iterator[Finding]:
     """R3: the limits of all containers and of the backup job exceed what the host can allocate."""
-    memory_mb, consumers = draft.capacity.memory_mb, totals.memory_by_service(draft.here)
-    limits, allocatable = sum(consumers.values()), host.allocatable_mb(memory_mb)
+    capacity, consumers = draft.capacity, totals.memory_by_service(draft.here)
+    limits, allocatable = sum(consumers.values()), host.allocatable_of(capacity)
     if limits <= allocatable:
         return
     largest = sorted(consumers.items(), key=lambda item: -item[1])[:3]
@@ -229,17 +242,41 @@ def memory_budget(draft: Draft) -> Iterator[Finding]:
     yield Finding(
         "R3", "memory_limit_mb", limits, allocatable,
         f"the memory limits add up to {limits} MiB, {allocatable} MiB can be allocated "
-        f"({memory_mb} MiB less the system's {memory_mb - allocatable}). Largest: {named}.",
+        f"({capacity.memory_mb} MiB less the system's {capacity.usable_memory_mb - allocatable}"
+        f"{_kept_back(capacity)}). Largest: {named}.",
         (*_smaller_tier(draft), f"lower a limit in {_OVERRIDES}, beginning with {largest[0][0]}",
-         f"add {_memory_to_add(memory_mb, limits)} MiB of memory"), "accept_overcommit")
+         f"add {_memory_to_add(capacity, limits)} MiB of memory"), "accept_overcommit")
 
 
-def _memory_to_add(memory_mb: int, limits: int) -> int:
+def _kept_back(capacity) -> str:
+    return f" and {capacity.reserved_memory_mb} for other software" if capacity.reserved_memory_mb else ""
+
+
+def _memory_to_add(capacity, limits: int) -> int:
     """Memory in MiB after which the limits fit; the system takes a part of what is added, too."""
-    wanted = memory_mb
-    while host.allocatable_mb(wanted) < limits:
-        wanted += limits - host.allocatable_mb(wanted)
-    return wanted - memory_mb
+    wanted, needed = capacity.memory_mb, limits + capacity.reserved_memory_mb
+    while host.allocatable_mb(wanted) < needed:
+        wanted += needed - host.allocatable_mb(wanted)
+    return wanted - capacity.memory_mb
+
+
+def reservation_budget(draft: Draft) -> Iterator[Finding]:
+    """R4: what the containers are promised exceeds four fifths of what the host can allocate. Where the limits do not
+    fit either, R3 says what helps."""
+    if totals.headroom_mb(draft) < 0 and not draft.intent.accept_overcommit:
+        return
+    reserved = totals.memory_by_service(draft.here, "memory_reservation_mb")
+    promised, allocatable = sum(reserved.values()), host.allocatable_of(draft.capacity)
+    if promised * 100 <= allocatable * RESERVED_PERCENT:
+        return
+    largest = max(reserved, key=lambda service: reserved[service])
+    yield Finding(
+        "R4", "memory_reservation_mb", promised, allocatable * RESERVED_PERCENT // 100,
+        f"the memory reservations add up to {promised} MiB, {allocatable * RESERVED_PERCENT // 100} MiB can be "
+        f"promised ({RESERVED_PERCENT} % of the {allocatable} MiB that can be allocated).",
+        (*_smaller_tier(draft), f"lower a memory_reservation_mb in {_OVERRIDES}, beginning with {largest}",
+         f"add {_memory_to_add(draft.capacity, -(-promised * 100 // RESERVED_PERCENT))} MiB of memory"),
+        "accept_overcommit")
 
 
 def postgres_memory(draft: Draft) -> Iterator[Finding]:
@@ -272,15 +309,15 @@ def _postgres_remedies(draft, sheet) -> Iterator[str]:
 
 def connection_budget(draft: Draft) -> Iterator[Finding]:
     """R6: somebody would wait for a connection that cannot be had."""
-    budget = totals.connections(draft.sheets)
+    budget = totals.connections(draft)
     direct = budget["direct"] + budget["superuser_reserved"]
     for key, needed, what in (
         ("pgbouncer.max_db_connections", budget["pool"] + budget["reserve"],
          "pool {pool} and reserve {reserve} exceed max_db_connections {max_db_connections}"),
-        ("postgres.max_connections", budget["max_db_connections"] + direct,
-         "max_db_connections {max_db_connections}, {direct} direct and {superuser_reserved} reserved ones exceed "
-         "max_connections {max_connections}"),
-        ("pgbouncer.max_client_conn", budget["application"],
+        ("postgres.max_connections", budget["through_pgbouncer"] + direct,
+         "{through_pgbouncer} connections through PgBouncer, {direct} direct and {superuser_reserved} reserved ones "
+         "exceed max_connections {max_connections}"),
+        ("pgbouncer.max_client_conn", -(-budget["application"] // draft.intent.hosts_of("pgbouncer")),
          "the application's pools of {application} exceed max_client_conn {max_client_conn}"),
     ):
         found = budget[key.split(".")[1]]
@@ -289,6 +326,70 @@ def connection_budget(draft: Draft) -> Iterator[Finding]:
                 "R6", key, found, needed, f"connection budget: {what.format(**budget)}.",
                 (f"take the connection settings out of {_OVERRIDES}",
                  f"set {key} to {needed} or more in {_OVERRIDES}"))
+
+
+# -- R7, R8: disks -----------------------------------------------------------------------------------------------------
+
+def disk_budget(draft: Draft) -> Iterator[Finding]:
+    """R7: the disk does not hold what lies on it on the first day, or will be full before anybody expects it."""
+    budget = disk.budget(draft)
+    # Of a disk that is smaller than the document asks for, R1 and R2 speak.
+    small = [finding for rule in (minimum_host, recommended_host) for finding in rule(draft)
+             if finding.dimension.startswith("disk") and finding.dimension != "disk_kind"]
+    available_gb, first_gb, planned_gb = budget["available_gb"], budget["day_one_gb"], budget["planned_gb"]
+    if first_gb > available_gb * DISK_FULL_PERCENT / 100 and not small:
+        needed_gb = plain(round(first_gb * 100 / DISK_FULL_PERCENT, 1))
+        yield Finding(
+            "R7", "disk_free_gb", available_gb, first_gb,
+            f"volumes, images and logs take {plain(first_gb)} GB from the first day on, {plain(available_gb)} GB can "
+            f"be had ({DISK_FULL_PERCENT} % of it may be filled).",
+            (*_volumes_given(draft), "put the data on a larger file system: trenova_data_dir",
+             f"grow the file system to {needed_gb} GB of free space"), "accept_undersized_host")
+    elif planned_gb > available_gb * DISK_HIGH_PERCENT / 100 and not small:
+        yield Finding(
+            "R7", "disk_free_gb", available_gb, planned_gb, fatal=False,
+            what=f"the volumes that are planned for add up to {plain(planned_gb)} GB with images and logs, more than "
+                 f"{DISK_HIGH_PERCENT} % of {plain(available_gb)} GB.")
+    runway = budget["runway_days"]
+    if runway is not None and runway < LEAST_RUNWAY_DAYS:
+        yield Finding(
+            "R7", "runway_days", runway, LEAST_RUNWAY_DAYS, fatal=False,
+            what=f"with {draft.intent.users} users the disk is {DISK_HIGH_PERCENT} % full after about {runway} days "
+                 f"(grows by {plain(budget['growth_gb_per_year'])} GB a year).")
+
+
+def _volumes_given(draft) -> Iterator[str]:
+    given = [f"{service}.volume_gb" for service in draft.here if draft.is_given(service, "volume_gb")]
+    if given:
+        yield f"lower {', '.join(given)} in {_OVERRIDES}"
+
+
+def backup_target(draft: Draft) -> Iterator[Finding]:
+    """R8: a disk that dies takes the backups with it."""
+    if draft.capacity.backup_on_data_disk and "backup" in draft.here:
+        yield Finding(
+            "R8", "backup_directory", "the disk with the data", "another disk",
+            "the backups would go to the disk that holds the data, and be lost with it.",
+            ("mount another disk, or a share of another machine, and set backup_directory to it",
+             "back up to an object store: backup_target: s3"), "accept_backup_on_data_disk")
+
+
+# -- R10: majorities ---------------------------------------------------------------------------------------------------
+
+def quorums(draft: Draft) -> Iterator[Finding]:
+    """R10: a number of nodes of which no majority outlives the loss of one, or which cannot form a cluster."""
+    for service, allowed, why in (
+        ("rabbitmq", (1, 3, 5, 7), "an even cluster stops with half of its nodes, as a smaller one does"),
+        ("redis", (1, 3, 5, 7), "each host runs a sentinel, and a majority of them must agree on a new primary"),
+        ("minio", (1, *range(4, 17)), "a write needs a majority of the drives, of which a loss of one must leave one"),
+    ):
+        nodes = draft.intent.hosts_of(service)
+        if service in draft.here and nodes not in allowed:
+            fitting = [count for count in allowed if count < nodes][-1], next(
+                (count for count in allowed if count > nodes), None)
+            yield Finding(
+                "R10", f"{service}.nodes", nodes, list(allowed), f"{nodes} nodes of {service} planned; {why}.",
+                tuple(f"have {count} hosts in the group {service}" for count in fitting if count))
 
 
 # -- R9 and undone deviations: the operator's own figures --------------------------------------------------------------
@@ -325,5 +426,5 @@ def undone_deviations(draft: Draft) -> Iterator[Finding]:
                                f"or {_OVERRIDES} sets the value.")
 
 
-RULES = (minimum_host, recommended_host, memory_budget, postgres_memory, connection_budget, odd_overrides,
-         undone_deviations)
+RULES = (minimum_host, recommended_host, memory_budget, reservation_budget, postgres_memory, connection_budget,
+         disk_budget, backup_target, odd_overrides, quorums, undone_deviations)

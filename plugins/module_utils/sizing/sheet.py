@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Mapping
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import inputs as reading
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.deviations import CATALOGUE
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import (
     VARIABLES,
@@ -37,14 +38,29 @@ class OddOverride:
 class Draft:
     """Capacity and intent, the sheets filled so far, and the findings about them."""
 
-    def __init__(self, capacity: Capacity, intent: Intent):
+    def __init__(self, capacity: Capacity, intent: Intent, elsewhere: Mapping[str, Capacity] | None = None,
+                 growth: Growth | None = None):
         self.capacity = capacity
         self.intent = intent
+        self._elsewhere = elsewhere or {}
+        self._growth = growth or Growth()
         self.sheets: dict[str, Sheet] = {}
         self.deviations: list[dict[str, Any]] = []
         self.restored: list[tuple[str, str, Any]] = []
         self.odd_overrides: list[OddOverride] = []
         self.problems: list[str] = []
+
+    def capacity_of(self, service: str) -> Capacity:
+        """What the host has that runs a service: this one, or another of the installation."""
+        return self._elsewhere.get(service, self.capacity)
+
+    def growth_of(self, service: str) -> Growth:
+        """What a service's limit may grow by; what runs on another host takes nothing from this one."""
+        return self._growth if service in self.intent.services else Growth()
+
+    def is_given(self, service: str, name: str) -> bool:
+        """Whether the operator has set a figure himself."""
+        return name in self.intent.overrides.get(service, {})
 
     def sheet(self, service: str) -> Sheet:
         """The sheet of a service, empty when it is asked for the first time."""
@@ -127,9 +143,9 @@ class Sheet:
         shown_bounds = bounds.explain()
         value = bounds.settle(planned) if _is_number(planned) else planned
         if value != planned:
-            shown_bounds["before"] = _rounded(planned)
+            shown_bounds.update(before=_rounded(planned), hit="max" if value < planned else "min")
         key = self.service + "." + path
-        override = self._override(name, value, bounds, derived)
+        override = self._override(name, value, bounds, unit, derived)
         if override is not None:
             shown_bounds["planned"] = _rounded(value)
             value, deviation = self._taken(key, override, bounds, unit), None
@@ -143,11 +159,11 @@ class Sheet:
         if deviation:
             self._draft.depart(deviation, key, value)
         place[name] = Figure(value, unit, rule, _plain_inputs(inputs), shown_bounds, source, deviation,
-                             override is not None)
+                             override is not None, derived)
         self.names[name] = value
         return value
 
-    def _override(self, name, like, bounds, derived):
+    def _override(self, name, like, bounds, unit, derived):
         """The override of a figure in the figure's own type, or None. Unusable ones are noted as problems."""
         given = self._overrides.get(name)
         if given is None:
@@ -155,7 +171,7 @@ class Sheet:
         try:
             if derived:
                 raise ValueError("cannot be set, it follows from other figures")
-            return _converted(given, like, bounds)
+            return _converted(reading.without_unit(given, unit) if unit in reading.UNITS else given, like, bounds)
         except ValueError as error:
             self._draft.problems.append(f"{VARIABLES['overrides']}.{self.service}.{name}: {error}")
             return None

@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import arguments, disk, tiers
 
-#: Part of a disk that may be full.
-FULL_SHARE = 0.8
-_DAYS_PER_YEAR = 365
 _BYTES_PER_GB = 1000 ** 3
 _BYTES_PER_GIB = 1024 ** 3
 
@@ -34,22 +31,22 @@ def need_gb(users: int, years: float = 1) -> float:
 
 def database_growth_gb(users: int, years: float = 1) -> float:
     """Growth of the database in GB in so many years: a third of all. Source: fitted to the document."""
-    return (need_gb(users, years) - tiers.BASE_GB) / 3
+    return (need_gb(users, years) - tiers.BASE_GB) * disk.GROWTH_SHARES["postgres"]
 
 
 def object_growth_gb(users: int, years: float = 1) -> float:
     """Growth of the object store in GB in so many years: two thirds of all. Source: fitted to the document."""
-    return database_growth_gb(users, years) * 2
+    return (need_gb(users, years) - tiers.BASE_GB) * disk.GROWTH_SHARES["minio"]
 
 
-def runway_days(disk_gb: float, users: int, full_share: float = FULL_SHARE) -> float:
+def runway_days(disk_gb: float, users: int, full_share: float = disk.FULL_SHARE) -> float:
     """Days until a disk of so many GB is 80 % full, from the base installation on; 0 where that alone fills it.
 
     Less than 180 days is worth a warning. Source: the growth of `need_gb`, solved for the time.
     """
-    full = arguments.amount("disk_gb", disk_gb) * arguments.part("full_share", full_share)
-    per_day = tiers.GROWTH_GB_PER_USER_AND_YEAR * arguments.whole("users", users, 1) / _DAYS_PER_YEAR
-    return max(0.0, (full - tiers.BASE_GB) / per_day)
+    per_year = tiers.GROWTH_GB_PER_USER_AND_YEAR * arguments.whole("users", users, 1)
+    return disk.days_until_full(
+        arguments.amount("disk_gb", disk_gb), tiers.BASE_GB, per_year, arguments.part("full_share", full_share))
 
 
 def transfer_seconds(size_gb: float, megabits_per_second: float) -> float:

@@ -9,6 +9,10 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import pla
 
 TIERS = ("minimum", "small", "medium", "large")
 
+#: What every plan for the document's minimum host is warned of.
+TIGHT_DISK = (
+    "R7: the volumes that are planned for add up to 35 GB with images and logs, more than 80 % of 30 GB.")
+
 #: Hosts as the document recommends them: cores, GiB, GB.
 _RECOMMENDED = {"minimum": (6, 12, 30), "small": (12, 24, 100), "medium": (20, 48, 200), "large": (32, 96, 500)}
 

@@ -62,7 +62,7 @@ def test_io_workers(cpus, workers):
 
 def test_small_rules_of_postgres():
     assert (postgres.hash_mem_multiplier(1023), postgres.hash_mem_multiplier(1024)) == (1, 2)
-    assert postgres.max_wal_senders(replicas=2, backup_streams=2, slots=1) == 5
+    assert postgres.least_wal_senders(replicas=2, backup_streams=2, slots=1) == 5
 
 
 @given(st.integers(1, 10**6), st.integers(1, 256), st.integers(1, 1000), st.integers(1, 1000))

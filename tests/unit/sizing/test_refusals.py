@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from sizing_builders import host_of, plan_of, value_at
+from sizing_builders import TIGHT_DISK, host_of, plan_of, value_at
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, plan
 
@@ -60,6 +60,7 @@ def test_r1_can_be_accepted():
         "R1: 4 CPU cores found, 6 needed. Accepted by trenova_accept_undersized_host: true.",
         "R1: 8000 MiB of memory found, 11060 MiB needed (12 GiB less the 10 % that a host may keep back). "
         "Accepted by trenova_accept_undersized_host: true.",
+        TIGHT_DISK,
     ]
 
 
@@ -70,7 +71,8 @@ def test_r1_can_be_accepted():
 def test_tolerance_for_memory(memory_mb, refused, warned, strict):
     """A machine of 12 GB reports less than 12 GiB; within the tolerance even a strict plan only warns."""
     result = plan_of("minimum", host_of("minimum", memory_mb=memory_mb), strict=strict)
-    assert (len(result["refusals"]), len(result["warnings"])) == (refused, warned)
+    assert (len(result["refusals"]), len(result["warnings"]) - 1) == (refused, warned)
+    assert TIGHT_DISK in warnings(result)
 
 
 @pytest.mark.parametrize(("free_gb", "ours_gb", "refused"), [(28.4, 0, 1), (28.5, 0, 0), (10, 18.4, 1), (10, 18.5, 0)])
@@ -111,7 +113,7 @@ def test_r2_refuses_where_strict():
      "R2: architecture aarch64 found, the document names x86_64 only."),
     (host_of("small"), {"tier": "small", "users": 51},
      "R2: tier small planned for 51 users, the document recommends medium."),
-    (host_of("minimum"), {"tier": "minimum", "users": 20},
+    (host_of("minimum", disk_free_gb=90, disk_total_gb=90), {"tier": "minimum", "users": 20},
      "R2: tier minimum planned for 20 users, the document recommends small."),
 ])
 def test_r2_other_dimensions(host, intent, text):
@@ -154,6 +156,70 @@ def test_r3_counts_overrides_and_instances():
     assert result["refusals"][0]["found"] == 5248 + 512 + 39 * 512
 
 
+def test_r4_refuses_promises_beyond_four_fifths():
+    result = plan_of("minimum", overrides={"postgres": {"memory_limit_mb": 5000, "memory_reservation_mb": 5000},
+                                           "redis": {"memory_limit_mb": 2048, "memory_reservation_mb": 2048},
+                                           "api": {"memory_reservation_mb": 512}})
+    assert refusals(result) == [
+        "R4: the memory reservations add up to 8392 MiB, 8028 MiB can be promised (80 % of the 10035 MiB that can be "
+        "allocated). This host fits tier minimum. What helps, cheapest first: (1) lower a memory_reservation_mb in "
+        "trenova_plan_overrides, beginning with postgres; (2) add 505 MiB of memory. To go on all the same: "
+        "trenova_accept_overcommit: true."]
+
+
+def test_r4_leaves_to_r3_what_r3_refuses():
+    overrides = {"postgres": {"memory_limit_mb": 11000, "memory_reservation_mb": 11000}}
+    assert [entry["rule"] for entry in plan_of("minimum", overrides=overrides)["refusals"]] == ["R3"]
+    accepted = plan_of("minimum", overrides=overrides, accept_overcommit=True)
+    assert accepted["refusals"] == []
+    assert {"R3", "R4"} <= {entry["rule"] for entry in accepted["warnings"]}
+
+
+def test_r7_refuses_volumes_that_the_disk_does_not_hold():
+    result = plan_of("small", overrides={"postgres": {"volume_gb": 90}})
+    assert refusals(result) == [
+        "R7: volumes, images and logs take 105 GB from the first day on, 100 GB can be had (95 % of it may be filled). "
+        "This host fits tier small. What helps, cheapest first: (1) lower postgres.volume_gb in "
+        "trenova_plan_overrides; (2) put the data on a larger file system: trenova_data_dir; (3) grow the file system "
+        "to 110.5 GB of free space. To go on all the same: trenova_accept_undersized_host: true."]
+    assert refusals(plan_of("small", overrides={"postgres": {"volume_gb": 80}})) == []
+
+
+@pytest.mark.parametrize(("disk_gb", "users", "days"), [(100, 50, 535), (200, 200, 328), (500, 500, 365)])
+def test_runway(disk_gb, users, days):
+    host = host_of("large", disk_free_gb=disk_gb, disk_total_gb=disk_gb)
+    result = plan(host, {"users": users})
+    assert result["disk"]["runway_days"] == days
+    assert result["disk"]["growth_gb_per_year"] == 0.75 * users
+
+
+def test_r7_warns_of_a_short_runway():
+    result = plan_of("small", users=200)
+    assert ("R7: with 200 users the disk is 80 % full after about 133 days (grows by 150 GB a year)."
+            in warnings(result))
+    assert plan_of("small")["disk"]["runway_days"] is None
+
+
+def test_r8_refuses_backups_beside_the_data():
+    host = host_of("small", backup_on_data_disk=True)
+    assert refusals(plan_of("small", host)) == [
+        "R8: the backups would go to the disk that holds the data, and be lost with it. This host fits tier small. "
+        "What helps, cheapest first: (1) mount another disk, or a share of another machine, and set backup_directory "
+        "to it; (2) back up to an object store: backup_target: s3. To go on all the same: "
+        "trenova_accept_backup_on_data_disk: true."]
+    accepted = plan_of("small", host, accept_backup_on_data_disk=True)
+    assert refusals(accepted) == []
+    assert [entry["rule"] for entry in accepted["warnings"]] == ["R8"]
+    assert refusals(plan_of("small", host, services=["postgres"])) == []
+
+
+def test_memory_of_other_software_counts_as_missing():
+    result = plan_of("minimum", reserved_memory_mb=4096)
+    assert refusals(result)[0].startswith(
+        "R1: 8192 MiB of memory beside 4096 MiB for other software found, 11060 MiB needed")
+    assert refusals(plan_of("small", reserved_memory_mb=4096)) == []
+
+
 def test_r5_refuses_an_unsafe_work_mem():
     result = plan_of("small", overrides={"postgres": {"work_mem_kb": 8192}})
     assert refusals(result) == [
@@ -191,7 +257,8 @@ def test_r5_names_a_limit_that_does(overrides):
 
 @pytest.mark.parametrize(("overrides", "text"), [
     ({"postgres": {"max_connections": 30}},
-     "R6: connection budget: max_db_connections 25, 8 direct and 3 reserved ones exceed max_connections 30."),
+     "R6: connection budget: 25 connections through PgBouncer, 8 direct and 3 reserved ones exceed "
+     "max_connections 30."),
     ({"pgbouncer": {"max_db_connections": 20}},
      "R6: connection budget: pool 20 and reserve 5 exceed max_db_connections 20."),
     ({"pgbouncer": {"max_client_conn": 39}},
