@@ -40,6 +40,8 @@ MOST_USERS = 100000
 
 #: An amount with its unit, as people write it: 12GB, 12 GiB, 512m.
 _WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", re.IGNORECASE)
+#: Units of figures: the base and the power that an amount with a unit of its own is converted by.
+UNITS = {"kB": (1024, 1), "MiB": (1024, 2), "GB": (1000, 3)}
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
 #: The words of YAML and INI for a boolean.
@@ -200,21 +202,26 @@ def _cores(value):
     return result
 
 
-def _without_unit(value, unit, base, power):
-    """A number in a unit (base to the power) that is not written beside it; one with a unit is answered with what to
-    write. Memory is sold in powers of 1024, disks in those of 1000, whatever the letters say."""
+def without_unit(value, unit):
+    """A value that stands for an amount in a unit, as it is. Raises ValueError, with what to write, for text that has
+    a unit of its own: memory is sold in powers of 1024, disks in those of 1000, whatever the letters say."""
+    base, power = UNITS[unit]
     match = _WITH_UNIT.fullmatch(value) if isinstance(value, str) else None
     if match:
         meant = float(match.group(1)) * base ** (_POWERS[match.group(2).lower()] - power)
         raise ValueError(f"expected {unit} as a plain number, got {shown(value)}; write {meant:.10g}")
-    result = number(value)
+    return value
+
+
+def _amount(value, unit):
+    result = number(without_unit(value, unit))
     if result < 0:
         raise ValueError(f"expected a number of at least 0, got {shown(value)}")
     return result
 
 
 def _memory_mb(value):
-    result = _without_unit(value, "MiB", 1024, 2)
+    result = _amount(value, "MiB")
     if result <= 0:
         raise ValueError(f"expected a number above 0, got {shown(value)}")
     if result < LEAST_MEMORY_MB:
@@ -226,7 +233,7 @@ def _memory_mb(value):
 
 
 def _disk_gb(value):
-    result = _without_unit(value, "GB", 1000, 3)
+    result = _amount(value, "GB")
     if result > MOST_DISK_GB:
         raise ValueError(
             f"{shown(value)} GB is more than any host has; if that is in bytes, write {result // 1000 ** 3:g}")
@@ -234,7 +241,7 @@ def _disk_gb(value):
 
 
 def _reserved_mb(value):
-    result = _without_unit(value, "MiB", 1024, 2)
+    result = _amount(value, "MiB")
     if not isinstance(result, int):
         raise ValueError(f"expected a whole number of MiB, got {shown(value)}")
     return result

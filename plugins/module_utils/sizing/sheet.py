@@ -145,7 +145,7 @@ class Sheet:
         if value != planned:
             shown_bounds.update(before=_rounded(planned), hit="max" if value < planned else "min")
         key = self.service + "." + path
-        override = self._override(name, value, bounds, derived)
+        override = self._override(name, value, bounds, unit, derived)
         if override is not None:
             shown_bounds["planned"] = _rounded(value)
             value, deviation = self._taken(key, override, bounds, unit), None
@@ -163,7 +163,7 @@ class Sheet:
         self.names[name] = value
         return value
 
-    def _override(self, name, like, bounds, derived):
+    def _override(self, name, like, bounds, unit, derived):
         """The override of a figure in the figure's own type, or None. Unusable ones are noted as problems."""
         given = self._overrides.get(name)
         if given is None:
@@ -171,7 +171,7 @@ class Sheet:
         try:
             if derived:
                 raise ValueError("cannot be set, it follows from other figures")
-            return _converted(given, like, bounds)
+            return _converted(reading.without_unit(given, unit) if unit in reading.UNITS else given, like, bounds)
         except ValueError as error:
             self._draft.problems.append(f"{VARIABLES['overrides']}.{self.service}.{name}: {error}")
             return None
