@@ -19,4 +19,4 @@ class ActionModule(ActionBase):
         context = host_context(self, task_vars, refresh=arguments["refresh"])
         if arguments["show"]:
             self._display.display("\n".join(plan_table(task_vars["inventory_hostname"], context.plan)))
-        return {"changed": False, "ansible_facts": {"trenova": context.facts}}
+        return {"changed": False, "ansible_facts": context.kept_facts()}

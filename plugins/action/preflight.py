@@ -34,5 +34,5 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": message({task_vars["inventory_hostname"]: told})}
         result = {"changed": False, "problems": told, "warnings_of_plan": warnings}
         if not problems:
-            result["ansible_facts"] = {"trenova": context.facts}
+            result["ansible_facts"] = context.kept_facts()
         return result

@@ -69,13 +69,19 @@ class HostContext:
         fresh = time.monotonic() - self.facts["measured_at"] < FRESH_SECONDS
         return fresh and not self.facts["changed"] and self.capacity["deployed"].get("unchanged", {}).get(name) == wish
 
+    def kept_facts(self):
+        """The facts for the tasks that follow. Every one of them is handed all facts of its host, so the explanations,
+        nine tenths of a plan, which only `playbooks/plan.yml` shows, are left out."""
+        plan = {key: value for key, value in self.facts["plan"].items() if key != "explain"}
+        return {"trenova": dict(self.facts, plan=plan)}
+
     def keep(self, result):
         """Hand the facts to the tasks that follow, with a note when this one has changed the host."""
         if result.get("changed") and not self.facts["changed"]:
             self.facts = dict(self.facts, changed=True)
             self.is_new = True
         if self.is_new and not result.get("failed"):
-            result["ansible_facts"] = {"trenova": self.facts}
+            result["ansible_facts"] = self.kept_facts()
         return result
 
 
