@@ -277,17 +277,17 @@ def plan_settings(draft):
 def _plan_connections(draft, sheet):
     tier, cap = draft.intent.tier, draft.sheet("pgbouncer")["max_db_connections"]
     bouncers = draft.intent.hosts_of("pgbouncer")
-    backends = sheet.setting(
-        "backends", bouncers * cap + pgbouncer.DIRECT_CONNECTIONS, derived=True,
+    real = sheet.setting(
+        "backends", backends(max(1, cap), bouncers), derived=True,
         rule="pgbouncers * max_db_connections + 8 direct ones (migrations 1, backup 2, exporter 1, admin 2, scheduled "
              "jobs 2)",
         source="PgBouncer: max_db_connections is the hard cap",
         inputs={"max_db_connections": cap, "pgbouncers": bouncers})
     nominal = tiers.POSTGRES_CONNECTIONS
     sheet.setting(
-        "max_connections", max_connections(nominal.value(tier), backends),
+        "max_connections", max_connections(nominal.value(tier), real),
         rule="max(the tier's figure, 1.2 * (backends + 3) in tens)", source=nominal.source(tier),
-        inputs={"tier": tier, "backends": backends},
+        inputs={"tier": tier, "backends": real},
         bounds=Bounds(high=max(500, nominal.value(tier)), floor=nominal.value(tier), least=1, most=262143))
     sheet.setting(
         "superuser_reserved_connections", pgbouncer.SUPERUSER_RESERVED, rule="3: an administrator still gets in",
@@ -318,7 +318,7 @@ def _plan_workers(draft, sheet):
     sheet.setting("io_method", "worker", rule="never io_uring: Docker's seccomp profile blocks it",
                   source="docker-library/postgres 1365; PostgreSQL 18 and later",
                   bounds=Bounds(choices=("worker", "sync", "io_uring")))
-    sheet.setting("io_workers", clamp(cpus // 4, 3, 32), unit="processes", rule="clamp(cores / 4, 3, 32)",
+    sheet.setting("io_workers", io_workers(cpus), unit="processes", rule="clamp(cores / 4, 3, 32)",
                   source=_PGTUNE + "; PostgreSQL 18 and later", inputs={"cpus": cpus}, bounds=Bounds(least=1, most=32))
 
 
@@ -338,7 +338,7 @@ def _plan_memory(draft, sheet):
     _plan_work_mem(sheet, limit, backends, shared, maintenance, wal)
     _plan_cache_hint(sheet, limit, backends)
     sheet.setting(
-        "hash_mem_multiplier", 1.0 if limit < 1024 else 2.0, rule="1.0 below 1 GiB, else 2.0",
+        "hash_mem_multiplier", hash_mem_multiplier(max(1, limit)), rule="1.0 below 1 GiB, else 2.0",
         source="PostgreSQL's default is 2.0 since version 15; it doubles the budget of every hash", inputs=of_limit,
         bounds=Bounds(least=1, most=1000))
     sheet.setting(
@@ -368,14 +368,11 @@ def _plan_work_mem(sheet, limit, backends, shared, maintenance, wal):
 
 
 def _plan_cache_hint(sheet, limit, backends):
-    document = 3 * limit // 4
-    # Idle backends hold about 2 MiB each that the page cache cannot have.
-    planned = max(1, min(document, limit - 2 * backends))
     sheet.setting(
-        "effective_cache_size_mb", planned, unit="MiB",
+        "effective_cache_size_mb", effective_cache_size_mb(max(1, limit), backends), unit="MiB",
         rule="min(3/4 of memory_limit, memory_limit - 2 MiB * backends)", source=str(tiers.POSTGRES_CACHE_SIZE),
         inputs={"memory_limit_mb": limit, "backends": backends}, bounds=Bounds(least=1),
-        deviation="postgres-cache-hint", document=document)
+        deviation="postgres-cache-hint", document=3 * limit // 4)
 
 
 def _plan_wal(draft, sheet):
@@ -386,16 +383,15 @@ def _plan_wal(draft, sheet):
         inputs={"tier": intent.tier, "users": intent.users, "disk_total_gb": capacity.disk_total_gb,
                 "besides_gb": besides},
         bounds=Bounds(floor=10, least=1))
-    fifth_mb = int(volume * 200 * 1000 * 1000 // (1024 * 1024))
-    planned = max(512, min(4096, fifth_mb))
     wal = sheet.setting(
-        "max_wal_size_mb", planned, unit="MiB", rule="min(4 GiB, 20 % of the volume), at least 512 MiB",
+        "max_wal_size_mb", max_wal_size_mb(max(1, volume)), unit="MiB",
+        rule="min(4 GiB, 20 % of the volume), at least 512 MiB",
         source=_PGTUNE + "; bounded by the volume", inputs={"volume_gb": volume}, bounds=Bounds(least=32),
         deviation="postgres-wal-size", document=4096)
-    sheet.setting("min_wal_size_mb", wal // 4, unit="MiB", rule="max_wal_size / 4", source=_PGTUNE,
+    sheet.setting("min_wal_size_mb", min_wal_size_mb(max(32, wal)), unit="MiB", rule="max_wal_size / 4", source=_PGTUNE,
                   inputs={"max_wal_size_mb": wal}, bounds=Bounds(low=32, least=32, most=wal))
     sheet.setting(
-        "max_slot_wal_keep_size_mb", max(1024, min(wal, fifth_mb)), unit="MiB",
+        "max_slot_wal_keep_size_mb", max_slot_wal_keep_size_mb(max(32, wal), max(1, volume)), unit="MiB",
         rule="min(max_wal_size, 20 % of the volume), at least 1 GiB",
         source="chosen: PostgreSQL keeps without end by default", inputs={"max_wal_size_mb": wal, "volume_gb": volume},
         bounds=Bounds(least=-1), deviation="postgres-slot-wal", document=-1)

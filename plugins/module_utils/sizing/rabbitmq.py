@@ -132,7 +132,7 @@ def plan(draft):
         source="RabbitMQ, memory alarms", inputs={"memory_limit_mb": size},
         bounds=Bounds(least=1, most=limit or None))
     free = sheet.setting(
-        "disk_free_limit_mb", max(1024, watermark), unit="MiB", rule="max(1 GiB, watermark)",
+        "disk_free_limit_mb", disk_free_limit_mb(watermark), unit="MiB", rule="max(1 GiB, watermark)",
         source="RabbitMQ, production checklist", inputs={"memory_high_watermark_mb": watermark},
         bounds=Bounds(least=50))
     sheet.setting(
