@@ -114,8 +114,9 @@ def cgroup_version():
     return 2 if os.path.exists(os.path.join(CGROUP_ROOT, "cgroup.controllers")) else 1
 
 
-def _existing(path):
-    """The path or its nearest parent that exists."""
+def nearest_existing(path):
+    """The path or its nearest parent that exists; a relative path, which a check refuses later, is taken from the root."""
+    path = os.path.join("/", path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
     return path
@@ -155,7 +156,7 @@ def _filesystem(path):
 
 def disk(path):
     """Size, free space (decimal GB, as disks are sold), kind, type and device of the file system below a path."""
-    existing = os.path.realpath(_existing(path))
+    existing = os.path.realpath(nearest_existing(path))
     size = os.statvfs(existing)
     mount, kind, device = _filesystem(existing)
     return {
