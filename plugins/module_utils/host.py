@@ -115,7 +115,7 @@ def cgroup_version():
 
 
 def nearest_existing(path):
-    """The path or its nearest parent that exists; a relative path, which a check refuses later, is taken from the root."""
+    """The path or its nearest parent that exists; a relative one, which a check refuses later, starts at the root."""
     path = os.path.join("/", path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
