@@ -59,7 +59,7 @@ CASES = [
         "default_pool_size": 30, "max_db_connections": 20}}},
          ("R6", "pool 30 and reserve 8 exceed max_db_connections 20")),
     Case("promises-that-the-host-lacks", {"trenova_plan_overrides": {"postgres": {
-        "memory_limit_mb": 9000, "memory_reservation_mb": 9000}, "redis": {"memory_reservation_mb": 2048}}},
+        "memory_limit_mb": 8500, "memory_reservation_mb": 8500}, "redis": {"memory_reservation_mb": 2048}}},
          ("R4", "memory reservations add up to", "80 % of the 13722 MiB")),
     Case("volume-that-the-disk-lacks", {"trenova_plan_overrides": {"postgres": {"volume_gb": 500}}},
          ("R7", "GB from the first day on, 80 GB can be had", "lower postgres.volume_gb")),
