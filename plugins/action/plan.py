@@ -76,8 +76,8 @@ class ActionModule(ActionBase):
 
     def _with_needed_host(self, task_vars):
         """The variables with the host to buy as its capacity, and with the tier that the users need."""
-        needed = self._needed(task_vars, {})
-        return dict(task_vars, trenova_tier=needed["tier"], trenova_capacity=needed["capacity"])
+        needed, own = self._needed(task_vars, {}), templated(self, task_vars, "trenova_capacity", {})
+        return dict(task_vars, trenova_tier=needed["tier"], trenova_capacity=dict(needed["capacity"], **own))
 
     def _needed(self, task_vars, services):
         try:

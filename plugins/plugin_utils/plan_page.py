@@ -169,8 +169,8 @@ def _memory(plan):
     if unlimited:
         says += " Without a limit: {}.".format(", ".join(unlimited))
     description = says + " " + ", ".join(f"{part.name} {part.says}" for part in parts) + "."
-    bar = pictures.picture("memory-host", "Memory of the host by service", description, 54, drawn)
-    return (f"<p>{escape(says)}</p>" + _figure(bar, _legend(parts)) + _service_bars(plan) +
+    drawing = pictures.picture("memory-host", "Memory of the host by service", description, 54, drawn)
+    return (f"<p>{escape(says)}</p>" + _figure(drawing, _legend(parts)) + _service_bars(plan) +
             "<p class=\"quiet\">The limit is where the kernel ends a container, the reservation what it keeps when "
             "memory is short. Jobs run for a while only.</p>")
 
@@ -183,12 +183,12 @@ def _service_bars(plan):
         entry = plan["services"][service]
         says = "limit {}, reservation {}".format(reading.size(limit) if limit else "none", reading.size(reservation))
         share, kept = (100 * min(part, largest) / max(1, largest) for part in (limit, reservation))
-        bar = pictures.picture(
+        drawing = pictures.picture(
             f"memory-{service}", f"Memory of {_named(service)}", says, 20,
             [pictures.rectangle(0, 3, share, 14, f"{_kind(service)} faint", says),
              pictures.rectangle(0, 3, kept, 14, _kind(service), says)])
         rows.append((
-            escape(_named(service)) + _instances(entry), bar,
+            escape(_named(service)) + _instances(entry), drawing,
             escape(reading.amount(limit)) if limit else "none", escape(reading.amount(reservation)),
             escape(plain(cpus))))
     return _table(
@@ -269,14 +269,14 @@ def _disk(disk):
     says = "Planned: {} of {} available, {} on day one. {}.".format(
         *(reading.amount(disk[key], "GB") for key in ("planned_gb", "available_gb", "day_one_gb")),
         reading.runway(disk).capitalize())
-    bar = pictures.picture(
+    drawing = pictures.picture(
         "disk-bar", "The disk by what lies on it",
         ", ".join(f"{part.name} {part.says}" for part in parts) + ".", 54, drawn)
     items = _table(
         ("What", "GB", "Why"),
         [(escape(str(item["name"])), escape(reading.amount(item["gb"])), escape(str(item["what"])))
          for item in disk["items"]], "What the disk is planned for", right=(1,))
-    return (f"<p>{escape(says)}</p>" + _figure(bar, _legend(parts)) + _growth(disk) + items +
+    return (f"<p>{escape(says)}</p>" + _figure(drawing, _legend(parts)) + _growth(disk) + items +
             f'<p class="quiet">Backups need {escape(reading.amount(disk["backup_storage_gb"], "GB"))} elsewhere.</p>')
 
 

@@ -10,6 +10,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model impo
 #: Endings of names that repeat the unit.
 _UNIT_ENDINGS = {"MiB": "_mb", "kB": "_kb", "GB": "_gb", "MB": "_mb"}
 
+
 def verdict(plan):
     """(word, sentence): what a plan says of carrying it out."""
     warnings, refusals = len(plan["warnings"]), len(plan["refusals"])

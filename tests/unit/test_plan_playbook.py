@@ -85,6 +85,12 @@ def test_a_server_that_cannot_be_reached_is_not_made_up_unless_that_is_asked_for
     assert "tier medium, 80 users" in output
 
 
+def test_values_of_the_operator_are_laid_over_the_host_that_is_needed(play):
+    code, output = play(trenova_capacity={"cores": 48})
+    assert code == 0, output
+    assert "48 cores (x86_64), 24576 MiB" in output
+
+
 def test_a_wish_that_cannot_be_planned_is_told_as_everywhere(play):
     code, output = play(trenova_users="many")
     assert code == 2

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import sizing
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import host, tiers
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.inputs import LARGEST_NUMBER
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import TIERS, ceil_to, plain
 
 #: What a plan without refusals says of the host: all that the document recommends is there, or less.
@@ -22,6 +23,8 @@ _HOST_RULES = re.compile(r"R[1-8]$")
 CORES_STEP, MEMORY_STEP_GIB, DISK_STEP_GB = 2, 4, 10
 #: How full a disk may be after a year.
 DISK_FILL_PERCENT = 80
+#: No host has more of anything, and the engine takes no more.
+_MOST = LARGEST_NUMBER // 1024
 #: A disk that a refusal asks for is asked for once more with the plan that it leads to; this many times at most.
 _ROUNDS = 8
 
@@ -80,7 +83,7 @@ class _Needs:
 
     def add(self, value, reason):
         """Add a need, rounded up to what is sold."""
-        self.entries.append({"value": ceil_to(value, self.step), "reason": reason})
+        self.entries.append({"value": min(_MOST, ceil_to(value, self.step)), "reason": reason})
 
     @property
     def value(self) -> int:

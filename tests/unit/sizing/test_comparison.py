@@ -88,7 +88,7 @@ def test_first_sentence(text, first):
     ({"users": 2000}, ("large", 34, 96, 1910, 17)),
     ({"tier": "small", "users": 350}, ("large", 32, 96, 500, 3)),
     ({"tier": "large", "users": 20}, ("large", 32, 96, 500, 3)),
-    ({"tier": "small", "overrides": {"redis": {"memory_limit_mb": 30000}}}, ("small", 12, 40, 100, 1)),
+    ({"tier": "small", "overrides": {"redis": {"memory_limit_mb": 32500}}}, ("small", 12, 44, 100, 1)),
 ])
 def test_sizes_to_buy(wish, expected):
     assert sizes(**wish) == expected
@@ -103,9 +103,9 @@ def test_every_size_has_its_reasons_the_decisive_one_first():
 
 
 def test_memory_is_enough_for_a_host_that_reports_less_than_it_is_sold_with():
-    needed = needed_host({"tier": "small", "overrides": {"redis": {"memory_limit_mb": 30000}}})
-    planned = plan(imagined(12, needed["memory_gib"]["value"], 100), {
-        "tier": "small", "overrides": {"redis": {"memory_limit_mb": 30000}}})
+    wish = {"tier": "small", "overrides": {"redis": {"memory_limit_mb": 32500}}}
+    needed = needed_host(wish)
+    planned = plan(imagined(12, needed["memory_gib"]["value"], 100), wish)
     limits = planned["totals"]["memory_limit_mb"] + planned["totals"]["memory_limit_jobs_mb"]
     gib = needed["memory_gib"]["value"]
     assert host.allocatable_mb(gib * 1024 * 95 // 100) >= limits > host.allocatable_mb((gib - 4) * 1024 * 95 // 100)
@@ -118,6 +118,8 @@ def test_what_was_accepted_for_another_host_does_not_make_the_new_one_smaller():
 
 def test_what_no_host_can_give_is_said():
     assert needed_host({"tier": "small"})["unmet"] == []
+    huge = {"api": {"instances": 5000, "memory_limit_mb": 10**9}}
+    assert any("R3: " in text for text in needed_host({"tier": "small", "overrides": huge})["unmet"])
     assert needed_host({"users": 100000})["unmet"] == [
         "R6: connection budget: the application's pools of 16360 exceed max_client_conn 5000."]
 
