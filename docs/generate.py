@@ -7,6 +7,7 @@
 - docs/variables.md, from meta/variables.yml
 - docs/plugins/, from the documentation in the plugins
 - docs/sizing-primitives.md, from the docstrings of the formulas
+- the tables of docs/sizing.md, from the sizing engine
 """
 
 from __future__ import annotations
@@ -27,9 +28,18 @@ from typing import Callable, Iterator
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "collections"))
+from ansible_collections.trenova.selfhost.plugins.module_utils import sizing  # noqa: E402  # found by the line above
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import comparison, tiers  # noqa: E402
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.deviations import CATALOGUE  # noqa: E402
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import TIERS  # noqa: E402
+
 COLLECTION = "trenova.selfhost"
 PLUGINS = {"module": "modules", "filter": "filter"}
 MARKUP = re.compile(r"\b([CVOMBI])\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
+#: Part of a page that is made; the rest of it is written by hand.
+BLOCK = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+USERS = (25, 50, 100, 200, 350, 500, 1000)
 MADE = "_Generated from `{}` by `make docs`._"
 
 SIZING = "plugins/module_utils/sizing"
@@ -253,6 +263,88 @@ def formulas_page() -> list[str]:
     return [*lines, MADE.format(f"{SIZING}/")]
 
 
+def hosts_of_tiers() -> dict[str, dict]:
+    """Plan of each tier on the host that is recommended for it."""
+    return {
+        tier: sizing.plan(comparison.imagined(*(row.value(tier) for row in (
+            tiers.HOST_CORES, tiers.HOST_MEMORY_GIB, tiers.HOST_DISK_GB))), {"tier": tier})
+        for tier in TIERS}
+
+
+def tiers_table() -> list[str]:
+    """What the tiers give to whom."""
+    rows: dict[str, list] = {}
+    for plan in hosts_of_tiers().values():
+        services, totals, host = plan["services"], plan["totals"], plan["host"]
+        database, api = services["postgres"], services["api"]
+        connections = totals["connections"]
+        for title, cell in (
+            ("host", "{} cores, {} GiB, {} GB".format(
+                host["cores"], host["memory_mb"] // 1024, host["disk_total_gb"])),
+            ("left for containers, MiB", host["allocatable_mb"]),
+            ("all limits, backup jobs included, MiB", totals["memory_limit_mb"] + totals["memory_limit_jobs_mb"]),
+            ("PostgreSQL, MiB", database["memory_limit_mb"]),
+            ("`shared_buffers`, MiB", database["settings"]["shared_buffers_mb"]),
+            ("`work_mem`, kB", database["settings"]["work_mem_kb"]),
+            ("backends of `max_connections`", "{backends} of {max_connections}".format(**connections)),
+            ("connections of the application", connections["application"]),
+            ("Redis, MiB", services["redis"]["memory_limit_mb"]),
+            ("RabbitMQ, MiB", services["rabbitmq"]["memory_limit_mb"]),
+            ("MinIO, MiB", services["minio"]["memory_limit_mb"]),
+            ("API", "{} x {} MiB".format(api["instances"], api["memory_limit_mb"])),
+            ("workers", api["settings"]["workers"] or "none"),
+            ("backup storage elsewhere, GB", services["backup"]["settings"]["storage_need_gb"]),
+        ):
+            rows.setdefault(title, []).append(str(cell))
+    return table("", *TIERS) + [f"| {title} | {' | '.join(cells)} |" for title, cells in rows.items()]
+
+
+def users_table() -> list[str]:
+    """What to buy for how many users."""
+    lines = table("users", "tier", "cores", "memory, GiB", "disk, GB", "API instances")
+    for users in USERS:
+        needed = comparison.needed_host({"users": users})
+        sizes = [str(needed[key]["value"]) for key in ("cores", "memory_gib", "disk_gb")]
+        lines.append(f"| {users} | {needed['tier']} | {' | '.join(sizes)} | {needed['api_instances']} |")
+    return lines
+
+
+def deviations_table() -> list[str]:
+    """All departures from the requirements, with what is planned in the tiers."""
+    found = [(tier, entry) for tier, plan in hosts_of_tiers().items() for entry in plan["deviations"]]
+    lines = table("id", "the requirements", "planned", "why", "how to restore")
+    for name, deviation in CATALOGUE.items():
+        planned: dict[str, list[str]] = {}
+        for tier, entry in found:
+            if entry["id"] == name:
+                setting = entry["setting"].replace(".settings.", ".")
+                planned.setdefault(f"`{setting}` {entry['planned']}", []).append(tier)
+        cells = [
+            text if len(where) == len(TIERS) else f"{text} ({', '.join(where)})" for text, where in planned.items()]
+        shown = "<br>".join(cells) or "only with many backends"
+        restore = plain(deviation.entry("", "")["restore"])
+        lines.append("| `{}` | {} | {} | {} | {} |".format(
+            name, plain(deviation.document), plain(shown), plain(deviation.reason),
+            restore if deviation.restore else f"`{restore}`"))
+    return lines
+
+
+def refusal_example() -> list[str]:
+    """What a host with too little memory is told."""
+    plan = sizing.plan(comparison.imagined(8, 8, 100), {"tier": "small"})
+    return [line for refusal in plan["refusals"] for line in (f"> {refusal['text']}", "")][:-1]
+
+
+def sizing_page() -> list[str]:
+    """docs/sizing.md with its tables made anew."""
+    made = {"users": users_table, "tiers": tiers_table, "deviations": deviations_table, "refusal": refusal_example}
+
+    def block(found: re.Match) -> str:
+        return found.group(1) + "\n".join(made[found.group(2)]()) + "\n" + found.group(3)
+
+    return BLOCK.sub(block, (ROOT / "docs/sizing.md").read_text()).splitlines()
+
+
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -260,7 +352,8 @@ def main() -> int:
     check = parser.parse_args().check
     pages = {f"roles/{role.name}/README.md": role_page(role) for role in sorted((ROOT / "roles").iterdir())}
     pages.update(plugin_pages(), **{
-        "docs/variables.md": variables_page(), "docs/sizing-primitives.md": formulas_page()})
+        "docs/variables.md": variables_page(), "docs/sizing.md": sizing_page(),
+        "docs/sizing-primitives.md": formulas_page()})
     wanted = {ROOT / name: "\n".join(lines) + "\n" for name, lines in pages.items()}
     there = {path: path.read_text() for path in {*wanted, *(ROOT / "docs/plugins").glob("*")} if path.exists()}
     stale = sorted(path for path in {*wanted, *there} if wanted.get(path) != there.get(path))

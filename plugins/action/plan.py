@@ -3,20 +3,127 @@
 
 from __future__ import annotations
 
+import os
+import re
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context
+from ansible_collections.trenova.selfhost.plugins.action.service import Bundle
+from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, comparison
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.plan_file import write_plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
+    PlanImpossible,
+    host_context,
+    templated,
+    wanted,
+)
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_changes import Wish, changes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_page import plan_page
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import plan_table
+
+UNREACHABLE = "{} cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure=false"
 
 
 class ActionModule(ActionBase):
-    """Measures and plans the host, and keeps the result as a fact."""
+    """Measures and plans the host, keeps the result as a fact, and shows it where that is asked for."""
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec={
-            "refresh": {"type": "bool", "default": False}, "show": {"type": "bool", "default": False}})
-        context = host_context(self, task_vars, refresh=arguments["refresh"])
-        if arguments["show"]:
-            self._display.display("\n".join(plan_table(task_vars["inventory_hostname"], context.plan)))
-        return {"changed": False, "ansible_facts": context.kept_facts()}
+            "refresh": {"type": "bool", "default": False}, "show": {"type": "bool", "default": False},
+            "measure": {"type": "bool", "default": True}, "directory": {"type": "path"},
+            "roles": {"type": "list", "elements": "str", "default": []},
+            "roles_extra": {"type": "list", "elements": "str", "default": []}})
+        show, name = arguments["show"], task_vars["inventory_hostname"]
+        if not (task_vars.get("ansible_play_role_names") or task_vars.get("ansible_role_name")):
+            roles = [*(arguments["roles"] or registry.own_roles()), *arguments["roles_extra"]]
+            task_vars = dict(task_vars, ansible_play_role_names=roles)
+        instead = self._instead(task_vars, arguments["measure"]) if show else None
+        if instead:
+            task_vars = self._with_needed_host(task_vars)
+        try:
+            # What an earlier task has kept of a plan lacks the explanations.
+            explained = show or bool(arguments["directory"])
+            context = host_context(self, task_vars, refresh=arguments["refresh"] or explained)
+        except AnsibleConnectionFailure:
+            self._display.display(UNREACHABLE.format(name))
+            raise
+        result = {"changed": False}
+        if show or arguments["directory"]:
+            shown = self._shown(task_vars, context)
+            if instead:
+                shown["note"] = instead
+            lines = plan_table(name, context.plan, **shown)
+            if arguments["directory"]:
+                result["written"] = write_reports(arguments["directory"], name, context.plan, shown)
+                lines += ["  Written: " + path for path in result["written"]]
+            if show:
+                self._display.display("\n".join(lines))
+        # A host that was imagined in place of the real one is nothing for later tasks to build on.
+        return result if instead else dict(result, ansible_facts=context.kept_facts())
+
+    def _instead(self, task_vars, measure):
+        """Why the host that is needed is planned in place of the one of the inventory; None where that is measured."""
+        if templated(self, task_vars, "trenova_capacity", {}).get("measured") is False:
+            return None
+        name = task_vars["inventory_hostname"]
+        if not measure:
+            return f"{name} was not contacted (trenova_plan_measure: false). This is the host that is needed."
+        if list(preflight.check_address(task_vars)):
+            return f"The address of {name} is still the example: nobody was contacted. This is the host that is needed."
+        return None
+
+    def _with_needed_host(self, task_vars):
+        """The variables with the host to buy as its capacity, and with the tier that the users need."""
+        needed, own = self._needed(task_vars, {}), templated(self, task_vars, "trenova_capacity", {})
+        return dict(task_vars, trenova_tier=needed["tier"], trenova_capacity=dict(needed["capacity"], **own))
+
+    def _needed(self, task_vars, services):
+        try:
+            return comparison.needed_host(wanted(self, task_vars, services))
+        except PlanError as error:
+            raise PlanImpossible(error.problems) from error
+
+    def _shown(self, task_vars, context):
+        """What is shown besides the plan."""
+        services = context.capacity["deployed"]["services"]
+        intent = wanted(self, task_vars, services)
+        shown = {
+            "comparison": comparison.compare_tiers(context.capacity, intent),
+            "needed": self._needed(task_vars, services),
+        }
+        if services:
+            shown["changes"] = changes(context.plan, list(self._wishes(task_vars, context)), context.capacity)
+        return shown
+
+    def _wishes(self, task_vars, context):
+        """What is wanted of each service, worked out as the deployment does."""
+        places = registry.roles_in_play(task_vars)
+        known = dict(task_vars, ansible_facts=dict(task_vars.get("ansible_facts", {}), trenova=context.facts))
+        order = [name for name in context.plan["services"] if name in places]
+        for name in [*order, *(name for name in places if name not in order)]:
+            if not preflight.runs_here(context.services[name]):
+                yield Wish(name, None)
+                continue
+            if any(not task_vars.get(secret) for secret in context.services[name].get("secrets") or {}):
+                yield Wish(name, None, "the inventory lacks their secrets (playbooks/secrets.yml)")
+                continue
+            try:
+                role_variables = registry.role_variables(self, places[name], known)
+                yield Wish(name, Bundle(self, role_variables, context, name).module_arguments())
+            except AnsibleError as error:
+                yield Wish(name, None, str(error).splitlines()[0])
+
+
+def write_reports(directory, name, plan, shown):
+    """Write a plan as JSON and as a page, and return the paths."""
+    os.makedirs(directory, exist_ok=True)
+    base = os.path.join(directory, re.sub(r"[^A-Za-z0-9._-]", "_", name))
+    texts = {base + ".json": write_plan(dict(plan, **shown)), base + ".html": plan_page(name, plan, **shown)}
+    for path, text in texts.items():
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    return list(texts)

@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import compose, preflight
 from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.plan_file import part_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import check_host, is_checked, message
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
@@ -62,7 +63,10 @@ class ActionModule(ActionBase):
 
 
 class Bundle:
-    """All that one service is made of on its host."""
+    """All that one service is made of on its host.
+
+    `task_vars` are those that the role itself sees: of the running role, or of any one by `registry.role_variables`.
+    """
 
     def __init__(self, action, task_vars, context, name):
         self.name = name
@@ -79,11 +83,11 @@ class Bundle:
             trenova_project_dir=self.project_dir, trenova_data_dir=self.data_dir,
             reaches_outside=self._reaches_outside(),
             available=[other for other, service in context.services.items() if preflight.is_available(service)])
-        values = [templated(action, task_vars, key, None) for key in [
+        self.renderer = Renderer(action, os.path.join(task_vars["role_path"], "templates"), self.variables)
+        values = [self._value(key) for key in [
             *self.description.get("secrets", {}), *self.description.get("secrets_optional", [])]]
         self.secrets = [str(value) for value in values if value is not None]
-        self.renderer = Renderer(action, os.path.join(task_vars["role_path"], "templates"), self.variables)
-        self.extra = templated(action, task_vars, name + "_compose_extra", {})
+        self.extra = self._value(name + "_compose_extra") or {}
         self.files, self.secret_files = self._render_files()
 
     def module_arguments(self):
@@ -94,6 +98,10 @@ class Bundle:
             self._add_file(os.path.join(self.project_dir, "compose.yaml"), HEADER + to_yaml(base_project()))
         description = json.dumps(self.description, indent=2, sort_keys=True, default=str) + "\n"
         self._add_file(os.path.join(self.directory, "service.json"), description)
+        # What stands beside the containers for the next plan to compare with is no reason to restart one.
+        if self.name in self.context.plan["services"]:
+            part = json.dumps(part_of(self.context.plan, self.name), indent=2) + "\n"
+            self._add_file(os.path.join(self.directory, "plan.json"), part)
         units = self._units(fragment)
         return {
             "name": self.name,
@@ -110,6 +118,12 @@ class Bundle:
             "follows": self.description.get("follows", []),
             "guards": self.description.get("guards", []),
         }
+
+    def _value(self, name):
+        """A variable as the role sees it, with its expressions resolved; None where it is not set."""
+        value = self.variables.get(name)
+        value = None if value is None else self.renderer.templar.template(value)
+        return None if value == "" else value
 
     def _reaches_outside(self):
         """Whether the service talks to one that is not on this host, so that it needs a network with a way out."""

@@ -286,17 +286,19 @@ def owners(data_dir, project_dir):
     return found
 
 
+def _of_services(project_dir, name):
+    """The file of that name in the directory of each service that has one: {service: content}."""
+    paths = sorted(glob.glob(os.path.join(project_dir, "*", name)))
+    return {os.path.basename(os.path.dirname(path)): read_json(path) for path in paths}
+
+
 def deployed(data_dir, project_dir):
     """What of ours is on the host already: service descriptions, the applied plan, the data's PostgreSQL major."""
-    services = {}
-    for path in sorted(glob.glob(os.path.join(project_dir, "*", "service.json"))):
-        services[os.path.basename(os.path.dirname(path))] = read_json(path)
-    applied = read_json(os.path.join(project_dir, "plan.json")) or {}
     first = read_json(os.path.join(project_dir, "host.json")) or {}
     return {
-        "services": services,
+        "services": _of_services(project_dir, "service.json"),
         "images": read_json(os.path.join(project_dir, "images.json")) or {},
-        "plan": applied.get("plan"),
+        "plan": _of_services(project_dir, "plan.json"),
         "disk_free_gb_before": first.get("disk_free_gb_before"),
         "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),

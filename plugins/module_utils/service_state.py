@@ -159,3 +159,18 @@ def unchanged_wishes(project_dir):
             # The service's own execution looks again, and tells what is wrong.
             continue
     return wishes
+
+
+def recorded_files(project_dir):
+    """{service: {path: SHA-256}} of the files that the records name; nothing of a secret one."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(project_dir, "*", RECORD))):
+        secrets = os.path.join(os.path.dirname(path), "secrets") + "/"
+        try:
+            with open(path, encoding="utf-8") as stream:
+                record = json.load(stream)
+            found[record["name"]] = {
+                entry["path"]: entry["sha256"] for entry in record["files"] if not entry["path"].startswith(secrets)}
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found

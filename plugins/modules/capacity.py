@@ -64,7 +64,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
-from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import unchanged_wishes
+from ansible_collections.trenova.selfhost.plugins.module_utils.compose import DIGEST_LABEL, ROLE_LABEL
+from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import recorded_files, unchanged_wishes
 
 DOCKER_COMMANDS = {
     "version": ("version", "--format", "{{json .}}"),
@@ -100,7 +101,7 @@ def engine_facts(version, compose):
 
 
 def container_facts(listing):
-    """What the Engine runs: name, project, image, state and the ports that it publishes."""
+    """What the Engine runs: name, project, image, state, digest of its definition and the ports that it publishes."""
     containers = []
     for entry in json_lines(listing):
         labels = dict(pair.split("=", 1) for pair in entry.get("Labels", "").split(",") if "=" in pair)
@@ -110,7 +111,8 @@ def container_facts(listing):
             "state": entry.get("State"),
             "project": labels.get("com.docker.compose.project"),
             "one_off": labels.get("com.docker.compose.oneoff") == "True",
-            "role": labels.get("trenova.role"),
+            "role": labels.get(ROLE_LABEL),
+            "digest": labels.get(DIGEST_LABEL),
             "working_dir": labels.get("com.docker.compose.project.working_dir"),
             "ports": entry.get("Ports", ""),
         })
@@ -133,6 +135,7 @@ def measure(data_dir, project_dir, paths):
         answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
         facts = host_facts(data_dir, project_dir, paths)
         facts["deployed"]["unchanged"] = unchanged_wishes(project_dir)
+        facts["deployed"]["files"] = recorded_files(project_dir)
     docker = {name: future.result() for name, future in answers.items()}
     facts["docker"] = engine_facts(docker["version"], docker["compose"])
     facts["containers"] = container_facts(docker["containers"])

@@ -12,6 +12,8 @@ description:
   - Measures the host (once in a run) and works out every number that the roles use.
   - The result is the fact C(ansible_facts['trenova']) with the keys C(capacity), C(plan) and C(services).
   - Runs on the controller; the only execution on the host is that of M(trenova.selfhost.capacity).
+  - What is shown and written also compares the tiers on the host, says what to buy, and, where something is deployed
+    already, what would change and which containers would restart.
 options:
   refresh:
     description: Measure again although this run has done so already.
@@ -21,6 +23,27 @@ options:
     description: Print the plan as a table.
     type: bool
     default: false
+  measure:
+    description:
+      - With V(false), and where the address of the host is still that of the example inventory, nobody is contacted,
+        and the host that is needed is planned. Only together with O(show); the fact is not set then.
+    type: bool
+    default: true
+  directory:
+    description:
+      - Directory on the controller for C(<host>.json), which C(docs/plan.schema.json) describes, and the page
+        C(<host>.html). Nothing is written without it.
+    type: path
+  roles:
+    description: Roles that are planned in a play without roles. All of this collection when empty.
+    type: list
+    elements: str
+    default: []
+  roles_extra:
+    description: Roles of yours that are planned besides.
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
@@ -32,6 +55,11 @@ EXAMPLES = r"""
 - name: Plan the host
   trenova.selfhost.plan:
 
+- name: Show the plan, and write it as JSON and as a page
+  trenova.selfhost.plan:
+    show: true
+    directory: reports/plan
+
 - name: Show what PostgreSQL gets
   ansible.builtin.debug:
     var: ansible_facts['trenova'].plan.services.postgres
@@ -40,6 +68,11 @@ EXAMPLES = r"""
 RETURN = r"""
 ansible_facts:
   description: The fact C(trenova).
-  returned: always
+  returned: when the host itself was planned
   type: dict
+written:
+  description: Paths of the files on the controller.
+  returned: with O(directory)
+  type: list
+  elements: str
 """

@@ -132,15 +132,9 @@ def build(action, task_vars, capacity, earlier=None):
 
     `earlier` are the facts of this run, to which a role that is included late adds itself.
     """
-    intent = {}
-    for variable, key in INTENT_VARIABLES.items():
-        value = templated(action, task_vars, variable, None)
-        if value is not None:
-            intent[key] = value
     earlier = earlier or {"services": capacity["deployed"]["services"], "described": []}
-    intent["services"] = services_here(action, task_vars, earlier["services"])
     try:
-        plan = sizing.plan(capacity, intent)
+        plan = sizing.plan(capacity, wanted(action, task_vars, earlier["services"]))
     except sizing.PlanError as error:
         raise PlanImpossible(error.problems) from error
     described = registry.describe(action, task_vars, plan, capacity)
@@ -150,6 +144,17 @@ def build(action, task_vars, capacity, earlier=None):
         "run": RUN, "capacity": capacity, "plan": plan, "services": services, "checked": False,
         "measured_at": earlier.get("measured_at", time.monotonic()), "changed": earlier.get("changed", False),
         "described": sorted(set(earlier["described"]).union(described))}
+
+
+def wanted(action, task_vars, known):
+    """What the inventory wants of the host, as the sizing engine takes it; `known` services are described already."""
+    intent = {}
+    for variable, key in INTENT_VARIABLES.items():
+        value = templated(action, task_vars, variable, None)
+        if value is not None:
+            intent[key] = value
+    intent["services"] = services_here(action, task_vars, known)
+    return intent
 
 
 def services_here(action, task_vars, known):
@@ -174,6 +179,6 @@ def empty_capacity():
         "swap_mb": 0, "disk_used_by_trenova_gb": 0.0, "disk_kind": "unknown", "architecture": "x86_64",
         "listeners": [], "containers": [], "disks": {}, "kernel": {}, "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
-        "deployed": {"services": {}, "images": {}, "plan": None, "daemon_json": None, "postgres_major": None,
+        "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
                      "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}},
     }

@@ -110,13 +110,22 @@ def _described(action, task_vars, path, key, default):
 
 
 def role_variables(action, path, task_vars):
-    """Variables as the role itself sees them: its defaults below everything else."""
-    return dict(role_defaults(action, path), **dict(task_vars, role_path=path))
+    """Variables as the role itself sees them: its defaults and its vars/ below everything else."""
+    return dict(role_defaults(action, path), **dict(_role_vars(action, path), **dict(task_vars, role_path=path)))
 
 
 def role_defaults(action, path):
     """Defaults of a role, not resolved."""
-    source = os.path.join(path, "defaults", "main.yml")
+    return _main_file(action, path, "defaults")
+
+
+def _role_vars(action, path):
+    """Variables of a role that are none of its options, not resolved."""
+    return _main_file(action, path, "vars")
+
+
+def _main_file(action, path, folder):
+    source = os.path.join(path, folder, "main.yml")
     return load(action, source) or {} if os.path.exists(source) else {}
 
 

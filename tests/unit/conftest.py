@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pathlib
-import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "collections"))
+from ansible.plugins.loader import init_plugin_loader
+
+# As a run of Ansible does, so that roles and filters of the collection are found, too.
+init_plugin_loader([str(pathlib.Path(__file__).resolve().parents[2] / "collections")])

@@ -3,13 +3,34 @@
 
 from __future__ import annotations
 
+import pathlib
+import sys
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.comparison import compare_tiers, needed_host
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import plan_reading as reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import WIDTH, plan_table
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "sizing"))
+from test_properties import hosts, intents  # noqa: E402  # a folder without a package, for its builders
 
 HOST = {"cores": 32, "memory_mb": 98304, "disk_free_gb": 500, "disk_total_gb": 500, "disk_kind": "ssd",
         "architecture": "x86_64"}
+DISK = {"total_gb": 500, "available_gb": 480, "items": [], "day_one_gb": 12.5, "planned_gb": 75,
+        "growth_gb_per_year": 37.5, "runway_days": 4550, "backup_storage_gb": 150}
+CHANGES = {
+    "remarks": ["tier: small -> large"],
+    "services": [{"service": "postgres", "says": ["replaces tren-db", "reloads nothing"], "figures": [
+        {"name": "memory_limit_mb", "unit": "MiB", "before": 512, "after": 4096},
+        {"name": "shm_size_mb", "unit": "MiB", "before": None, "after": 1024}]}]}
+
+
+def table_of(**more):
+    return "\n".join(plan_table("erp1", plan(HOST, {"tier": "large", "users": 350}), **more))
 
 
 @pytest.mark.parametrize("tier", ["minimum", "small", "medium", "large"])
@@ -17,6 +38,73 @@ def test_table_fits_the_width_and_names_every_service_and_deviation(tier):
     planned = plan(HOST, {"tier": tier})
     lines = plan_table("erp1", planned)
     text = "\n".join(lines)
-    assert max(map(len, lines)) <= WIDTH
+    assert max(map(len, lines)) <= WIDTH == 100
     assert all(f"\n  {service}" in text for service in planned["services"])
     assert all(entry["setting"] in text for entry in planned["deviations"])
+
+
+def test_numbers_have_units_and_the_rows_add_up_to_the_sum():
+    text = table_of()
+    assert "\n  postgres                  4096      2048     4  max_connections 200, shared_buffers 1024 MiB," in text
+    assert "\n  api x 3 + 2 workers       4096      2048     5  1024 MiB each, gomaxprocs 2 threads" in text
+    assert "\n  sum                      17920      8704    21  20 % of what containers may use, 512 MiB of it" in text
+    assert ("\n  Connections: 80 of the application into 200 of PgBouncer, of which 20 + 5 reach PostgreSQL; with 8\n"
+            "    direct ones 33 backends of 200, 164 spare") in text
+
+
+def test_a_service_without_a_limit_says_so():
+    lines = plan_table("erp1", plan(HOST, {"tier": "small", "restore_document": ["rabbitmq-limit"]}))
+    assert any(line.startswith("  rabbitmq              none") for line in lines)
+
+
+def test_disk_line_is_there_when_the_plan_has_one():
+    without = {key: value for key, value in plan(HOST, {"tier": "small"}).items() if key != "disk"}
+    assert "Disk:" not in "\n".join(plan_table("erp1", without))
+    planned = dict(plan(HOST, {"tier": "small"}), disk=DISK)
+    text = " ".join("\n".join(plan_table("erp1", planned)).split())
+    assert "Disk: 12.5 GB on day one, 75 GB planned, of 480 GB available; 37.5 GB a year, " in text
+    assert "the disk lasts more than ten years; backups 150 GB elsewhere" in text
+
+
+@pytest.mark.parametrize(("days", "says"), [
+    (None, "no growth is known: set trenova_users"), (0, "full in 0 days"), (1, "full in 1 day"),
+    (110.7, "full in 110 days"), (730, "full in 730 days (2.0 years)"), (9999, "the disk lasts more than ten years"),
+])
+def test_runway(days, says):
+    assert reading.runway({"runway_days": days}) == says
+
+
+def test_tiers_what_to_buy_and_changes_are_tables():
+    intent = {"tier": "large", "users": 350}
+    text = table_of(comparison=compare_tiers(dict(HOST, cores=8), intent), needed=needed_host(intent), changes=CHANGES,
+                    note="Nobody was contacted.")
+    assert "\n    small    below          6784       512    3  R2: 8 CPU cores found, 12 recommended for tier" in text
+    assert "\n    large *  below         17920      4096    3  R2: 8 CPU cores found, 32 recommended for tier" in text
+    assert "\n     96  GiB of memory  the document recommends 96 GiB for tier large; 24 would do: " in text
+    assert "\n    tier: small -> large\n    postgres: replaces tren-db; reloads nothing\n" in text
+    assert "\n      memory_limit  512 MiB  ->  4096 MiB\n      shm_size      –        ->  1024 MiB\n" in text
+    assert "\n  Nobody was contacted.\n" in text
+
+
+def test_an_applied_plan_that_is_the_same_says_so():
+    assert "Nothing would change." in table_of(changes={"remarks": [], "services": []})
+    assert "Changes against" not in table_of()
+
+
+@pytest.mark.parametrize(("changes", "last"), [
+    ({}, "  It fits, without a warning."), ({"cores": 8}, "  It can be carried out, with 1 warning."),
+    ({"cores": 2, "memory_mb": 1000}, "  Refused for 3 reasons; nothing is deployed before they are settled."),
+])
+def test_the_verdict_is_the_last_line(changes, last):
+    assert plan_table("erp1", plan(dict(HOST, **changes), {"tier": "small"}))[-1] == last
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), min_size=1, max_size=260), hosts, intents,
+       st.floats(0, 10**12))
+def test_any_plan_fits_the_width(name, capacity, intent, amount):
+    planned = dict(plan(capacity, intent), disk=dict(DISK, day_one_gb=amount, runway_days=amount))
+    figures = [{"name": "n" * 70, "unit": "MiB", "before": amount, "after": amount * 3}]
+    changes = {"remarks": [name], "services": [{"service": name, "says": [f"writes /{name}"], "figures": figures}]}
+    lines = plan_table(name, planned, compare_tiers(capacity, intent), needed_host(intent), changes, note=name)
+    assert max(map(len, lines)) <= WIDTH

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What is wanted of a service, as the deployment works it out, and as the plan does beforehand."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import pathlib
+import tempfile
+import types
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+from ansible_collections.trenova.selfhost.plugins.action.service import Bundle
+from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import context, registry
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_changes import Wish, changes
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROLES = registry.own_roles()
+#: Roles whose figures the engine plans.
+PLANNED = [role for role in ROLES if role != "docker"]
+INVENTORY = {
+    "inventory_hostname": "erp1", "ansible_host": "192.0.2.7", "trenova_domain": "erp.trucks.co",
+    "trenova_s3_domain": "s3.{{ trenova_domain }}", "trenova_jobs_domain": "jobs.{{ trenova_domain }}",
+    "trenova_admin_email": "admin@trucks.co", "trenova_tier": "small", "caddy_acme_email": "admin@trucks.co",
+    "backup_directory": "/var/backups/trenova", "ansible_facts": {},
+    "redis_compose_extra": {"redis": {"environment": {"WHO": "{{ redis_image }}"}}},
+    "trenova_capacity": {"measured": False, "cores": 12, "memory_mb": 24576, "disk_free_gb": 100, "disk_total_gb": 100,
+                         "kernel": {"vm.overcommit_memory": "0", "vm.swappiness": "60", "net.core.somaxconn": "4096"}},
+}
+
+
+def action_for(variables):
+    """As much of a running action as rendering needs, with the variables that Ansible gives to it."""
+    loader = DataLoader()
+    return types.SimpleNamespace(_loader=loader, _templar=Templar(loader, variables=variables))
+
+
+@functools.lru_cache(maxsize=None)
+def in_play(more="{}"):
+    """Variables of a play without roles, and the context of its host, as the plan has them."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as stream:
+        json.dump(dict(INVENTORY, **json.loads(more)), stream)
+        stream.flush()
+        variables = DataLoader().load_from_file(stream.name, trusted_as_template=True)
+    kinds = registry.secret_kinds(action_for({}), ROLES)
+    # A base64 text of 32 bytes and a long word at once.
+    secret = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+    variables.update(dict.fromkeys(kinds, secret))
+    variables.update(ansible_play_role_names=ROLES, playbook_dir=str(ROOT / "playbooks"))
+    action = action_for(variables)
+    return variables, context.HostContext(
+        context.build(action, variables, context.measure(action, variables)), is_new=True)
+
+
+def by_plan(role, variables, known):
+    """Arguments as the plan works them out, from outside of the role."""
+    action = action_for(variables)
+    seen = registry.role_variables(action, registry.role_path(role), variables)
+    return Bundle(action, seen, known, role).module_arguments()
+
+
+def by_role(role, variables, known):
+    """Arguments as the role's own task works them out, whose variables Ansible has put together."""
+    path, seen = ROOT / "roles" / role, {}
+    for layer in (path / "defaults/main.yml", variables, path / "vars/main.yml"):
+        if isinstance(layer, dict):
+            seen.update(layer)
+        elif layer.exists():
+            seen.update(DataLoader().load_from_file(str(layer), trusted_as_template=True) or {})
+    seen.update(ansible_role_name=f"trenova.selfhost.{role}", role_name=role, role_path=str(path))
+    return Bundle(action_for(seen), seen, known, role).module_arguments()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_plan_wants_of_a_service_what_its_role_wants(role):
+    variables, known = in_play()
+    assert wish_digest(by_plan(role, variables, known)) == wish_digest(by_role(role, variables, known))
+
+
+def test_expressions_of_the_inventory_see_the_defaults_of_the_role():
+    variables, known = in_play()
+    fragment = next(entry["content"] for entry in by_plan("redis", variables, known)["files"]
+                    if entry["path"] == "/opt/trenova/redis/compose.yaml")
+    assert "WHO: docker.io/" in fragment
+
+
+def part(arguments):
+    name = arguments["name"]
+    found = [entry for entry in arguments["files"] if entry["path"] == f"/opt/trenova/{name}/plan.json"]
+    return json.loads(found[0]["content"]) if found else None
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_part_of_the_plan_is_left_with_each_planned_service(role):
+    variables, known = in_play()
+    expected = {
+        "schema_version": 1, "tier": "small", "mode": "document", "users": None,
+        "figures": known.plan["services"][role]} if role in PLANNED else None
+    assert part(by_plan(role, variables, known)) == expected
+
+
+@pytest.mark.parametrize("role", PLANNED)
+def test_what_is_left_of_the_plan_is_no_reason_to_restart(role):
+    first, second = (by_plan(role, *in_play(wish)) for wish in ("{}", '{"trenova_users": 2}'))
+    assert part(first) != part(second)
+    assert wish_digest(first) != wish_digest(second)
+    assert [unit["digest"] for unit in first["units"]] == [unit["digest"] for unit in second["units"]]
+
+
+def test_changes_are_told_from_bundles_of_all_roles():
+    variables, known = in_play()
+    applied = {role: by_plan(role, variables, known) for role in ROLES}
+    capacity = dict(known.capacity, containers=[
+        {"name": unit["container"], "role": role, "digest": unit["digest"], "state": "running", "one_off": False}
+        for role, arguments in applied.items() for unit in arguments["units"]])
+    capacity["deployed"] = dict(
+        capacity["deployed"], services=known.services, files={}, plan={role: part(applied[role]) for role in PLANNED},
+        unchanged={role: wish_digest(arguments) for role, arguments in applied.items()})
+    wishes = [Wish(*entry) for entry in applied.items()]
+    assert changes(known.plan, wishes, capacity) == {"remarks": [], "services": []}
+    later, new = in_play('{"trenova_plan_overrides": {"redis": {"memory_limit_mb": 3000}}}')
+    wishes = [Wish(role, by_plan(role, later, new)) for role in ROLES]
+    told = {entry["service"]: entry for entry in changes(new.plan, wishes, capacity)["services"]}
+    assert told["redis"]["says"][0] == "replaces tren-redis"
+    assert {"name": "memory_limit_mb", "unit": "MiB", "before": 2048, "after": 3000} in told["redis"]["figures"]
+    assert told["api"]["says"] == ["restarts tren-api after tren-redis"]
+    assert "pgbouncer" not in told
+    # What grows has less of the disk; the database goes on.
+    assert [figure["name"] for figure in told["postgres"]["figures"]][0] == "volume_gb"
+    assert not [words for words in told["postgres"]["says"] if "tren-db" in words]

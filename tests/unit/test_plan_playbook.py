@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""playbooks/plan.yml as an operator runs it, without a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.plan_file import part_of, read_plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import WIDTH
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+IMAGINED = {"measured": False, "cores": 12, "memory_mb": 24576, "disk_free_gb": 100, "disk_total_gb": 100}
+
+
+@pytest.fixture
+def play(tmp_path):
+    def run(*arguments, inventory="prod", **variables):
+        """(exit code, output) of the playbook, run from a folder of the operator's own."""
+        command = ["ansible-playbook", ROOT / "playbooks/plan.yml", "-i", ROOT / "inventories" / inventory,
+                   "-e", json.dumps(variables), *arguments]
+        environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+    return run
+
+
+#: What docs/sizing.md tells people to write.
+GUIDE = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/sizing.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+def shown(output):
+    """What the plan has printed, without what Ansible prints around it."""
+    return output[output.index("\nPlan of"):output.index("\nok: ")]
+
+
+def test_users_alone_say_what_to_buy_and_nobody_is_contacted(play, tmp_path):
+    code, output = play("-e", "trenova_users=350")
+    assert code == 0, output
+    text = shown(output)
+    assert "The address of trenova1 is still the example: nobody was contacted." in text
+    assert "Plan of trenova1: tier large, 350 users, mode document" in text
+    assert "To buy for 350 users (tier large)\n     32  cores" in text
+    assert max(map(len, text.splitlines())) <= WIDTH
+    written = tmp_path / "reports/prod/plan"
+    planned = read_plan((written / "trenova1.json").read_text())
+    assert (planned["tier"], planned["needed"]["cores"]["value"], len(planned["services"])) == ("large", 32, 10)
+    assert "changes" not in planned
+    assert (written / "trenova1.html").read_text().startswith("<!DOCTYPE html>")
+    assert "Written: reports/prod/plan/trenova1.html" in text
+
+
+def test_a_host_that_does_not_exist_is_planned_with_all_services(play, tmp_path):
+    code, output = play(trenova_capacity=IMAGINED, trenova_plan_dir=str(tmp_path / "mine"))
+    assert code == 0, output
+    assert re.search("\n  sum +5760 +2624 ", output)
+    assert "still the example" not in output
+    assert "large    below         17920" in output
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["trenova1.html", "trenova1.json"]
+
+
+def test_a_host_that_is_too_small_is_refused_and_planned_all_the_same(play):
+    code, output = play(trenova_capacity=dict(IMAGINED, cores=4))
+    assert code == 0, output
+    assert "Refused for 1 reason; nothing is deployed before they are settled." in output
+
+
+def test_a_server_that_cannot_be_reached_is_not_made_up_unless_that_is_asked_for(play):
+    nowhere = {"ansible_host": "127.0.0.1", "ansible_port": 1, "trenova_users": 80}
+    code, output = play(**nowhere)
+    assert code == 4
+    assert "trenova1 cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure" in output
+    code, output = play(trenova_plan_measure=False, **nowhere)
+    assert code == 0, output
+    assert "trenova1 was not contacted (trenova_plan_measure: false)." in output
+    assert "tier medium, 80 users" in output
+
+
+def test_values_of_the_operator_are_laid_over_the_host_that_is_needed(play):
+    code, output = play(trenova_capacity={"cores": 48})
+    assert code == 0, output
+    assert "48 cores (x86_64), 24576 MiB" in output
+
+
+def test_a_wish_that_cannot_be_planned_is_told_as_everywhere(play):
+    code, output = play(trenova_users="many")
+    assert code == 2
+    assert "expected a whole number, got" in output
+
+
+def test_changes_are_shown_against_what_is_deployed(play, tmp_path):
+    assert play(trenova_capacity=IMAGINED, trenova_tier="minimum")[0] == 0
+    applied = read_plan((tmp_path / "reports/prod/plan/trenova1.json").read_text())
+    deployed = {"services": {"redis": {"enabled": True}},
+                "plan": {"redis": part_of(applied, "redis"), "rabbitmq": part_of(applied, "rabbitmq"), "api": []}}
+    container = {"name": "tren-client", "state": "running", "one_off": False, "role": "client", "digest": "before",
+                 "project": "trenova"}
+    code, output = play(trenova_capacity=dict(IMAGINED, deployed=deployed, containers=[container]))
+    assert code == 0, output
+    text = shown(output)
+    assert "Changes against what is applied\n    tier: minimum -> small" in text
+    assert "The applied plan of api is not compared. This is no part of a plan" in text
+    assert "client: replaces tren-client" in text
+    assert "Restarts of postgres, pgbouncer, redis, rabbitmq, minio, api, asynq_dashboard, caddy, backup" in text
+    assert "    rabbitmq: its restarts cannot be told\n      memory_limit           512 MiB  ->  1024 MiB" in text
+    changes = read_plan((tmp_path / "reports/prod/plan/trenova1.json").read_text())["changes"]
+    assert {entry["service"] for entry in changes["services"]} == {"client", "rabbitmq"}
+
+
+@pytest.mark.parametrize("example", GUIDE)
+def test_examples_of_the_guide_work(play, tmp_path, example):
+    (tmp_path / "example.yml").write_text(example)
+    host = {} if "trenova_capacity" in example else {"trenova_capacity": IMAGINED}
+    code, output = play("-e", "@example.yml", **host)
+    assert code == 0, output
+    assert "Refused" not in output
+    planned = read_plan((tmp_path / "reports/prod/plan/trenova1.json").read_text())
+    wish = yaml.safe_load(example)
+    for service, figures in wish.get("trenova_plan_overrides", {}).items():
+        explained = {path.rsplit(".", 1)[-1]: entry for path, entry in planned["explain"].items()
+                     if path.startswith(service + ".")}
+        assert {name: explained[name]["value"] for name in figures} == figures
+    restored = set(wish.get("trenova_restore_document", []))
+    assert not restored.intersection(entry["id"] for entry in planned["deviations"])
+    assert "nobody was contacted" not in output
+
+
+def test_the_guide_has_an_example_of_each_kind():
+    names = ("trenova_capacity:", "trenova_plan_overrides:", "trenova_restore_document:")
+    assert [sum(name in example for example in GUIDE) for name in names] == [1, 1, 1]
