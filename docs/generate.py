@@ -22,6 +22,8 @@ import pprint
 import re
 import subprocess
 import sys
+from functools import reduce
+from operator import getitem
 from types import ModuleType
 from typing import Callable, Iterator
 
@@ -263,12 +265,17 @@ def formulas_page() -> list[str]:
     return [*lines, MADE.format(f"{SIZING}/")]
 
 
+def recommended() -> dict[str, dict]:
+    """The host that the requirements recommend for each tier."""
+    return {
+        tier: comparison.imagined(*(row.value(tier) for row in (
+            tiers.HOST_CORES, tiers.HOST_MEMORY_GIB, tiers.HOST_DISK_GB)))
+        for tier in TIERS}
+
+
 def hosts_of_tiers() -> dict[str, dict]:
     """Plan of each tier on the host that is recommended for it."""
-    return {
-        tier: sizing.plan(comparison.imagined(*(row.value(tier) for row in (
-            tiers.HOST_CORES, tiers.HOST_MEMORY_GIB, tiers.HOST_DISK_GB))), {"tier": tier})
-        for tier in TIERS}
+    return {tier: sizing.plan(capacity, {"tier": tier}) for tier, capacity in recommended().items()}
 
 
 def tiers_table() -> list[str]:
@@ -297,6 +304,25 @@ def tiers_table() -> list[str]:
         ):
             rows.setdefault(title, []).append(str(cell))
     return table("", *TIERS) + [f"| {title} | {' | '.join(cells)} |" for title, cells in rows.items()]
+
+
+def balanced_table() -> list[str]:
+    """What mode balanced gives on the hosts that the requirements recommend, beside mode document."""
+    lines = table("on the recommended host of", *TIERS)
+    modes = {mode: [sizing.plan(plan_host, {"tier": tier, "mode": mode}) for tier, plan_host in recommended().items()]
+             for mode in ("document", "balanced")}
+    for title, path in (
+        ("PostgreSQL, MiB", ("services", "postgres", "memory_limit_mb")),
+        ("PostgreSQL, cores", ("services", "postgres", "cpus")),
+        ("`work_mem`, kB", ("services", "postgres", "settings", "work_mem_kb")),
+        ("an API instance, MiB", ("services", "api", "memory_limit_mb")),
+        ("Redis, MiB", ("services", "redis", "memory_limit_mb")),
+        ("all limits, MiB", ("totals", "memory_limit_mb")),
+    ):
+        before, after = ([reduce(getitem, path, plan) for plan in modes[mode]] for mode in ("document", "balanced"))
+        cells = [f"{document:g} → {balanced:g}" for document, balanced in zip(before, after, strict=True)]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
 
 
 def users_table() -> list[str]:
@@ -337,7 +363,9 @@ def refusal_example() -> list[str]:
 
 def sizing_page() -> list[str]:
     """docs/sizing.md with its tables made anew."""
-    made = {"users": users_table, "tiers": tiers_table, "deviations": deviations_table, "refusal": refusal_example}
+    made = {
+        "users": users_table, "tiers": tiers_table, "balanced": balanced_table, "deviations": deviations_table,
+        "refusal": refusal_example}
 
     def block(found: re.Match) -> str:
         return found.group(1) + "\n".join(made[found.group(2)]()) + "\n" + found.group(3)
