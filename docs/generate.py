@@ -7,7 +7,7 @@
 - docs/variables.md, from meta/variables.yml
 - docs/plugins/, from the documentation in the plugins
 - docs/sizing-primitives.md, from the docstrings of the formulas
-- the tables of docs/sizing.md, from the sizing engine
+- docs/plans.md and the tables of docs/sizing.md, from the sizing engine
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import sizing  # 
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import comparison, tiers  # noqa: E402
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.deviations import CATALOGUE  # noqa: E402
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import TIERS  # noqa: E402
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import plan_table  # noqa: E402
 
 COLLECTION = "trenova.selfhost"
 PLUGINS = {"module": "modules", "filter": "filter"}
@@ -54,6 +55,18 @@ CARRIERS = {"draft", "sheet", "sheets", "capacity"}
 NO_FORMULAS = {"tiers.every"}
 UNIT = re.compile(
     r"(?:\bin (?:decimal )?|^)(GiB per day|MiB|GiB|kB|GB|MB/s|MB|bit/s|seconds|millicores|Requests per second|Days)\b")
+#: Hosts that no tier was made for, with what is wanted of them.
+ODD_HOSTS = (
+    ("6 cores and 12 GB, shared with other software", {
+        "cores": 6, "memory_mb": 11800, "disk_free_gb": 60, "disk_total_gb": 120, "disk_kind": "hdd",
+        "architecture": "x86_64"}, {"users": 12, "tier": "minimum", "reserved_memory_mb": 2048}),
+    ("64 cores and 512 GB, 800 users", {
+        "cores": 64, "memory_mb": 515000, "disk_free_gb": 3800, "disk_total_gb": 3840, "disk_kind": "nvme",
+        "architecture": "x86_64"}, {"users": 800, "mode": "balanced"}),
+    ("ARM, 8 cores and 16 GB", {
+        "cores": 8, "memory_mb": 15800, "disk_free_gb": 150, "disk_total_gb": 160, "disk_kind": "ssd",
+        "architecture": "aarch64"}, {"users": 30, "tier": "minimum", "mode": "balanced"}),
+)
 #: Calls with their results, in the page on formulas.
 EXAMPLES = (
     ("tuners", "pgtune", ("4GB", 4, 200, "oltp", "ssd", 17)),
@@ -361,6 +374,18 @@ def refusal_example() -> list[str]:
     return [line for refusal in plan["refusals"] for line in (f"> {refusal['text']}", "")][:-1]
 
 
+def plans_page() -> list[str]:
+    """Whole plans: of each tier on its recommended host, and of hosts that fit none."""
+    lines = [
+        "# Plans", "",
+        "What `playbooks/plan.yml` prints for the hosts that the requirements recommend, and for three odd ones.", ""]
+    hosts = [(f"Tier {tier}", capacity, {"tier": tier}) for tier, capacity in recommended().items()]
+    for title, capacity, intent in [*hosts, *ODD_HOSTS]:
+        shown = {"comparison": comparison.compare_tiers(capacity, intent), "needed": comparison.needed_host(intent)}
+        lines += [f"## {title}", "", "```text", *plan_table("erp1", sizing.plan(capacity, intent), **shown), "```", ""]
+    return [*lines, MADE.format(f"{SIZING}/")]
+
+
 def sizing_page() -> list[str]:
     """docs/sizing.md with its tables made anew."""
     made = {
@@ -381,7 +406,7 @@ def main() -> int:
     pages = {f"roles/{role.name}/README.md": role_page(role) for role in sorted((ROOT / "roles").iterdir())}
     pages.update(plugin_pages(), **{
         "docs/variables.md": variables_page(), "docs/sizing.md": sizing_page(),
-        "docs/sizing-primitives.md": formulas_page()})
+        "docs/sizing-primitives.md": formulas_page(), "docs/plans.md": plans_page()})
     wanted = {ROOT / name: "\n".join(lines) + "\n" for name, lines in pages.items()}
     there = {path: path.read_text() for path in {*wanted, *(ROOT / "docs/plugins").glob("*")} if path.exists()}
     stale = sorted(path for path in {*wanted, *there} if wanted.get(path) != there.get(path))
