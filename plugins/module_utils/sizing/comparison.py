@@ -15,8 +15,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model impo
 #: What a plan without refusals says of the host: all that the document recommends is there, or less.
 FITS, BELOW, REFUSED = "fits", "below", "refused"
 
-#: Rules that speak of the host. The others speak of the operator's own figures, which are the same for every tier.
-_HOST_RULES = re.compile(r"R[1-8]$")
+#: Rules that speak of the host and the tier. The others are the same for every tier: where backups go, own figures.
+_HOST_RULES = re.compile(r"R[1-7]$")
 
 #: Sizes in which hosts are sold: an even number of cores, memory in steps of 4 GiB, disks in steps of 10 GB.
 CORES_STEP, MEMORY_STEP_GIB, DISK_STEP_GB = 2, 4, 10
