@@ -175,6 +175,7 @@ reloaded:
 """
 
 import base64
+import contextlib
 import glob
 import os
 import shutil
@@ -183,7 +184,7 @@ import time
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, locking
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile, ensure_directory
 from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import (
     ServiceState,
@@ -517,8 +518,10 @@ def main():
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     service = Service(module.params, module.check_mode)
     try:
-        result = service.remove() if module.params["state"] == "absent" else service.converge()
-    except (ServiceError, engine.EngineError) as error:
+        # From before the first look: what the watch is restarting does not run, and will in a moment.
+        with contextlib.nullcontext() if module.check_mode else locking.held():
+            result = service.remove() if module.params["state"] == "absent" else service.converge()
+    except (ServiceError, engine.EngineError, locking.LockError) as error:
         lines = getattr(error, "log_lines", [])
         shown = "\n".join("    " + line for line in lines)
         message = str(error) + ("\n  The last log lines:\n" + shown if lines else "")

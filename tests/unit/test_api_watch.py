@@ -11,6 +11,10 @@ import socket
 import threading
 import time
 
+import pytest
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import locking
+
 SOURCE = pathlib.Path(__file__).resolve().parents[2] / (
     "roles/api/templates/host/usr/local/lib/trenova/api-watch.py")
 SPEC = importlib.util.spec_from_file_location("api_watch", SOURCE)
@@ -22,6 +26,43 @@ def test_times_within_a_tenth_of_a_second_are_ordered():
     """Docker cuts trailing zeros, so that as text the later of these two comes first."""
     assert watch.moment("2026-11-24T01:02:03.1Z") < watch.moment("2026-11-24T01:02:03.12345678Z")
     assert watch.moment("2026-11-24T01:02:03Z") < watch.moment("2026-11-24T01:02:03.000001Z")
+
+
+def test_watch_leaves_its_turn_out_while_a_deployment_is_at_work(tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr(watch, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(watch, "look", lambda: looks.append(1) or 0)
+    with locking.held(watch.LOCK):
+        assert watch.main() == 0
+    assert looks == []
+    watch.main()
+    assert looks == [1]
+
+
+def test_deployment_waits_for_the_watch(tmp_path, monkeypatch):
+    monkeypatch.setattr(watch, "LOCK", str(tmp_path / "lock"))
+    at_work, done = threading.Event(), threading.Event()
+
+    def look():
+        at_work.set()
+        time.sleep(0.5)
+        done.set()
+        return 0
+
+    monkeypatch.setattr(watch, "look", look)
+    thread = threading.Thread(target=watch.main)
+    thread.start()
+    assert at_work.wait(5)
+    with pytest.raises(locking.LockError, match="the watch of the API, has been at work for 0.1 s"), \
+            locking.held(watch.LOCK, seconds=0.1):
+        pass
+    with locking.held(watch.LOCK):
+        assert done.is_set()
+    thread.join()
+
+
+def test_both_name_the_same_lock():
+    assert watch.LOCK == locking.LOCK
 
 
 def answering(answer):

@@ -6,6 +6,7 @@ What is watched stands in api-watch.json beside this file.
 """
 
 import datetime
+import fcntl
 import json
 import os
 import socket
@@ -14,6 +15,8 @@ import sys
 import time
 
 HEALTHY_SECONDS = 60
+#: Held by a deployment while it works on a service, and here while an instance restarts.
+LOCK = "/run/trenova.lock"
 
 
 def moment(text):
@@ -53,14 +56,25 @@ def wait_until_healthy(name):
     """Wait for a restarted instance, so that no two are away at the same time."""
     for _second in range(HEALTHY_SECONDS):
         done = subprocess.run(
-            ["docker", "inspect", "--format", "{{.State.Health.Status}}", name], stdout=subprocess.PIPE, check=False)
-        if done.stdout.strip() == b"healthy":
+            ["docker", "inspect", "--format", "{{.State.Health.Status}}", name], stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, check=False)
+        if done.returncode or done.stdout.strip() == b"healthy":
             return
         time.sleep(1)
 
 
 def main():
-    """Look once."""
+    """Look once, unless a deployment is at work, which sees to the API itself."""
+    with open(LOCK, "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0
+        return look()
+
+
+def look():
+    """Restart the instances that are older than what they depend on."""
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "api-watch.json"), encoding="utf-8") as stream:
         watched = json.load(stream)
     followed = {name: container_started(name) for name in watched["follows"]}
