@@ -64,11 +64,16 @@ start_database() {
     return 1
 }
 
-# The backup image with the programs of PostgreSQL 18, which Debian 13 does not have yet.
+# The backup image with the programs of PostgreSQL 18, which Debian 13 does not have yet: they come from the next Debian.
+# A mirror may hold a part of that only, so the rest stays, and its lists may have expired.
 build_newer_client() {
-    molecule/lab/files/base-image trenova-lab/debian:14 forky trenova.lab.image=1
+    DOCKER_BUILDKIT=0 docker build --quiet --tag trenova-lab/debian:13-newer --label trenova.lab.image=1 - <<'END'
+FROM trenova-lab/debian:13
+RUN sed -n 's/ trixie main/ forky main/p' /etc/apt/sources.list > /etc/apt/sources.list.d/forky.list \
+ && echo 'Acquire::Check-Valid-Until "false";' > /etc/apt/apt.conf.d/99frozen
+END
     DOCKER_BUILDKIT=0 docker build --quiet --tag $registry/trenova/backup:client18 --label trenova.lab.image=1 \
-        --build-arg DEBIAN_IMAGE=trenova-lab/debian:14 --build-arg POSTGRES_CLIENT=18 images/backup
+        --build-arg DEBIAN_IMAGE=trenova-lab/debian:13-newer --build-arg POSTGRES_CLIENT=18 images/backup
     docker push --quiet $registry/trenova/backup:client18
 }
 
