@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres bench fuzz-sizing matrix docs
+.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres bench bench-memory fuzz-sizing matrix docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ proof-postgres: setup ## Each major version of PostgreSQL as somebody else's ser
 
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md
+
+bench-memory: setup ## What the services take under load against the plan, and the plan's settings against upstream's
+	@$(BIN)/python tests/bench/memory.py
 
 fuzz-sizing: setup ## Plans a million random hosts and holds each plan against what must hold for any
 	@$(BIN)/python tests/fuzz/fuzz_sizing.py

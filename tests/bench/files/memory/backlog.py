@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Publishes to RabbitMQ until it says that its memory is at the watermark, or time is up. The password is on stdin.
+
+    backlog.py HOST VHOST USER SECONDS
+
+Consumers that take messages and do not acknowledge them keep these in memory, as workers do that hang.
+"""
+
+import sys
+import threading
+import time
+
+import pika
+
+HOST, VHOST, USER = sys.argv[1:4]
+ENDS = time.monotonic() + float(sys.argv[4])
+PASSWORD = sys.stdin.readline().strip()
+BODY = b"x" * 16384
+QUEUE = "bench-backlog"
+blocked = threading.Event()
+taken = [0]
+
+
+def connection():
+    """A connection that notes when the server blocks publishers."""
+    opened = pika.BlockingConnection(pika.ConnectionParameters(
+        HOST, virtual_host=VHOST, credentials=pika.PlainCredentials(USER, PASSWORD), heartbeat=0,
+        blocked_connection_timeout=600))
+    opened.add_on_connection_blocked_callback(lambda *_arguments: blocked.set())
+    return opened
+
+
+def hang():
+    """A consumer that never acknowledges."""
+    channel = connection().channel()
+
+    def take(*_arguments):
+        taken[0] += 1
+    channel.basic_consume(QUEUE, take)
+    channel.start_consuming()
+
+
+publisher = connection()
+channel = publisher.channel()
+channel.queue_declare(QUEUE, durable=True)
+for _number in range(4):
+    threading.Thread(target=hang, daemon=True).start()
+published = 0
+try:
+    while time.monotonic() < ENDS and not blocked.is_set():
+        for _number in range(50):
+            channel.basic_publish("", QUEUE, BODY)
+        published += 50
+        publisher.process_data_events()
+finally:
+    print(f"{published} published, {taken[0]} taken, {'blocked' if blocked.is_set() else 'not blocked'}", flush=True)

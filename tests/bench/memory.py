@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Loads a deployed Trenova until its services are at their planned limits, and compares their memory with the plan.
+
+    memory.py [--rounds N] [--seconds S] [--keep] [--write FILE]
+
+Then the database takes the same load with the plan's settings and with those of upstream's Compose file, in turns and
+under the same limits of memory and CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import re
+import shlex
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pika
+import yaml
+from bench import REGISTRY, ROOT, STATE, Controller, lab, say, ssh
+
+sys.path.insert(0, str(ROOT / "collections"))
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import postgres  # noqa: E402 - found by the path
+
+SERVER = {"name": "memory1", "address": "172.30.60.120", "image": "docker"}
+FILES = pathlib.Path(__file__).parent / "files/memory"
+CONTAINERS = ("tren-db", "tren-pgbouncer", "tren-redis", "tren-rabbitmq", "tren-minio", "tren-api", "tren-caddy")
+#: Services whose memory the plan predicts, and their containers.
+PREDICTED = {"postgres": "tren-db", "redis": "tren-redis", "rabbitmq": "tren-rabbitmq"}
+CLIENTS = 200
+GOAL_PERCENT, GOAL_THROUGHPUT = 20, 1.5
+#: The load comes beside the application, so more clients than the plan counts with; the pools are as planned.
+OURS = {"trenova_plan_overrides": {"pgbouncer": {"max_client_conn": 400}}}
+#: What upstream's Compose files set: those of the database in the one of the requirements, the pool in a later one.
+UPSTREAM = {
+    **OURS,
+    "postgres_settings_extra": {
+        "work_mem": "4MB", "maintenance_work_mem": "64MB", "hash_mem_multiplier": "2.0", "max_wal_size": "4GB"},
+    "pgbouncer_settings_extra": {"default_pool_size": 80, "reserve_pool_size": 20, "max_db_connections": 97},
+}
+
+
+def predicted_mb(service: str, settings: dict) -> int:
+    """Memory in MiB that a service has at its planned limits."""
+    if service == "postgres":
+        return round(postgres.worst_case_mb(
+            settings["shared_buffers_mb"], settings["work_mem_kb"] / 1024, settings["backends"],
+            settings["maintenance_work_mem_mb"], settings["autovacuum_max_workers"],
+            settings["wal_buffers_kb"] / 1024, postgres.BACKEND_MB))
+    return settings[{"redis": "maxmemory_mb", "rabbitmq": "memory_high_watermark_mb"}[service]]
+
+
+def put(content: bytes, command: str) -> None:
+    """Hand something to a command on the server."""
+    subprocess.run(["ssh", "-F", str(STATE / "ssh/config"), SERVER["name"], command], input=content, check=True)
+
+
+class Load:
+    """Everything that is done to the server, and what was seen meanwhile."""
+
+    def __init__(self, controller: Controller, seconds: int):
+        self.controller = controller
+        self.seconds = seconds
+        self.inventory = controller.inventory("memory", {SERVER["name"]: {"ansible_host": SERVER["address"]}})
+        self.secrets: dict = {}
+
+    def deploy(self, variables: dict) -> dict:
+        """Deploy, and return the plan that holds."""
+        wish = ("-e", json.dumps(variables))
+        self.controller.run(self.inventory, *wish, changed=None)
+        subprocess.run(
+            ["ansible-playbook", "playbooks/plan.yml", "-i", str(self.inventory), *wish, "-e",
+             f"trenova_plan_dir={self.controller.work}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        return json.loads((self.controller.work / f"{SERVER['name']}.json").read_text())
+
+    def prepare(self) -> None:
+        """Lay out the programs and the data. The passwords lie in a file of the server that only root reads."""
+        self.secrets = yaml.safe_load((self.controller.work / "group_vars/trenova/secrets.yml").read_text())
+        put(b"", "rm -rf /root/memory; mkdir -m 0755 /root/memory")
+        for source in (FILES, pathlib.Path(pika.__file__).parent):
+            archive = subprocess.run(
+                ["tar", "-C", str(source.parent), "-c", source.name], check=True, capture_output=True).stdout
+            put(archive, "tar -C /root -x" if source == FILES else "tar -C /root/memory -x")
+        put("PGPASSWORD={}\nREDISCLI_AUTH={}\n".format(
+            self.secrets["trenova_postgres_password"], self.secrets["trenova_redis_password"]).encode(),
+            "umask 077; cat > /root/memory.passwords")
+        self.client("tren-db", "psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --host tren-db --username trenova "
+                               "--dbname trenova_go_db --file /memory/orders.sql")
+
+    @staticmethod
+    def client(image_of: str, command: str) -> str:
+        """Output of a client's program in a container of its own, so that its memory is not the server's."""
+        return ssh(
+            SERVER["name"],
+            "docker run --rm --network trenova_data --env-file /root/memory.passwords --volume /root/memory:/memory:ro "
+            f"--entrypoint sh $(docker inspect --format '{{{{.Config.Image}}}}' {image_of}) -c {shlex.quote(command)}")
+
+    def database(self, host: str, port: int, clients: int, *scripts: str) -> dict:
+        """Transactions per second, and the 99th percentile of their milliseconds, with so many clients."""
+        output = self.client(
+            "tren-db", f"sh /memory/database.sh {host} {port} {clients} {self.seconds} {' '.join(scripts)}")
+        tps, slow = re.search(r"tps = ([\d.]+)", output), re.search(r"p99 = (\d+)", output)
+        faults = re.findall(r"aborted|FATAL|PANIC|server closed the connection", output)
+        return {"tps": float(tps[1]) if tps else 0.0, "p99_ms": int(slow[1]) / 1000 if slow else None,
+                "faults": len(faults)}
+
+    def busy_database(self, plan: dict) -> None:
+        """All backends sort and join at once, those that PgBouncer lets through and the direct ones, and indexes are
+        built with the memory of as many workers as autovacuum has."""
+        connections = plan["totals"]["connections"]
+        workers = plan["services"]["postgres"]["settings"]["autovacuum_max_workers"]
+        with ThreadPoolExecutor() as pool:
+            running = [
+                pool.submit(self.database, "tren-pgbouncer", 6432, connections["max_db_connections"], "report.sql"),
+                pool.submit(self.database, "tren-db", 5432, connections["direct"] - workers, "report.sql"),
+                *(pool.submit(self.client, "tren-db", f"sh /memory/index.sh {number} {self.seconds}")
+                  for number in range(workers))]
+            for future in running:
+                future.result()
+
+    def full_redis(self, plan: dict) -> str:
+        """Sessions up to maxmemory and beyond it, so that keys are evicted."""
+        size = plan["services"]["redis"]["settings"]["maxmemory_mb"]
+        return self.client("tren-redis", f"sh /memory/sessions.sh {size * 11 // 10}")
+
+    def backlog(self, _plan: dict) -> str:
+        """Messages that nobody acknowledges, until RabbitMQ holds publishers back; then the queue is taken away."""
+        inspect = "docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' tren-rabbitmq"
+        address = ssh(SERVER["name"], inspect).split()[0]
+        done = subprocess.run(
+            ["ssh", "-F", str(STATE / "ssh/config"), SERVER["name"],
+             f"cd /root/memory && python3 backlog.py {address} trenova trenova {3 * self.seconds}"],
+            input=self.secrets["trenova_rabbitmq_password"] + "\n", text=True, capture_output=True, check=False)
+        ssh(SERVER["name"], "docker exec tren-rabbitmq rabbitmqctl --quiet --vhost trenova delete_queue bench-backlog")
+        return (done.stdout or done.stderr).strip().splitlines()[-1]
+
+    def watched(self, function, *arguments) -> tuple:
+        """(result, what the containers had at most) of something that is done."""
+        names = " ".join(CONTAINERS)
+        ssh(SERVER["name"], f"cd /root/memory && rm -f stop peaks.json && "
+                            f"(setsid python3 sampler.py {names} > sampler.log 2>&1 < /dev/null &)")
+        result = function(*arguments)
+        peaks = ssh(SERVER["name"], "cd /root/memory; touch stop; "
+                                    "for _ in 1 2 3 4 5 6 7 8 9; do [ -s peaks.json ] && break; sleep 1; done; "
+                                    "cat peaks.json")
+        return result, json.loads(peaks)
+
+
+class Report:
+    """Lines that are printed and kept."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+
+    def tell(self, *lines: str) -> None:
+        """Print and keep."""
+        for line in lines:
+            print(line, flush=True)
+        self.lines += lines
+
+    def memory(self, plan: dict, seen: dict[str, dict]) -> None:
+        """Peaks against the plan: of each service under its own load."""
+        self.tell("## Memory", "", "| service | planned, MiB | measured, MiB | difference | limit, MiB | OOM kills |",
+                  "|---|---|---|---|---|---|")
+        reached = True
+        for service, container in PREDICTED.items():
+            peak = seen[service][container]
+            planned = predicted_mb(service, plan["services"][service]["settings"])
+            difference = 100 * (peak["peak_mb"] - planned) / planned
+            reached = reached and abs(difference) <= GOAL_PERCENT and not peak["oom_kills"]
+            self.tell(f"| {service} | {planned} | {peak['peak_mb']} | {difference:+.0f} % | {peak['limit_mb']} | "
+                      f"{peak['oom_kills']} |")
+        self.tell("", f"Goal: within {GOAL_PERCENT} %, nothing killed: {'reached' if reached else 'NOT reached'}.", "")
+
+    def throughput(self, ours: list[dict], theirs: list[dict], kills: dict[str, int]) -> None:
+        """The plan's settings against upstream's."""
+        def middle(found, key):
+            return statistics.median(entry[key] or 0 for entry in found)
+
+        ratio = middle(ours, "tps") / max(0.1, middle(theirs, "tps"))
+        verdict = "reached" if ratio >= GOAL_THROUGHPUT else "NOT reached"
+        self.tell(
+            f"## The database with {CLIENTS} clients", "",
+            f"Medians of {len(ours)} loads with each of the settings, in turns, under the same limits.", "",
+            "| settings | transactions/s | 99 % within, ms | clients lost | OOM kills |", "|---|---|---|---|---|",
+            *(f"| {name} | {middle(found, 'tps'):.0f} | {middle(found, 'p99_ms'):.0f} | "
+              f"{sum(entry['faults'] for entry in found)} | {kills[name]} |"
+              for name, found in (("planned", ours), ("upstream's", theirs))), "",
+            f"Ratio {ratio:.2f}. Goal: {GOAL_THROUGHPUT}: {verdict}.", "")
+
+
+def main() -> int:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="loads with each of the two settings")
+    parser.add_argument("--seconds", type=int, default=45, help="length of each load")
+    parser.add_argument("--keep", action="store_true", help="leave the server")
+    parser.add_argument("--write", type=pathlib.Path, help="write the report to this file")
+    arguments = parser.parse_args()
+    report = Report()
+    with tempfile.TemporaryDirectory(prefix="trenova-memory-") as folder:
+        work = pathlib.Path(folder)
+        controller = Controller(work)
+        shutil.copytree(pathlib.Path(__file__).parent / "inventory/group_vars", work / "group_vars")
+        say("the lab: one server")
+        lab("create", [SERVER], work / "lab.log")
+        say("the images")
+        subprocess.run(
+            [sys.executable, "tests/lab/images/build.py", "--registry", REGISTRY, "--push"], cwd=ROOT, check=True,
+            stdout=subprocess.DEVNULL)
+        load = Load(controller, arguments.seconds)
+        subprocess.run(
+            ["ansible-playbook", "playbooks/secrets.yml", "-i", str(load.inventory)], cwd=ROOT, check=True,
+            stdout=subprocess.DEVNULL)
+        say("Trenova")
+        plan = load.deploy(OURS)
+        load.prepare()
+        seen = {}
+        for service, function in (
+            ("postgres", load.busy_database), ("redis", load.full_redis), ("rabbitmq", load.backlog),
+        ):
+            say(f"{service} at its limits")
+            result, seen[service] = load.watched(function, plan)
+            if result:
+                say(str(result).replace("\n", "; "))
+        report.tell("# Memory: planned and measured", "")
+        report.memory(plan, seen)
+        # What was killed for memory says so until it is started anew, and a deployment would complain.
+        ssh(SERVER["name"], "docker restart " + " ".join(PREDICTED.values()))
+        found = {"planned": [], "upstream's": []}
+        kills = dict.fromkeys(found, 0)
+        for number in range(arguments.rounds):
+            for name, variables in (("planned", OURS), ("upstream's", UPSTREAM)):
+                say(f"{CLIENTS} clients, {name} settings, {number + 1} of {arguments.rounds}")
+                load.deploy(variables)
+                result, peaks = load.watched(
+                    load.database, "tren-pgbouncer", 6432, CLIENTS, "point.sql@70", "list.sql@25", "report.sql@5")
+                found[name].append(result)
+                kills[name] += peaks["tren-db"]["oom_kills"]
+        report.throughput(found["planned"], found["upstream's"], kills)
+        if arguments.write:
+            arguments.write.write_text("\n".join(report.lines).rstrip() + "\n")
+        if not arguments.keep:
+            lab("destroy", [SERVER], work / "lab.log")
+    say("done")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
