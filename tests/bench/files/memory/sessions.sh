@@ -8,4 +8,4 @@ write() {
 write "$(($1 * 512))"
 redis-cli -h tren-redis bgrewriteaof
 write "$(($1 * 64))"
-redis-cli -h tren-redis info memory | grep -E '^(used_memory|used_memory_rss|maxmemory):'
+redis-cli -h tren-redis info memory | grep -E '^(used_memory|used_memory_rss|maxmemory):' || echo 'Redis does not answer'
