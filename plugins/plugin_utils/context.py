@@ -71,7 +71,7 @@ class HostContext:
 
     def kept_facts(self):
         """The facts for the tasks that follow. Every one of them is handed all facts of its host, so the explanations,
-        nine tenths of a plan, which only `playbooks/plan.yml` shows, are left out."""
+        most of a plan, which only `playbooks/plan.yml` shows, are left out."""
         plan = {key: value for key, value in self.facts["plan"].items() if key != "explain"}
         return {"trenova": dict(self.facts, plan=plan)}
 
@@ -121,9 +121,10 @@ def measure(action, task_vars):
     if result.get("failed") or result.get("unreachable"):
         raise AnsibleActionFail("The host could not be measured: {}".format(result.get("msg")), result=result)
     capacity, disks = result["capacity"], result["capacity"]["disks"]
-    if arguments["paths"]:
-        data = disks[arguments["data_dir"]]["device"]
-        capacity["backup_on_data_disk"] = any(disks[path]["device"] == data for path in arguments["paths"])
+    # The module resolves `~`, which a check of formats refuses later.
+    apart = [disks[path]["device"] for path in arguments["paths"] if path in disks]
+    if apart and arguments["data_dir"] in disks:
+        capacity["backup_on_data_disk"] = disks[arguments["data_dir"]]["device"] in apart
     return merge(capacity, own)
 
 

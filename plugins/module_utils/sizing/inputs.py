@@ -225,10 +225,10 @@ def _memory_mb(value):
     if result <= 0:
         raise ValueError(f"expected a number above 0, got {shown(value)}")
     if result < LEAST_MEMORY_MB:
-        raise ValueError(f"{result:g} MiB is less than any host has; for {result:g} GiB write {result * 1024:g}")
+        raise ValueError(f"{result:g} MiB is less than any host has; for {result:g} GiB write {result * 1024:.10g}")
     if result > MOST_MEMORY_MB:
         raise ValueError(
-            f"{shown(value)} MiB is more than any host has; if that is in bytes, write {result // 1024 ** 2:g}")
+            f"{shown(value)} MiB is more than any host has; if that is in bytes, write {result // 1024 ** 2:.10g}")
     return result
 
 
@@ -236,7 +236,7 @@ def _disk_gb(value):
     result = _amount(value, "GB")
     if result > MOST_DISK_GB:
         raise ValueError(
-            f"{shown(value)} GB is more than any host has; if that is in bytes, write {result // 1000 ** 3:g}")
+            f"{shown(value)} GB is more than any host has; if that is in bytes, write {result // 1000 ** 3:.10g}")
     return result
 
 

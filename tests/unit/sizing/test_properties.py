@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 
+import invariants
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sizing_builders import TIERS, host_of, leaves
@@ -101,17 +102,8 @@ def test_postgres_is_safe_or_refused(capacity, intent):
 
 @quick
 @given(hosts, intents)
-def test_connection_budget_is_closed_or_refused(capacity, intent):
-    result = plan(capacity, intent)
-    services = result["services"]
-    bouncer, database, api = (services[name]["settings"] for name in ("pgbouncer", "postgres", "api"))
-    through, direct = bouncer["max_db_connections"], 8 + database["superuser_reserved_connections"]
-    opened = services["api"]["instances"] * api["database_pool"] + api["workers"] * api["worker_database_pool"]
-    closed = (
-        bouncer["default_pool_size"] + bouncer["reserve_pool_size"] <= through
-        and through + direct <= database["max_connections"]
-        and opened <= bouncer["max_client_conn"])
-    assert closed == (not [entry for entry in result["refusals"] if entry["rule"] == "R6"])
+def test_what_holds_for_every_plan(capacity, intent):
+    invariants.check(capacity, intent)
 
 
 @quick
