@@ -17,6 +17,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
     PlanImpossible,
     host_context,
+    one_of_several,
     templated,
     wanted,
 )
@@ -36,24 +37,29 @@ class ActionModule(ActionBase):
             "refresh": {"type": "bool", "default": False}, "show": {"type": "bool", "default": False},
             "measure": {"type": "bool", "default": True}, "directory": {"type": "path"},
             "roles": {"type": "list", "elements": "str", "default": []},
-            "roles_extra": {"type": "list", "elements": "str", "default": []}})
+            "roles_extra": {"type": "list", "elements": "str", "default": []},
+            "service_hosts": {"type": "dict", "default": {}}})
         show, name = arguments["show"], task_vars["inventory_hostname"]
         if not (task_vars.get("ansible_play_role_names") or task_vars.get("ansible_role_name")):
             roles = [*(arguments["roles"] or registry.own_roles()), *arguments["roles_extra"]]
             task_vars = dict(task_vars, ansible_play_role_names=roles)
-        instead = self._instead(task_vars, arguments["measure"]) if show else None
+        spread = arguments["service_hosts"]
+        instead = self._instead(task_vars, arguments["measure"]) if show and not spread else None
         if instead:
             task_vars = self._with_needed_host(task_vars)
         try:
             # What an earlier task has kept of a plan lacks the explanations.
             explained = show or bool(arguments["directory"])
-            context = host_context(self, task_vars, refresh=arguments["refresh"] or explained)
+            if spread and explained:
+                context = one_of_several(self, task_vars, spread)
+            else:
+                context = host_context(self, task_vars, refresh=arguments["refresh"] or explained)
         except AnsibleConnectionFailure:
             self._display.display(UNREACHABLE.format(name))
             raise
         result = {"changed": False}
         if show or arguments["directory"]:
-            shown = self._shown(task_vars, context)
+            shown = {"note": _places(spread)} if spread else self._shown(task_vars, context)
             if instead:
                 shown["note"] = instead
             lines = plan_table(name, context.plan, **shown)
@@ -116,6 +122,13 @@ class ActionModule(ActionBase):
                 yield Wish(name, Bundle(self, role_variables, context, name).module_arguments())
             except AnsibleError as error:
                 yield Wish(name, None, str(error).splitlines()[0])
+
+
+def _places(service_hosts):
+    """Which service runs on which hosts, as a sentence."""
+    count = len(set().union(*service_hosts.values()))
+    services = "; ".join(f"{service} on {', '.join(hosts)}" for service, hosts in service_hosts.items() if hosts)
+    return f"One of {count} hosts: {services}. The connections are those of all hosts."
 
 
 def write_reports(directory, name, plan, shown):

@@ -102,6 +102,33 @@ def host_context(action, task_vars, refresh=False):
     return HostContext(build(action, task_vars, known["capacity"], known), is_new=True)
 
 
+def one_of_several(action, task_vars, service_hosts):
+    """The context of a host that is one of several of an installation, with the hosts of each service.
+
+    All of them were measured by an earlier task of this run.
+    """
+    known, name = known_facts(task_vars), task_vars["inventory_hostname"]
+    wish = wanted(action, task_vars, {})
+    wanted_services = wish.pop("services")
+    unplaced = [service for service in wanted_services if not service_hosts.get(service)]
+    if unplaced:
+        raise PlanImpossible([
+            f"No host runs {', '.join(unplaced)}: all hosts are in groups of other services. Write: a group of that "
+            "name with a host in it."])
+    hosts = list(dict.fromkeys(host for service in service_hosts.values() for host in service))
+    measured = {host: known_facts(task_vars["hostvars"][host]).get("capacity") for host in hosts}
+    if missing := [host for host in hosts if not measured[host]]:
+        raise PlanImpossible([
+            f"Nothing is known of {', '.join(missing)}, and all hosts are planned together. Write: what they have, as "
+            "trenova_capacity with measured: false (docs/sizing.md), or see to it that they can be reached."])
+    placed = {service: service_hosts[service] for service in wanted_services}
+    try:
+        plan = sizing.plan_hosts(measured, placed, wish)[name]
+    except sizing.PlanError as error:
+        raise PlanImpossible(error.problems) from error
+    return HostContext(dict(known, plan=plan), is_new=True)
+
+
 def measure(action, task_vars):
     """Run the capacity module and lay the operator's own values over what it found.
 

@@ -116,6 +116,52 @@ def test_changes_are_shown_against_what_is_deployed(play, tmp_path):
     assert {entry["service"] for entry in changes["services"]} == {"client", "rabbitmq"}
 
 
+@pytest.fixture
+def several(play, tmp_path):
+    def run(groups, **variables):
+        """The same for an installation on several hosts: {service: hosts}, and `rest` for those without a group."""
+        children = {service: {"hosts": dict.fromkeys(hosts)} for service, hosts in groups.items()}
+        hosts = dict.fromkeys(children.pop("rest", {"hosts": {}})["hosts"])
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"children": children, "hosts": hosts}}))
+        return play(inventory=tmp_path / "hosts.yml", trenova_plan_dir=str(tmp_path / "plans"), **variables)
+    return run
+
+
+def test_several_hosts_are_planned_together(several, tmp_path):
+    groups = {"postgres": ["db1"], "pgbouncer": ["db1"], "api": ["app1", "app2"], "rest": ["rest1"]}
+    code, output = several(groups, trenova_capacity=IMAGINED, trenova_users=150)
+    assert code == 0, output
+    plans = {path.stem: read_plan(path.read_text()) for path in (tmp_path / "plans").glob("*.json")}
+    assert {name: list(plan["services"]) for name, plan in plans.items()} == {
+        "db1": ["postgres", "pgbouncer"], "app1": ["api"], "app2": ["api"],
+        "rest1": ["redis", "rabbitmq", "minio", "client", "asynq_dashboard", "caddy", "backup"]}
+    budgets = [plan["totals"]["connections"] for plan in plans.values()]
+    assert budgets[0]["application"] == 2 * plans["app1"]["services"]["api"]["settings"]["database_pool"]
+    assert budgets.count(budgets[0]) == 4
+    assert "One of 4 hosts: postgres on db1; pgbouncer on db1; redis on rest1;" in output
+    assert {entry["setting"].split(".")[0] for entry in plans["app1"]["deviations"]} == {"api"}
+
+
+def test_even_nodes_of_rabbitmq_are_refused(several):
+    code, output = several({"rabbitmq": ["a", "b"], "rest": ["c"]}, trenova_capacity=IMAGINED, trenova_tier="small")
+    assert code == 0, output
+    assert output.count("R10: 2 nodes of rabbitmq planned; ") == 2
+
+
+def test_a_service_without_a_host_is_told(several):
+    code, output = several(
+        {"postgres": ["a"], "api": ["b"]}, trenova_capacity=IMAGINED, trenova_tier="small", backup_enabled=False)
+    assert code == 2
+    assert "No host runs pgbouncer, redis, rabbitmq, minio, client, asynq_dashboard, caddy: all hosts are in" in output
+
+
+def test_hosts_are_not_planned_without_one_that_cannot_be_reached(several):
+    nowhere = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    code, output = several({"postgres": ["a"], "rest": ["b"]}, **nowhere)
+    assert code == 4
+    assert "Plan of" not in output
+
+
 @pytest.mark.parametrize("example", GUIDE)
 def test_examples_of_the_guide_work(play, tmp_path, example):
     (tmp_path / "example.yml").write_text(example)

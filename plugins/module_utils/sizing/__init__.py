@@ -130,7 +130,8 @@ def _assemble(draft):
         "explain": explain,
         "totals": totals.summary(draft),
         "disk": disk.budget(draft),
-        "deviations": deviations.ordered(draft.deviations),
+        "deviations": deviations.ordered([
+            entry for entry in draft.deviations if entry["setting"].split(".", 1)[0] in draft.here]),
         "warnings": warnings,
         "refusals": refused,
     }
