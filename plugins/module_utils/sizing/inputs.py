@@ -27,7 +27,7 @@ DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
 MINIO_MODES = ("managed", "external")
 
 #: Beyond this no host exists, and floats stop being exact.
-LARGEST_NUMBER = 10**12
+LARGEST_NUMBER = 10**15
 #: Docker takes quotas of a hundredth of a core; no host has less than this.
 LEAST_CORES = 0.1
 MOST_CORES = 4096

@@ -40,6 +40,8 @@ def problems(capacity=None, intent=None):
     ({"disk_total_gb": "2 TB"}, 'capacity.disk_total_gb: expected GB as a plain number, got "2 TB"; write 2000'),
     ({"disk_free_gb": 10**11},
      "capacity.disk_free_gb: 100000000000 GB is more than any host has; if that is in bytes, write 100"),
+    ({"disk_total_gb": 40 * 10**12},
+     "capacity.disk_total_gb: 40000000000000 GB is more than any host has; if that is in bytes, write 40000"),
     ({"cores": 100000}, "capacity.cores: expected 0.1 to 4096 cores, got 100000"),
     ({"disk_free_gb": -0.5}, "capacity.disk_free_gb: expected a number of at least 0, got -0.5"),
     ({"disk_total_gb": []}, "capacity.disk_total_gb: expected a number, got []"),
