@@ -7,7 +7,7 @@
     memory.py [--rounds N] [--seconds S] [--keep] [--write FILE]
 
 Then the database takes the same load with the plan's settings and with those of upstream's Compose file, in turns and
-under the same limits of memory and CPU.
+under the same limits of memory and CPU, and a Redis as that file starts it is filled as ours was.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import json
 import pathlib
 import re
+import secrets
 import shlex
 import shutil
 import statistics
@@ -30,7 +31,10 @@ from bench import REGISTRY, ROOT, STATE, Controller, lab, say, ssh
 
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import postgres  # noqa: E402 - found by the path
+from application import Account, Crowd  # noqa: E402 - it and the following are found by the path
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import postgres  # noqa: E402
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.outside import Visitor  # noqa: E402
 
 SERVER = {"name": "memory1", "address": "172.30.60.120", "image": "docker"}
 FILES = pathlib.Path(__file__).parent / "files/memory"
@@ -41,13 +45,21 @@ CLIENTS = 200
 GOAL_PERCENT, GOAL_THROUGHPUT = 20, 1.5
 #: The load comes beside the application, so more clients than the plan counts with; the pools are as planned.
 OURS = {"trenova_plan_overrides": {"pgbouncer": {"max_client_conn": 400}}}
-#: What upstream's Compose files set: those of the database in the one of the requirements, the pool in a later one.
+#: What upstream's Compose files set: the database in the one of the requirements, the pool in a later one (the first
+#: names a file that it lacks). What they do not set is PostgreSQL's default.
 UPSTREAM = {
     **OURS,
+    "trenova_restore_document": ["postgres-shm"],
     "postgres_settings_extra": {
-        "work_mem": "4MB", "maintenance_work_mem": "64MB", "hash_mem_multiplier": "2.0", "max_wal_size": "4GB"},
+        "work_mem": "4MB", "maintenance_work_mem": "64MB", "hash_mem_multiplier": "2.0", "min_wal_size": "1GB",
+        "max_wal_size": "4GB", "wal_level": "logical", "wal_compression": "off", "jit": "on",
+        "max_parallel_workers": "8", "max_parallel_workers_per_gather": "2", "max_parallel_maintenance_workers": "2"},
     "pgbouncer_settings_extra": {"default_pool_size": 80, "reserve_pool_size": 20, "max_db_connections": 97},
 }
+#: More writes of sessions than the users of any tier cause.
+SESSIONS_PER_SECOND = 1000
+OVERFULL_PERCENT = 110
+REWRITE_SECONDS = 20
 
 
 def predicted_mb(service: str, settings: dict) -> int:
@@ -74,10 +86,10 @@ class Load:
         self.inventory = controller.inventory("memory", {SERVER["name"]: {"ansible_host": SERVER["address"]}})
         self.secrets: dict = {}
 
-    def deploy(self, variables: dict) -> dict:
+    def deploy(self, variables: dict, *arguments: str) -> dict:
         """Deploy, and return the plan that holds."""
         wish = ("-e", json.dumps(variables))
-        self.controller.run(self.inventory, *wish, changed=None)
+        self.controller.run(self.inventory, *wish, *arguments, changed=None)
         subprocess.run(
             ["ansible-playbook", "playbooks/plan.yml", "-i", str(self.inventory), *wish, "-e",
              f"trenova_plan_dir={self.controller.work}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -94,15 +106,17 @@ class Load:
         put("PGPASSWORD={}\nREDISCLI_AUTH={}\n".format(
             self.secrets["trenova_postgres_password"], self.secrets["trenova_redis_password"]).encode(),
             "umask 077; cat > /root/memory.passwords")
+        put(secrets.token_urlsafe(1536).encode(), "cat > /root/memory/session.txt")
         self.client("tren-db", "psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --host tren-db --username trenova "
                                "--dbname trenova_go_db --file /memory/orders.sql")
 
     @staticmethod
-    def client(image_of: str, command: str) -> str:
+    def client(image_of: str, command: str, login: bool = True) -> str:
         """Output of a client's program in a container of its own, so that its memory is not the server's."""
+        passwords = "--env-file /root/memory.passwords" if login else ""
         return ssh(
             SERVER["name"],
-            "docker run --rm --network trenova_data --env-file /root/memory.passwords --volume /root/memory:/memory:ro "
+            f"docker run --rm --network trenova_data {passwords} --volume /root/memory:/memory:ro "
             f"--entrypoint sh $(docker inspect --format '{{{{.Config.Image}}}}' {image_of}) -c {shlex.quote(command)}")
 
     def database(self, host: str, port: int, clients: int, *scripts: str) -> dict:
@@ -129,9 +143,44 @@ class Load:
                 future.result()
 
     def full_redis(self, plan: dict) -> str:
-        """Sessions up to maxmemory and beyond it, so that keys are evicted."""
-        size = plan["services"]["redis"]["settings"]["maxmemory_mb"]
-        return self.client("tren-redis", f"sh /memory/sessions.sh {size * 11 // 10}")
+        """Sessions up to maxmemory and beyond it, so that keys are evicted, then a rewrite of the append-only file
+        while sessions are written."""
+        size = plan["services"]["redis"]["settings"]["maxmemory_mb"] * OVERFULL_PERCENT // 100
+        return "".join(self.client("tren-redis", f"sh /memory/sessions.sh tren-redis {what}") for what in (
+            f"fill {size}", f"rewrite {SESSIONS_PER_SECOND} {REWRITE_SECONDS}"))
+
+    def flooded_redis(self, _plan: dict) -> str:
+        """Rewrites of the append-only file while clients write as fast as they can; whether Redis stayed up."""
+        began = self._started("tren-redis")
+        said = self.client("tren-redis", f"sh /memory/sessions.sh tren-redis rewrite 0 {REWRITE_SECONDS}")
+        stayed = began == self._started("tren-redis")
+        return ("" if stayed else "Redis FELL, ") + said
+
+    @staticmethod
+    def _started(container: str) -> str:
+        return ssh(SERVER["name"], f"docker inspect --format '{{{{.State.Pid}}}} {{{{.State.StartedAt}}}}' {container}")
+
+    def upstreams_redis(self, plan: dict) -> tuple[int, bool]:
+        """(MiB of sessions that were written, whether Redis was killed) with the options that upstream's Compose file
+        gives it: none, since its command loses them all."""
+        size = plan["services"]["redis"]["memory_limit_mb"] * OVERFULL_PERCENT // 100
+        image = "$(docker inspect --format '{{.Config.Image}}' tren-redis)"
+        ssh(SERVER["name"], "docker run --detach --name bench-redis --network trenova_data --cpus 1 --memory {0}m "
+                            "--memory-swap {0}m {1} redis-server".format(
+                                plan["services"]["redis"]["memory_limit_mb"], image))
+        try:
+            self.client("tren-redis", f"sh /memory/sessions.sh bench-redis fill {size}", login=False)
+            state = ssh(SERVER["name"], "docker inspect --format '{{.State.OOMKilled}}' bench-redis")
+        finally:
+            ssh(SERVER["name"], "docker rm --force --volumes bench-redis")
+        return size, state.strip() == "true"
+
+    def users(self, _plan: dict) -> str:
+        """Readers and uploads of the application, through Caddy."""
+        domain = f"{SERVER['name']}.test"
+        authority = ssh(SERVER["name"], "cat $(find /var/lib/trenova/caddy -name root.crt)")
+        account = Account(domain, "admin@trenova.test", self.secrets["trenova_admin_password"])
+        return Crowd(Visitor(SERVER["address"], authority), account).work(self.seconds)
 
     def backlog(self, _plan: dict) -> str:
         """Messages that nobody acknowledges, until RabbitMQ holds publishers back; then the queue is taken away."""
@@ -170,7 +219,8 @@ class Report:
 
     def memory(self, plan: dict, seen: dict[str, dict]) -> None:
         """Peaks against the plan: of each service under its own load."""
-        self.tell("## Memory", "", "| service | planned, MiB | measured, MiB | difference | limit, MiB | OOM kills |",
+        self.tell("## Services at their limits", "",
+                  "| service | planned, MiB | measured, MiB | difference | limit, MiB | OOM kills |",
                   "|---|---|---|---|---|---|")
         reached = True
         for service, container in PREDICTED.items():
@@ -181,6 +231,16 @@ class Report:
             self.tell(f"| {service} | {planned} | {peak['peak_mb']} | {difference:+.0f} % | {peak['limit_mb']} | "
                       f"{peak['oom_kills']} |")
         self.tell("", f"Goal: within {GOAL_PERCENT} %, nothing killed: {'reached' if reached else 'NOT reached'}.", "")
+
+    def others(self, seen: dict[str, dict]) -> None:
+        """Peaks of what the plan gives a limit only, over all loads."""
+        self.tell("| service | measured, MiB | limit, MiB | OOM kills |", "|---|---|---|---|")
+        for container in sorted(set(CONTAINERS) - set(PREDICTED.values())):
+            peaks = [entry[container] for entry in seen.values()]
+            self.tell("| {} | {} | {} | {} |".format(
+                container.removeprefix("tren-"), max(peak["peak_mb"] for peak in peaks), peaks[0]["limit_mb"],
+                sum(peak["oom_kills"] for peak in peaks)))
+        self.tell("")
 
     def throughput(self, ours: list[dict], theirs: list[dict], kills: dict[str, int]) -> None:
         """The plan's settings against upstream's."""
@@ -197,6 +257,46 @@ class Report:
               f"{sum(entry['faults'] for entry in found)} | {kills[name]} |"
               for name, found in (("planned", ours), ("upstream's", theirs))), "",
             f"Ratio {ratio:.2f}. Goal: {GOAL_THROUGHPUT}: {verdict}.", "")
+
+
+def measure(load: Load, plan: dict, report: Report) -> None:
+    """What each service takes at its limits."""
+    seen, notes = {}, {}
+    for name, function in (
+        ("postgres", load.busy_database), ("redis", load.full_redis), ("rabbitmq", load.backlog),
+        ("users", load.users), ("flood", load.flooded_redis),
+    ):
+        say(f"load: {name}")
+        result, seen[name] = load.watched(function, plan)
+        notes[name] = ", ".join(str(result or "").split("\n")).rstrip(", ")
+        say(notes[name])
+    copies = seen.pop("flood")["tren-redis"]["oom_kills"]
+    report.memory(plan, seen)
+    report.others(seen)
+    written, killed = load.upstreams_redis(plan)
+    end = "killed, with all sessions and jobs since its last snapshot" if killed else "alive at the end"
+    report.tell(
+        f"- Redis: {notes['redis']}", f"- RabbitMQ: {notes['rabbitmq']}", f"- Users: {notes['users']}",
+        f"- Redis, written to without a pause while it rewrites its file: {notes['flood']}; the kernel ended {copies} "
+        "copies",
+        f"- A Redis without options, as upstream's Compose file starts it, filled with {written} MiB: {end}", "")
+
+
+def compare(load: Load, rounds: int, report: Report) -> None:
+    """The database with the plan's settings and with upstream's, in turns."""
+    found = {"planned": [], "upstream's": []}
+    kills = dict.fromkeys(found, 0)
+    for number in range(rounds):
+        for name, variables in (("planned", OURS), ("upstream's", UPSTREAM)):
+            say(f"{CLIENTS} clients, {name} settings, {number + 1} of {rounds}")
+            # The settings that are compared are not the planned ones, which the verification would tell.
+            load.deploy(variables, "--skip-tags", "verify")
+            result, peaks = load.watched(
+                load.database, "tren-pgbouncer", 6432, CLIENTS, "point.sql@70", "list.sql@25", "report.sql@5")
+            say(json.dumps(dict(result, peak_mb=peaks["tren-db"]["peak_mb"])))
+            found[name].append(result)
+            kills[name] += peaks["tren-db"]["oom_kills"]
+    report.throughput(found["planned"], found["upstream's"], kills)
 
 
 def main() -> int:
@@ -225,29 +325,11 @@ def main() -> int:
         say("Trenova")
         plan = load.deploy(OURS)
         load.prepare()
-        seen = {}
-        for service, function in (
-            ("postgres", load.busy_database), ("redis", load.full_redis), ("rabbitmq", load.backlog),
-        ):
-            say(f"{service} at its limits")
-            result, seen[service] = load.watched(function, plan)
-            if result:
-                say(str(result).replace("\n", "; "))
         report.tell("# Memory: planned and measured", "")
-        report.memory(plan, seen)
+        measure(load, plan, report)
         # What was killed for memory says so until it is started anew, and a deployment would complain.
         ssh(SERVER["name"], "docker restart " + " ".join(PREDICTED.values()))
-        found = {"planned": [], "upstream's": []}
-        kills = dict.fromkeys(found, 0)
-        for number in range(arguments.rounds):
-            for name, variables in (("planned", OURS), ("upstream's", UPSTREAM)):
-                say(f"{CLIENTS} clients, {name} settings, {number + 1} of {arguments.rounds}")
-                load.deploy(variables)
-                result, peaks = load.watched(
-                    load.database, "tren-pgbouncer", 6432, CLIENTS, "point.sql@70", "list.sql@25", "report.sql@5")
-                found[name].append(result)
-                kills[name] += peaks["tren-db"]["oom_kills"]
-        report.throughput(found["planned"], found["upstream's"], kills)
+        compare(load, arguments.rounds, report)
         if arguments.write:
             arguments.write.write_text("\n".join(report.lines).rstrip() + "\n")
         if not arguments.keep:

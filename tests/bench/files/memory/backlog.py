@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Publishes to RabbitMQ until it says that its memory is at the watermark, or time is up. The password is on stdin.
+"""Publishes to RabbitMQ until it holds publishers back and says why, or time is up. The password is on stdin.
 
     backlog.py HOST VHOST USER SECONDS
 
@@ -19,7 +19,8 @@ ENDS = time.monotonic() + float(sys.argv[4])
 PASSWORD = sys.stdin.readline().strip()
 BODY = b"x" * 16384
 QUEUE = "bench-backlog"
-blocked = threading.Event()
+CONSUMERS = 16
+reasons = []
 taken = [0]
 
 
@@ -28,7 +29,7 @@ def connection():
     opened = pika.BlockingConnection(pika.ConnectionParameters(
         HOST, virtual_host=VHOST, credentials=pika.PlainCredentials(USER, PASSWORD), heartbeat=0,
         blocked_connection_timeout=600))
-    opened.add_on_connection_blocked_callback(lambda *_arguments: blocked.set())
+    opened.add_on_connection_blocked_callback(lambda _connection, frame: reasons.append(frame.method.reason))
     return opened
 
 
@@ -45,14 +46,14 @@ def hang():
 publisher = connection()
 channel = publisher.channel()
 channel.queue_declare(QUEUE, durable=True)
-for _number in range(4):
+for _number in range(CONSUMERS):
     threading.Thread(target=hang, daemon=True).start()
 published = 0
 try:
-    while time.monotonic() < ENDS and not blocked.is_set():
+    while time.monotonic() < ENDS and not reasons:
         for _number in range(50):
             channel.basic_publish("", QUEUE, BODY)
         published += 50
         publisher.process_data_events()
 finally:
-    print(f"{published} published, {taken[0]} taken, {'blocked' if blocked.is_set() else 'not blocked'}", flush=True)
+    print(f"{published} messages published, {taken[0]} taken; held back: {reasons[0] if reasons else 'no'}", flush=True)
