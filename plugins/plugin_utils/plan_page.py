@@ -172,7 +172,8 @@ def _memory(plan):
     drawing = pictures.picture("memory-host", "Memory of the host by service", description, 54, drawn)
     return (f"<p>{escape(says)}</p>" + _figure(drawing, _legend(parts)) + _service_bars(plan) +
             "<p class=\"quiet\">The limit is where the kernel ends a container, the reservation what it keeps when "
-            "memory is short. Jobs run for a while only.</p>")
+            "memory is short, the peak what it takes when all that is planned for it happens at once. Jobs run for a "
+            "while only.</p>")
 
 
 def _service_bars(plan):
@@ -190,10 +191,10 @@ def _service_bars(plan):
         rows.append((
             escape(_named(service)) + _instances(entry), drawing,
             escape(reading.amount(limit)) if limit else "none", escape(reading.amount(reservation)),
-            escape(plain(cpus))))
+            escape(reading.amount(entry.get("settings", {}).get("peak_memory_mb"))), escape(plain(cpus))))
     return _table(
-        ("Service", "Reservation (full colour) within the limit", "Limit, MiB", "Reserved, MiB", "Cores"), rows,
-        "Limit and reservation by service, all its containers together", right=(2, 3, 4), kind="bars")
+        ("Service", "Reservation (full colour) within the limit", "Limit, MiB", "Reserved, MiB", "Peak, MiB", "Cores"),
+        rows, "Limit and reservation by service, all its containers together", right=(2, 3, 4, 5), kind="bars")
 
 
 def _instances(entry):

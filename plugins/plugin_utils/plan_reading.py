@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.disk import GROWTH_SHARES
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import plain
 
 #: Endings of names that repeat the unit.
@@ -68,7 +69,8 @@ def runway(disk):
     """How long the disk lasts, in words."""
     days = disk.get("runway_days")
     if days is None:
-        return "no growth is known: set trenova_users"
+        grows = GROWTH_SHARES.keys() & {item["name"] for item in disk["items"]}
+        return "no growth is known: set trenova_users" if grows else "nothing on it grows with the users"
     if days > 10 * 365:
         return "the disk lasts more than ten years"
     return f"full in {counted(int(days), 'day')}" + (f" ({days / 365:.1f} years)" if days >= 365 else "")

@@ -35,7 +35,7 @@ CASES = {
 DISK = {
     "total_gb": 100, "available_gb": 90, "day_one_gb": 18, "planned_gb": 49, "growth_gb_per_year": 30,
     "runway_days": 876, "backup_storage_gb": 150,
-    "items": [{"name": "Database", "gb": 29, "what": "data"}, {"name": "Images", "gb": 20, "what": "two of each"}]}
+    "items": [{"name": "postgres", "gb": 29, "what": "volume"}, {"name": "images", "gb": 20, "what": "two of each"}]}
 CHANGES = {"remarks": ["users: 40 -> 50"], "services": [{
     "service": "redis", "says": ["replaces tren-redis"],
     "figures": [{"name": "maxmemory_mb", "unit": "MiB", "before": 1536, "after": 3072}]}]}

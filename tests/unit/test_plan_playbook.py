@@ -139,6 +139,7 @@ def test_several_hosts_are_planned_together(several, tmp_path):
     assert budgets[0]["application"] == 2 * plans["app1"]["services"]["api"]["settings"]["database_pool"]
     assert budgets.count(budgets[0]) == 4
     assert "One of 4 hosts: postgres on db1; pgbouncer on db1; redis on rest1;" in output
+    assert output.count("nothing on it grows with the users") == 2
     assert {entry["setting"].split(".")[0] for entry in plans["app1"]["deviations"]} == {"api"}
 
 

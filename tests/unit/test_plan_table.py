@@ -71,7 +71,11 @@ def test_disk_line_is_there_when_the_plan_has_one():
     (110.7, "full in 110 days"), (730, "full in 730 days (2.0 years)"), (9999, "the disk lasts more than ten years"),
 ])
 def test_runway(days, says):
-    assert reading.runway({"runway_days": days}) == says
+    assert reading.runway({"runway_days": days, "items": [{"name": "postgres"}]}) == says
+
+
+def test_runway_of_a_host_without_data():
+    assert reading.runway({"runway_days": None, "items": [{"name": "redis"}]}) == "nothing on it grows with the users"
 
 
 def test_tiers_what_to_buy_and_changes_are_tables():

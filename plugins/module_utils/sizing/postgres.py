@@ -365,6 +365,12 @@ def _plan_work_mem(sheet, limit, backends, shared, maintenance, wal):
                 "wal_buffers_kb": wal, "autovacuum_max_workers": autovacuum, "maintenance_work_mem_mb": maintenance,
                 "pgtune_kb": pgtune_kb, "safe_bound_mb": bound_mb},
         bounds=Bounds(low=LEAST_WORK_MEM_KB, high=MOST_WORK_MEM_KB, least=64))
+    sheet.setting(
+        "peak_memory_mb", round(planned_worst_case_mb(sheet)), unit="MiB", derived=True,
+        rule="shared_buffers + wal_buffers + autovacuum_max_workers * maintenance_work_mem + backends * (4 MiB + 1.5 *"
+             " work_mem), when all sort at once", source="postgresqltuner's worst case",
+        inputs={"backends": backends, "shared_buffers_mb": shared, "work_mem_kb": sheet["work_mem_kb"],
+                "wal_buffers_kb": wal, "autovacuum_max_workers": autovacuum, "maintenance_work_mem_mb": maintenance})
 
 
 def _plan_cache_hint(sheet, limit, backends):

@@ -21,6 +21,8 @@ _CONNECTION_MB = 0.2
 _MESSAGES_PER_MB = 30000
 #: What the protocol adds to a message on the wire.
 _WIRE_FACTOR = 1.1
+#: What the container takes when publishers are held back, in percent of the watermark.
+_BLOCKED_PERCENT = 110
 
 
 class Cluster(NamedTuple):
@@ -69,6 +71,15 @@ def disk_free_limit_mb(watermark: int, memory_limit_mb: int | None = None) -> in
     """
     careful = 0 if memory_limit_mb is None else arguments.whole("memory_limit_mb", memory_limit_mb)
     return max(1024, arguments.whole("watermark", watermark), careful)
+
+
+def peak_memory_mb(watermark: int) -> int:
+    """Memory in MiB when publishers are held back: the watermark, and a tenth for what RabbitMQ does not count, the
+    kernel's socket buffers above all.
+
+    Source: make bench-memory.
+    """
+    return round(arguments.whole("watermark", watermark) * _BLOCKED_PERCENT / 100)
 
 
 def raft_memory_mb(raft_wal: int, times: int = 3) -> int:
@@ -131,6 +142,10 @@ def plan(draft):
         "memory_high_watermark_mb", watermark_mb(size), unit="MiB", rule="0.6 * memory_limit, absolute",
         source="RabbitMQ, memory alarms", inputs={"memory_limit_mb": size},
         bounds=Bounds(least=1, most=limit or None))
+    sheet.setting(
+        "peak_memory_mb", peak_memory_mb(watermark), unit="MiB", derived=True,
+        rule="1.1 * memory_high_watermark, when publishers are held back", source="make bench-memory",
+        inputs={"memory_high_watermark_mb": watermark})
     free = sheet.setting(
         "disk_free_limit_mb", disk_free_limit_mb(watermark), unit="MiB", rule="max(1 GiB, watermark)",
         source="RabbitMQ, production checklist", inputs={"memory_high_watermark_mb": watermark},

@@ -33,6 +33,8 @@ _BACKLOG_FACTOR = 1.2
 _TASK_BYTES = 1024
 #: Archived tasks that asynq keeps of each queue, for 90 days.
 ARCHIVED_PER_QUEUE = 10000
+#: What a full instance takes, in percent of its data.
+_FULL_PERCENT = 110
 #: A dump beside the data in memory. An assumption.
 _DUMP_SHARE = 0.5
 
@@ -150,6 +152,15 @@ def io_threads(cpus: float) -> int:
     return min(8, int(cpus * 3 // 4)) if cpus >= 4 else 1
 
 
+def peak_memory_mb(maxmemory: int) -> int:
+    """Memory in MiB of an instance that is full: its data, and a tenth for the allocator, the buffers of clients, and
+    the pages that a rewrite copies at a thousand writes a second.
+
+    Source: make bench-memory.
+    """
+    return round(arguments.whole("maxmemory", maxmemory) * _FULL_PERCENT / 100)
+
+
 def volume_gb(maxmemory: int) -> int:
     """Disk in GB for a data set of so many MiB: three times for the append-only file and its rewrite, twice for a
     snapshot. At least the document's 1 GB.
@@ -193,6 +204,9 @@ def _plan_data(sheet, limit, cpus):
     maxmemory = sheet.setting(
         "maxmemory_mb", maxmemory_mb(limit), unit="MiB", rule="3/4 of memory_limit", source=str(tiers.REDIS_MAXMEMORY),
         inputs={"memory_limit_mb": limit}, bounds=Bounds(least=1, most=limit * 85 // 100))
+    sheet.setting(
+        "peak_memory_mb", peak_memory_mb(maxmemory), unit="MiB", derived=True, rule="1.1 * maxmemory, when it is full",
+        source="make bench-memory", inputs={"maxmemory_mb": maxmemory})
     sheet.setting(
         "maxmemory_policy", "volatile-lru", rule="volatile-lru: jobs never expire, so they are never evicted",
         source="asynq: tasks and queues carry no TTL", bounds=Bounds(choices=POLICIES),

@@ -39,7 +39,7 @@ def test_every_function_with_a_source_is_on_the_page():
         (module.__name__.rsplit(".", 1)[-1], name) for module in MODULES for name, value in vars(module).items()
         if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
         and "Source:" in (value.__doc__ or "")}
-    assert formulas - known == set(), "add the module to FORMULAS in docs/generate.py"
+    assert formulas - known == set(), "add the module to FORMULAS in docs/generator/formulas.py"
 
 
 def test_every_function_of_the_page_has_meaning_unit_and_source():
