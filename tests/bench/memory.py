@@ -33,7 +33,6 @@ sys.path.insert(0, str(ROOT / "collections"))
 
 from application import Account, Crowd  # noqa: E402 - it and the following are found by the path
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import postgres  # noqa: E402
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.outside import Visitor  # noqa: E402
 
 SERVER = {"name": "memory1", "address": "172.30.60.120", "image": "docker"}
@@ -60,16 +59,6 @@ UPSTREAM = {
 SESSIONS_PER_SECOND = 1000
 OVERFULL_PERCENT = 110
 REWRITE_SECONDS = 20
-
-
-def predicted_mb(service: str, settings: dict) -> int:
-    """Memory in MiB that a service has at its planned limits."""
-    if service == "postgres":
-        return round(postgres.worst_case_mb(
-            settings["shared_buffers_mb"], settings["work_mem_kb"] / 1024, settings["backends"],
-            settings["maintenance_work_mem_mb"], settings["autovacuum_max_workers"],
-            settings["wal_buffers_kb"] / 1024, postgres.BACKEND_MB))
-    return settings[{"redis": "maxmemory_mb", "rabbitmq": "memory_high_watermark_mb"}[service]]
 
 
 def put(content: bytes, command: str) -> None:
@@ -225,7 +214,7 @@ class Report:
         reached = True
         for service, container in PREDICTED.items():
             peak = seen[service][container]
-            planned = predicted_mb(service, plan["services"][service]["settings"])
+            planned = plan["services"][service]["settings"]["peak_memory_mb"]
             difference = 100 * (peak["peak_mb"] - planned) / planned
             reached = reached and abs(difference) <= GOAL_PERCENT and not peak["oom_kills"]
             self.tell(f"| {service} | {planned} | {peak['peak_mb']} | {difference:+.0f} % | {peak['limit_mb']} | "

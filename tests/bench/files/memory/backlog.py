@@ -17,9 +17,10 @@ import pika
 HOST, VHOST, USER = sys.argv[1:4]
 ENDS = time.monotonic() + float(sys.argv[4])
 PASSWORD = sys.stdin.readline().strip()
-BODY = b"x" * 16384
+#: Just above 4 KiB: such messages lie in a store of their own, whose index is in memory.
+BODY = b"x" * 4608
 QUEUE = "bench-backlog"
-CONSUMERS = 16
+CONSUMERS = 4
 reasons = []
 taken = [0]
 

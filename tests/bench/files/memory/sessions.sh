@@ -4,7 +4,7 @@
 host=$1 what=$2
 value=$(cat /memory/session.txt)
 write() {
-  redis-benchmark -h "$host" -a "$REDISCLI_AUTH" -c "$2" -P "$2" -q -r 1000000000 -n "$1" \
+  redis-benchmark -h "$host" ${REDISCLI_AUTH:+-a "$REDISCLI_AUTH"} -c "$2" -P "$2" -q -r 1000000000 -n "$1" \
     setex session:__rand_int__ 86400 "$value" > /dev/null 2>&1
 }
 ask() { redis-cli -h "$host" "$@"; }
