@@ -62,8 +62,8 @@ proof-postgres: setup ## Each major version of PostgreSQL as somebody else's ser
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md
 
-bench-memory: setup ## What the services take under load against the plan, and the plan's settings against upstream's
-	@$(BIN)/python tests/bench/memory.py
+bench-memory: setup ## Memory under load against the plan, its settings against upstream's; writes docs/memory.md
+	@$(BIN)/python tests/bench/memory.py --write docs/memory.md
 
 fuzz-sizing: setup ## Plans a million random hosts and holds each plan against what must hold for any
 	@$(BIN)/python tests/fuzz/fuzz_sizing.py

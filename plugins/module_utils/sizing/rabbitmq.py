@@ -22,7 +22,7 @@ _MESSAGES_PER_MB = 30000
 #: What the protocol adds to a message on the wire.
 _WIRE_FACTOR = 1.1
 #: What the container takes when publishers are held back, in percent of the watermark.
-_BLOCKED_PERCENT = 110
+_BLOCKED_PERCENT = 120
 
 
 class Cluster(NamedTuple):
@@ -74,8 +74,8 @@ def disk_free_limit_mb(watermark: int, memory_limit_mb: int | None = None) -> in
 
 
 def peak_memory_mb(watermark: int) -> int:
-    """Memory in MiB when publishers are held back: the watermark, and a tenth for what RabbitMQ does not count, the
-    kernel's socket buffers above all.
+    """Memory in MiB when publishers are held back: the watermark, and a fifth for what comes in until RabbitMQ has seen
+    that it is reached, and for what it does not count, such as the kernel's socket buffers.
 
     Source: make bench-memory.
     """
@@ -144,7 +144,7 @@ def plan(draft):
         bounds=Bounds(least=1, most=limit or None))
     sheet.setting(
         "peak_memory_mb", peak_memory_mb(watermark), unit="MiB", derived=True,
-        rule="1.1 * memory_high_watermark, when publishers are held back", source="make bench-memory",
+        rule="1.2 * memory_high_watermark, when publishers are held back", source="make bench-memory",
         inputs={"memory_high_watermark_mb": watermark})
     free = sheet.setting(
         "disk_free_limit_mb", disk_free_limit_mb(watermark), unit="MiB", rule="max(1 GiB, watermark)",

@@ -3,7 +3,7 @@
 
 """Publishes to RabbitMQ until it holds publishers back and says why, or time is up. The password is on stdin.
 
-    backlog.py HOST VHOST USER SECONDS
+    backlog.py HOST VHOST USER SECONDS QUEUE_TYPE
 
 Consumers that take messages and do not acknowledge them keep these in memory, as workers do that hang.
 """
@@ -19,7 +19,8 @@ ENDS = time.monotonic() + float(sys.argv[4])
 PASSWORD = sys.stdin.readline().strip()
 #: Just above 4 KiB: such messages lie in a store of their own, whose index is in memory.
 BODY = b"x" * 4608
-QUEUE = "bench-backlog"
+KIND = sys.argv[5]
+QUEUE = f"bench-{KIND}"
 CONSUMERS = 4
 reasons = []
 taken = [0]
@@ -46,7 +47,7 @@ def hang():
 
 publisher = connection()
 channel = publisher.channel()
-channel.queue_declare(QUEUE, durable=True)
+channel.queue_declare(QUEUE, durable=True, arguments={"x-queue-type": KIND})
 for _number in range(CONSUMERS):
     threading.Thread(target=hang, daemon=True).start()
 published = 0
@@ -57,4 +58,5 @@ try:
         published += 50
         publisher.process_data_events()
 finally:
-    print(f"{published} messages published, {taken[0]} taken; held back: {reasons[0] if reasons else 'no'}", flush=True)
+    held = reasons[0] if reasons else "no"
+    print(f"{KIND}: {published} messages published, {taken[0]} taken; held back: {held}", flush=True)

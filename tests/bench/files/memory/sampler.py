@@ -6,7 +6,7 @@
     sampler.py CONTAINER ...
 
 What cannot be given back is the memory of the cgroup without the page cache of files: heaps, stacks, shared memory and
-the kernel's own. Writes {container: {"peak_mb", "limit_mb", "oom_kills"}} to /root/memory/peaks.json.
+the kernel's own. Writes {container: {"peak_mb", "limit_mb", "oom_kills", "restarts"}} to /root/memory/peaks.json.
 """
 
 import json
@@ -53,8 +53,8 @@ def look(cgroup):
 
 
 def main():
-    """Sample until told to stop; a container that was killed and started again has another cgroup."""
-    found = {name: {"peak_mb": 0, "limit_mb": 0, "oom_kills": 0} for name in sys.argv[1:]}
+    """Sample until told to stop; the cgroup of a container that ends is gone with what it has counted."""
+    found = {name: {"peak_mb": 0, "limit_mb": 0, "oom_kills": 0, "restarts": -1} for name in sys.argv[1:]}
     cgroups, kills = {}, {}
     while not STOP.exists():
         for name, entry in found.items():
@@ -62,6 +62,7 @@ def main():
                 if name not in cgroups:
                     cgroups[name] = cgroup_of(name)
                     kills[name] = look(cgroups[name])[2]
+                    entry["restarts"] += 1
                 kept, limit, killed = look(cgroups[name])
             except (OSError, subprocess.CalledProcessError, UnboundLocalError):
                 cgroups.pop(name, None)
