@@ -156,8 +156,10 @@ class Figure(NamedTuple):
     value: Any
     unit: str
     rule: str
-    inputs: dict[str, Any]
-    bounds: dict[str, Any]
+    inputs: Mapping[str, Any]
+    bounds: Bounds
+    #: What a bound or the operator has moved, beside the bounds.
+    moved: Mapping[str, Any]
     source: str
     deviates: str | None
     overridden: bool
@@ -166,7 +168,22 @@ class Figure(NamedTuple):
 
     def explain(self) -> dict[str, Any]:
         """As the plan shows it."""
-        return self._asdict()
+        return {
+            "value": self.value,
+            "unit": self.unit,
+            "rule": self.rule,
+            "inputs": {name: rounded(value) for name, value in self.inputs.items()},
+            "bounds": {**self.bounds.explain(), **self.moved},
+            "source": self.source,
+            "deviates": self.deviates,
+            "overridden": self.overridden,
+            "derived": self.derived,
+        }
+
+
+def rounded(value):
+    """Floats to four places, downwards: a plan that is printed and read back must be the same plan."""
+    return math.floor(value * 10000 + 1e-6) / 10000 if isinstance(value, float) else value
 
 
 def clamp(value, low, high):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Mapping
 
@@ -19,6 +18,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model impo
     Figure,
     Intent,
     plain,
+    rounded,
 )
 
 UNBOUND = Bounds()
@@ -140,26 +140,26 @@ class Sheet:
 
     def _decide(self, place, name, path, planned, rule, source, unit="", inputs=None, bounds=UNBOUND,
                 deviation=None, document=None, derived=False):
-        shown_bounds = bounds.explain()
+        moved = {}
         value = bounds.settle(planned) if _is_number(planned) else planned
         if value != planned:
-            shown_bounds.update(before=_rounded(planned), hit="max" if value < planned else "min")
+            moved = {"before": rounded(planned), "hit": "max" if value < planned else "min"}
         key = self.service + "." + path
         override = self._override(name, value, bounds, unit, derived)
         if override is not None:
-            shown_bounds["planned"] = _rounded(value)
+            moved["planned"] = rounded(value)
             value, deviation = self._taken(key, override, bounds, unit), None
         elif value == document:
             deviation = None
         elif deviation in self._draft.intent.restore_document:
             value = document
-            self._draft.restored.append((deviation, key, _rounded(value)))
+            self._draft.restored.append((deviation, key, rounded(value)))
             deviation = None
-        value = _rounded(value)
+        value = rounded(value)
         if deviation:
             self._draft.depart(deviation, key, value)
-        place[name] = Figure(value, unit, rule, _plain_inputs(inputs), shown_bounds, source, deviation,
-                             override is not None, derived)
+        place[name] = Figure(value, unit, rule, inputs or {}, bounds, moved, source, deviation, override is not None,
+                             derived)
         self.names[name] = value
         return value
 
@@ -216,15 +216,6 @@ def _word(given, choices):
     if not isinstance(given, bool):
         return given
     return next((word for word in choices if reading.TRUTH.get(word) is given), given)
-
-
-def _rounded(value):
-    """Floats to four places, downwards: a plan that is printed and read back must be the same plan."""
-    return math.floor(value * 10000 + 1e-6) / 10000 if isinstance(value, float) else value
-
-
-def _plain_inputs(inputs: dict[str, Any] | None) -> dict[str, Any]:
-    return {name: _rounded(value) for name, value in (inputs or {}).items()}
 
 
 def amount(value, unit: str) -> str:
