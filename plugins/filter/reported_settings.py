@@ -11,14 +11,16 @@ author: Trenova self-host contributors (@trenova-selfhost)
 description:
   - Maps settings of the plan to the names and values with which the server answers (pg_settings, SHOW CONFIG,
     CONFIG GET, /api/nodes).
-positional: service
+  - What the operator sets beside the plan is left out.
+positional: service, own
 options:
   _input: {description: Settings of the plan., type: dict, required: true}
   service: {description: "postgres, pgbouncer, redis or rabbitmq.", type: str, required: true}
+  own: {description: Lines of the configuration file that win over the plan, type: dict, default: {}}
 """
 
 EXAMPLES = r"""
-expected: "{{ plan.settings | trenova.selfhost.reported_settings('redis') }}"
+expected: "{{ plan.settings | trenova.selfhost.reported_settings('redis', redis_settings_extra) }}"
 """
 
 RETURN = r"""

@@ -64,9 +64,20 @@ def _rabbitmq(settings):
 SERVICES = {"postgres": _postgres, "pgbouncer": _pgbouncer, "redis": _redis, "rabbitmq": _rabbitmq}
 
 
-def reported_settings(settings, service):
+#: Lines of a configuration file that decide what a service reports under another name.
+OTHER_NAMES = {
+    "mem_limit": ("vm_memory_high_watermark.absolute", "vm_memory_high_watermark.relative"),
+    "disk_free_limit": ("disk_free_limit.absolute", "disk_free_limit.relative"),
+}
+
+
+def reported_settings(settings, service, own=()):
     """What a service reports when it runs with these settings; nothing for a service without a plan.
 
-    Raises KeyError for a service that reports none.
+    `own` are the operator's own lines of its configuration file: they win over the plan, which cannot expect anything
+    there. Raises KeyError for a service that reports none.
     """
-    return SERVICES[service](settings) if settings else {}
+    reported = SERVICES[service](settings) if settings else {}
+    return {
+        name: value for name, value in reported.items()
+        if not any(line in own for line in OTHER_NAMES.get(name, (name,)))}

@@ -26,3 +26,11 @@ def test_rabbitmq_reports_bytes():
 
 def test_service_without_a_plan_reports_nothing():
     assert reported_settings({}, "redis") == {}
+
+
+def test_lines_of_the_operator_are_not_expected_to_be_the_plans():
+    settings = {"memory_high_watermark_mb": 307, "disk_free_limit_mb": 1024}
+    own = {"vm_memory_high_watermark.relative": 0.5, "heartbeat": 60}
+    assert reported_settings(settings, "rabbitmq", own) == {"disk_free_limit": 1073741824}
+    assert reported_settings({"work_mem_kb": 2750, "max_connections": 100}, "postgres", {"work_mem": "4MB"}) == {
+        "max_connections": "100"}
