@@ -15,6 +15,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import Pla
 from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.plan_file import write_plan
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
+    UNKNOWN_HOST,
     PlanImpossible,
     host_context,
     one_of_several,
@@ -47,16 +48,7 @@ class ActionModule(ActionBase):
         instead = self._instead(task_vars, arguments["measure"]) if show and not spread else None
         if instead:
             task_vars = self._with_needed_host(task_vars)
-        try:
-            # What an earlier task has kept of a plan lacks the explanations.
-            explained = show or bool(arguments["directory"])
-            if spread and explained:
-                context = one_of_several(self, task_vars, spread)
-            else:
-                context = host_context(self, task_vars, refresh=arguments["refresh"] or explained)
-        except AnsibleConnectionFailure:
-            self._display.display(UNREACHABLE.format(name))
-            raise
+        context = self._context(task_vars, arguments)
         result = {"changed": False}
         if show or arguments["directory"]:
             shown = {"note": _places(spread)} if spread else self._shown(task_vars, context)
@@ -71,9 +63,26 @@ class ActionModule(ActionBase):
         # A host that was imagined in place of the real one is nothing for later tasks to build on.
         return result if instead else dict(result, ansible_facts=context.kept_facts())
 
+    def _context(self, task_vars, arguments):
+        # What an earlier task has kept of a plan lacks the explanations.
+        explained, name = arguments["show"] or bool(arguments["directory"]), task_vars["inventory_hostname"]
+        if arguments["service_hosts"]:
+            if explained:
+                return one_of_several(self, task_vars, arguments["service_hosts"])
+            if not arguments["measure"] and not self._is_imagined(task_vars):
+                raise PlanImpossible([UNKNOWN_HOST.format(name)])
+        try:
+            return host_context(self, task_vars, refresh=arguments["refresh"] or explained)
+        except AnsibleConnectionFailure:
+            self._display.display((UNKNOWN_HOST if arguments["service_hosts"] else UNREACHABLE).format(name))
+            raise
+
+    def _is_imagined(self, task_vars):
+        return templated(self, task_vars, "trenova_capacity", {}).get("measured") is False
+
     def _instead(self, task_vars, measure):
         """Why the host that is needed is planned in place of the one of the inventory; None where that is measured."""
-        if templated(self, task_vars, "trenova_capacity", {}).get("measured") is False:
+        if self._is_imagined(task_vars):
             return None
         name = task_vars["inventory_hostname"]
         if not measure:

@@ -47,8 +47,8 @@ options:
   service_hosts:
     description:
       - Hosts of each service, where one installation is spread over several hosts. Such a host is shown with its own
-        services and with the sums of all hosts, without a comparison of tiers. Needs a task without O(show) before it
-        in the play, which measures all hosts.
+        services and with the sums of all hosts, without a comparison of tiers. A task without O(show) before it in the
+        play measures all hosts.
     type: dict
     default: {}
 extends_documentation_fragment:

@@ -42,6 +42,12 @@ INTENT_VARIABLES = {
 }
 
 
+#: Why an installation on several hosts cannot be planned without one of them.
+UNKNOWN_HOST = (
+    "Nothing is known of {}, and all hosts are planned together. Write: what it has, as trenova_capacity with "
+    "measured: false in its host variables, or see to it that it can be reached.")
+
+
 class PlanImpossible(AnsibleActionFail):
     """What is wished for cannot be planned; the problems say why."""
 
@@ -118,9 +124,7 @@ def one_of_several(action, task_vars, service_hosts):
     hosts = list(dict.fromkeys(host for service in service_hosts.values() for host in service))
     measured = {host: known_facts(task_vars["hostvars"][host]).get("capacity") for host in hosts}
     if missing := [host for host in hosts if not measured[host]]:
-        raise PlanImpossible([
-            f"Nothing is known of {', '.join(missing)}, and all hosts are planned together. Write: what they have, as "
-            "trenova_capacity with measured: false (docs/sizing.md), or see to it that they can be reached."])
+        raise PlanImpossible([UNKNOWN_HOST.format(host) for host in missing])
     placed = {service: service_hosts[service] for service in wanted_services}
     try:
         plan = sizing.plan_hosts(measured, placed, wish)[name]

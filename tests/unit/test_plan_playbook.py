@@ -160,7 +160,11 @@ def test_hosts_are_not_planned_without_one_that_cannot_be_reached(several):
     nowhere = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     code, output = several({"postgres": ["a"], "rest": ["b"]}, **nowhere)
     assert code == 4
+    assert "Nothing is known of a, and all hosts are planned together." in output
     assert "Plan of" not in output
+    code, output = several({"postgres": ["a"], "rest": ["b"]}, trenova_plan_measure=False, **nowhere)
+    assert code == 2
+    assert "Nothing is known of a, and all hosts are planned together. Write: what it has" in output
 
 
 @pytest.mark.parametrize("example", GUIDE)
