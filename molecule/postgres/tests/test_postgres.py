@@ -19,6 +19,21 @@ def psql(server, statement, password, user="trenova", database="trenova_go_db"):
         options=f"-e PGPASSWORD={password} -e PGCONNECT_TIMEOUT=5")
 
 
+def superuser(host, statement):
+    """Answer to a statement of the superuser, who logs in on the server itself."""
+    return host.check_output(f'docker exec tren-db psql --no-psqlrc -qAt -c "{statement}"')
+
+
+def wait_for_session(host, waits_for):
+    """Wait until a session of the database waits for something."""
+    for _attempt in range(150):
+        found = superuser(host, "SELECT unnest(ARRAY[wait_event_type, wait_event]) FROM pg_stat_activity")
+        if waits_for in found.split():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no session waits for {waits_for}")
+
+
 def test_application_reads_and_writes(server, host, secrets):
     statement = "CREATE TABLE IF NOT EXISTS t (a int); INSERT INTO t VALUES (42); SELECT max(a) FROM t; DROP TABLE t"
     assert psql(server, statement, secrets["trenova_postgres_password"]) == "42"
@@ -114,17 +129,17 @@ def test_added_database_and_role(server, host, secrets):
 def test_run_that_was_killed_while_it_reloaded_is_completed_by_the_next(server, host, secrets):
     """The files are written already, so only the marker tells that the server has not read them."""
     variables = {"trenova_postgres_password": "Interrupted-pass_word-99"}
-    lock = "BEGIN; LOCK TABLE pg_authid IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(20)"
-    host.run(f'docker exec --detach tren-db psql -c "{lock}"')
+    # A row that the run wants to write is held; whoever looks can still log in.
+    hold = "ALTER ROLE trenova CONNECTION LIMIT -1; SELECT pg_sleep(60)"
+    host.run(f'docker exec --detach tren-db psql -c "{hold}"')
+    wait_for_session(host, "PgSleep")
     interrupted = server.start(variables)
-    for _attempt in range(100):
-        if host.run("pgrep -f 'psql --quiet --no-psqlrc'").rc == 0:
-            break
-        time.sleep(0.1)
+    wait_for_session(host, "Lock")
     host.check_output("kill -9 $(ps -o ppid= -p $(pgrep -fo '^docker exec tren-db psql --quiet'))")
     assert interrupted.wait(timeout=60) != 0
-    host.run("docker exec tren-db psql -c \"SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-             "WHERE pid <> pg_backend_pid() AND usename = 'postgres'\"")
+    # First who waits, so that nothing is let through.
+    superuser(host, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    superuser(host, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     assert psql(server, "SELECT 1", variables["trenova_postgres_password"]).startswith("failed:")
     assert host.file("/opt/trenova/postgres/.reload-pending").exists
     assert server.run(variables=variables).changed == 1
