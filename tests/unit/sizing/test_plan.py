@@ -11,7 +11,7 @@ import time
 import pytest
 from sizing_builders import TIERS, host_of, leaves, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import deviations, plan
+from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, deviations, plan
 
 # tier: allocatable, sum of limits, pool, reserve, backends, max_connections, work_mem in kB
 RESULTING_DEFAULTS = [
@@ -338,3 +338,21 @@ def test_switched_off_dashboard_does_not_lift_the_minimum():
     names = [name for name in plan_of("small")["services"] if name != "asynq_dashboard"]
     refused = plan_of("small", host_of("small", cores=2), services=names)["refusals"]
     assert "R1" in [entry["rule"] for entry in refused]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("mode", ["document", "balanced"])
+def test_foretold_peaks_leave_room_in_the_limit(tier, mode):
+    services = plan_of(tier, mode=mode)["services"]
+    peaks = {name: entry["settings"]["peak_memory_mb"] for name, entry in services.items()
+             if "peak_memory_mb" in entry["settings"]}
+    assert list(peaks) == ["postgres", "redis", "rabbitmq"]
+    assert peaks["redis"] == round(1.1 * services["redis"]["settings"]["maxmemory_mb"])
+    assert peaks["rabbitmq"] == round(1.2 * services["rabbitmq"]["settings"]["memory_high_watermark_mb"])
+    # Peaks are whole MiB; PostgreSQL's is planned to be 90 % exactly.
+    assert all(peak <= 0.9 * services[name]["memory_limit_mb"] + 0.5 for name, peak in peaks.items())
+
+
+def test_a_foretold_peak_cannot_be_set():
+    with pytest.raises(PlanError, match="redis.peak_memory_mb: cannot be set, it follows from other figures"):
+        plan_of("small", overrides={"redis": {"peak_memory_mb": 100}})

@@ -95,6 +95,7 @@ def test_postgres_is_safe_or_refused(capacity, intent):
         chosen["shared_buffers_mb"] + chosen["wal_buffers_kb"] / 1024
         + chosen["autovacuum_max_workers"] * chosen["maintenance_work_mem_mb"]
         + chosen["backends"] * (4 + 1.5 * chosen["work_mem_kb"] / 1024))
+    assert math.isclose(chosen["peak_memory_mb"], worst, abs_tol=1)
     refused = [entry for entry in result["refusals"] if entry["rule"] == "R5"]
     assert (worst <= 0.9 * figures["memory_limit_mb"] + 1e-6) == (not refused) or math.isclose(
         worst, 0.9 * figures["memory_limit_mb"], rel_tol=1e-9)
