@@ -10,12 +10,12 @@ import inspect
 import json
 import pprint
 import re
+from collections.abc import Callable
 from types import ModuleType
-from typing import Callable
 
 from .markdown import MADE, plain, table
 
-SIZING = "plugins/module_utils/sizing"
+SIZING = "plugins/plugin_utils/sizing"
 #: Modules with formulas, in the order in which a plan needs them; then those beside the plan.
 FORMULAS = (
     "host", "balance", "container", "golang", "tiers", "disk", "postgres", "pgbouncer", "redis", "rabbitmq", "minio",
@@ -84,7 +84,7 @@ def literal(value: object) -> str:
 
 def formulas_page() -> list[str]:
     """The formulas behind the plan, to check a number by hand."""
-    package = "ansible_collections.trenova.selfhost.plugins.module_utils.sizing"
+    package = "ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing"
     modules = {name: importlib.import_module(f"{package}.{name}") for name in FORMULAS}
     lines = [
         "# Formulas of the plan", "",

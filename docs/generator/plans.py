@@ -9,11 +9,11 @@ import re
 from functools import reduce
 from operator import getitem
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import sizing
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import comparison, tiers
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.deviations import CATALOGUE
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import TIERS
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import plan_table
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import comparison, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS
 
 from .formulas import SIZING
 from .markdown import MADE, ROOT, plain, table

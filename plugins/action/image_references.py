@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
 
 
 class ActionModule(ActionBase):
@@ -17,9 +17,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
-        roles = [*registry.own_roles(), *templated(self, task_vars, "trenova_roles_extra", [])]
-        paths = {role: registry.role_path(role, task_vars.get("playbook_dir")) for role in roles}
+        roles = [*catalogue.own_roles(), *templated(self, task_vars, "trenova_roles_extra", [])]
+        paths = {role: catalogue.role_path(role, task_vars.get("playbook_dir")) for role in roles}
         found = {
-            registry.image(self, task_vars, path) for path in paths.values()
-            if path and registry.is_enabled(self, task_vars, path)}
+            catalogue.image(self, task_vars, path) for path in paths.values()
+            if path and catalogue.is_enabled(self, task_vars, path)}
         return {"changed": False, "references": sorted(reference for reference in found if reference)}

@@ -6,8 +6,8 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar, proof
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import host_context, templated
 
 
 class ActionModule(ActionBase):

@@ -9,12 +9,12 @@ import re
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.action.service import Bundle
-from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, comparison
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.plan_file import write_plan
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import plan_page
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     UNKNOWN_HOST,
     PlanImpossible,
     host_context,
@@ -22,9 +22,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import (
     templated,
     wanted,
 )
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_changes import Wish, changes
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_page import plan_page
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import plan_table
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, comparison
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import write_plan
 
 UNREACHABLE = "{} cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure=false"
 
@@ -42,7 +41,7 @@ class ActionModule(ActionBase):
             "service_hosts": {"type": "dict", "default": {}}})
         show, name = arguments["show"], task_vars["inventory_hostname"]
         if not (task_vars.get("ansible_play_role_names") or task_vars.get("ansible_role_name")):
-            roles = [*(arguments["roles"] or registry.own_roles()), *arguments["roles_extra"]]
+            roles = [*(arguments["roles"] or catalogue.own_roles()), *arguments["roles_extra"]]
             task_vars = dict(task_vars, ansible_play_role_names=roles)
         spread = arguments["service_hosts"]
         instead = self._instead(task_vars, arguments["measure"]) if show and not spread else None
@@ -116,7 +115,7 @@ class ActionModule(ActionBase):
 
     def _wishes(self, task_vars, context):
         """What is wanted of each service, worked out as the deployment does."""
-        places = registry.roles_in_play(task_vars)
+        places = catalogue.roles_in_play(task_vars)
         known = dict(task_vars, ansible_facts=dict(task_vars.get("ansible_facts", {}), trenova=context.facts))
         order = [name for name in context.plan["services"] if name in places]
         for name in [*order, *(name for name in places if name not in order)]:
@@ -127,7 +126,7 @@ class ActionModule(ActionBase):
                 yield Wish(name, None, "the inventory lacks their secrets (playbooks/secrets.yml)")
                 continue
             try:
-                role_variables = registry.role_variables(self, places[name], known)
+                role_variables = catalogue.role_variables(self, places[name], known)
                 yield Wish(name, Bundle(self, role_variables, context, name).module_arguments())
             except AnsibleError as error:
                 yield Wish(name, None, str(error).splitlines()[0])

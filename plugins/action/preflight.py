@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import check_host, is_checked, message
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import check_host, is_checked, message
 
 
 class ActionModule(ActionBase):
@@ -21,7 +21,7 @@ class ActionModule(ActionBase):
             "roles_extra": {"type": "list", "elements": "str", "default": []},
             "together": {"type": "bool", "default": False}})
         if not task_vars.get("ansible_play_role_names"):
-            roles = [*(arguments["roles"] or registry.own_roles()), *arguments["roles_extra"]]
+            roles = [*(arguments["roles"] or catalogue.own_roles()), *arguments["roles_extra"]]
             task_vars = dict(task_vars, ansible_play_role_names=roles)
         if is_checked(task_vars):
             return {"changed": False, "problems": [], "warnings_of_plan": []}

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.preflight.inventory import check_fleet
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import message
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import message
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import check_fleet
 
 
 class ActionModule(ActionBase):

@@ -10,9 +10,8 @@ import yaml
 from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import secret_kinds
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import registry
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, secret_kinds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
 
 HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
 
@@ -25,9 +24,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec={"file": {"type": "path", "required": True}})
-        roles = templated(self, task_vars, "trenova_roles", []) or registry.own_roles()
+        roles = templated(self, task_vars, "trenova_roles", []) or catalogue.own_roles()
         further = templated(self, task_vars, "trenova_roles_extra", [])
-        kinds = registry.secret_kinds(self, [*roles, *further], task_vars.get("playbook_dir"))
+        kinds = catalogue.secret_kinds(self, [*roles, *further], task_vars.get("playbook_dir"))
         # The file may be one that the inventory does not load; what is in it must not be written a second time.
         there = self._loader.load_from_file(arguments["file"]) if os.path.exists(arguments["file"]) else None
         missing = sorted(name for name in kinds if not task_vars.get(name) and not (there or {}).get(name))

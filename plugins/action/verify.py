@@ -11,10 +11,10 @@ import socket
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import outside
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import ask_external, facts_of
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.context import host_context, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import ask_external, facts_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import host_context, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import outside
 
 
 class ActionModule(ActionBase):
@@ -104,7 +104,7 @@ class ActionModule(ActionBase):
         os.makedirs(directory, exist_ok=True)
         report = os.path.join(directory, f"verify-{name}.json")
         with open(report, "w", encoding="utf-8") as stream:
-            moment = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+            moment = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
             json.dump({"host": name, "time": moment, "results": results}, stream, indent=2)
         self._display.display(table(name, results))
         failed = [entry for entry in results if not entry["ok"]]
@@ -146,7 +146,7 @@ def backup_results(services, status):
     if not status:
         detail = "none yet, due {}; make one: systemctl start trenova-backup".format(services["backup"]["schedule"])
         return [{"name": "Newest backup", "ok": True, "detail": detail, "seconds": 0}]
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     finished = datetime.datetime.strptime(status["finished"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=now.tzinfo)
     hours = (now - finished).total_seconds() / 3600
     detail = "exit status {}, {:.1f} MB, {:.1f} hours old".format(

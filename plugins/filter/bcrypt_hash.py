@@ -26,7 +26,7 @@ _value:
   type: str
 """
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import hashes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import hashes
 
 
 class FilterModule:

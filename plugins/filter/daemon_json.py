@@ -30,7 +30,7 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.daemon_json import merged
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 
 
 def daemon_json(found, wanted, extra, applied):

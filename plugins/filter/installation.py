@@ -33,7 +33,7 @@ _value:
 from ansible import context
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import groups
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import groups
 
 
 def installation(value, name="trenova", several=False):

@@ -29,7 +29,7 @@ _value:
   type: dict
 """
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import reported
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import reported
 
 
 class FilterModule:

@@ -31,7 +31,7 @@ _value:
   type: dict
 """
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import groups
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import groups
 
 
 class FilterModule:

@@ -26,7 +26,7 @@ _value:
   type: list
 """
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import routes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import routes
 
 
 class FilterModule:

@@ -15,8 +15,7 @@ import hashlib
 import json
 import os
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine
-from ansible_collections.trenova.selfhost.plugins.module_utils.compose import DIGEST_LABEL
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, labels
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import (
     ManagedFile,
     RecordedFile,
@@ -87,7 +86,7 @@ class ServiceState:
     def is_another_version(self, unit):
         """Whether a container is absent or was made from another definition, so that its preparation must run."""
         container = self.containers.get(unit["container"])
-        return container is None or container["Config"]["Labels"].get(DIGEST_LABEL) != unit["digest"]
+        return container is None or container["Config"]["Labels"].get(labels.DIGEST) != unit["digest"]
 
     def is_older_than_what_it_follows(self, container):
         """Whether a container that this service follows was started later."""

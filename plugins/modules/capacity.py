@@ -63,8 +63,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
-from ansible_collections.trenova.selfhost.plugins.module_utils.compose import DIGEST_LABEL, ROLE_LABEL
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, labels
 from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import recorded_files, unchanged_wishes
 
 DOCKER_COMMANDS = {
@@ -104,16 +103,16 @@ def container_facts(listing):
     """What the Engine runs: name, project, image, state, digest of its definition and the ports that it publishes."""
     containers = []
     for entry in json_lines(listing):
-        labels = dict(pair.split("=", 1) for pair in entry.get("Labels", "").split(",") if "=" in pair)
+        found = dict(pair.split("=", 1) for pair in entry.get("Labels", "").split(",") if "=" in pair)
         containers.append({
             "name": entry.get("Names"),
             "image": entry.get("Image"),
             "state": entry.get("State"),
-            "project": labels.get("com.docker.compose.project"),
-            "one_off": labels.get("com.docker.compose.oneoff") == "True",
-            "role": labels.get(ROLE_LABEL),
-            "digest": labels.get(DIGEST_LABEL),
-            "working_dir": labels.get("com.docker.compose.project.working_dir"),
+            "project": found.get("com.docker.compose.project"),
+            "one_off": found.get("com.docker.compose.oneoff") == "True",
+            "role": found.get(labels.ROLE),
+            "digest": found.get(labels.DIGEST),
+            "working_dir": found.get("com.docker.compose.project.working_dir"),
             "ports": entry.get("Ports", ""),
         })
     return sorted(containers, key=lambda container: container["name"] or "")

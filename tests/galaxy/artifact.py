@@ -26,7 +26,7 @@ NEEDED = (
     "README.md", "COPYING", "requirements.txt", "meta/runtime.yml", "playbooks/site.yml", "playbooks/secrets.yml",
     "playbooks/group_vars*", "group_vars/all.yml", "images/*/Dockerfile", "inventories/prod/hosts.yml",
     "roles/*/defaults/main.yml", "roles/*/meta/service.yml", "roles/*/meta/argument_specs.yml", "docs/decisions/*.md",
-    "plugins/modules/service.py", "plugins/module_utils/sizing/__init__.py",
+    "plugins/modules/service.py", "plugins/plugin_utils/sizing/__init__.py",
 )
 
 

@@ -16,13 +16,13 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.trenova.selfhost.plugins.action.service import Bundle
 from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import context, registry
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_changes import Wish, changes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, run
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ROLES = registry.own_roles()
+ROLES = catalogue.own_roles()
 #: Roles whose figures the engine plans.
 PLANNED = [role for role in ROLES if role != "docker"]
 INVENTORY = {
@@ -42,27 +42,27 @@ def action_for(variables):
     return types.SimpleNamespace(_loader=loader, _templar=Templar(loader, variables=variables))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def in_play(more="{}"):
     """Variables of a play without roles, and the context of its host, as the plan has them."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as stream:
         json.dump(dict(INVENTORY, **json.loads(more)), stream)
         stream.flush()
         variables = DataLoader().load_from_file(stream.name, trusted_as_template=True)
-    kinds = registry.secret_kinds(action_for({}), ROLES)
+    kinds = catalogue.secret_kinds(action_for({}), ROLES)
     # A base64 text of 32 bytes and a long word at once.
     secret = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
     variables.update(dict.fromkeys(kinds, secret))
     variables.update(ansible_play_role_names=ROLES, playbook_dir=str(ROOT / "playbooks"))
     action = action_for(variables)
-    return variables, context.HostContext(
-        context.build(action, variables, context.measure(action, variables)), is_new=True)
+    return variables, run.HostContext(
+        run.build(action, variables, run.measure(action, variables)), is_new=True)
 
 
 def by_plan(role, variables, known):
     """Arguments as the plan works them out, from outside of the role."""
     action = action_for(variables)
-    seen = registry.role_variables(action, registry.role_path(role), variables)
+    seen = catalogue.role_variables(action, catalogue.role_path(role), variables)
     return Bundle(action, seen, known, role).module_arguments()
 
 

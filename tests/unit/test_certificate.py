@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.checking import certificate_fault
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import certificate_fault
 
 NAMES = {
     "trenova_domain": "erp.trucks.co", "trenova_s3_domain": "s3.erp.trucks.co",
@@ -32,7 +32,7 @@ def files(tmp_path):
     def write(names, days=30, key_of_another=False):
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "trucks")])
-        ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=days)
+        ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
         certificate = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
             .serial_number(1).not_valid_before(ends - datetime.timedelta(days=60)).not_valid_after(ends)

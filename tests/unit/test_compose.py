@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import compose
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose
 
 CAPACITY = {"docker": {"version": "26.1.5"}}
 PLAN = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.daemon_json import merged
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 
 WANTED = {"live-restore": True, "log-driver": "local", "registry-mirrors": []}
 

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import formats
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import formats
 
 GOOD_CALENDARS = [
     "*-*-* 01:30:00", "daily", "Sun 03:00", "Mon..Fri *-*-* 22:00", "Mon,Thu 01:30", "*-*-01 04:00:00", "03:15",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.groups import installation, service_hosts
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.groups import installation, service_hosts
 
 SPREAD = {"trenova": ["db", "app1", "app2", "rest"], "postgres": ["db"], "api": ["app1", "app2"]}
 

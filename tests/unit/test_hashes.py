@@ -9,7 +9,7 @@ import hmac
 
 import bcrypt
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import hashes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import hashes
 
 
 def test_scram_verifier_admits_the_password_that_it_was_made_of():

@@ -141,7 +141,7 @@ def short_patience(monkeypatch):
 def ask(server, *versions, login=None, machine="x86_64", **settings):
     """Findings for versions of team/app, each as (kind, number of images)."""
     separators = ["@" if version.startswith("sha256:") else ":" for version in versions]
-    references = [f"{server.name}/team/app{mark}{version}" for mark, version in zip(separators, versions)]
+    references = [f"{server.name}/team/app{mark}{version}" for mark, version in zip(separators, versions, strict=True)]
     found = image_registry.ask(references, machine, Settings(lambda _name: login, **settings))
     return [(finding["kind"], len(finding["images"])) for finding in found]
 

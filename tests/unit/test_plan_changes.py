@@ -11,9 +11,9 @@ import hashlib
 import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.plan_file import part_of
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_changes import Wish, changes, figure_changes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes, figure_changes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
 
 HOST = {"cores": 12, "memory_mb": 24576, "disk_free_gb": 100, "disk_total_gb": 100}
 SMALL = plan(HOST, {"tier": "small"})

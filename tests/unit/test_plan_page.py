@@ -10,12 +10,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.comparison import compare_tiers, needed_host
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import pictures
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import plan_reading as reading
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_page import plan_page
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_style import STYLE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import pictures, reading
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import plan_page
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.style import STYLE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison import compare_tiers, needed_host
 
 
 def host(cores, gib, disk_gb, **more):

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.comparison import compare_tiers, needed_host
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import plan_reading as reading
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.plan_table import WIDTH, plan_table
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import reading
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import WIDTH, plan_table
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison import compare_tiers, needed_host
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "sizing"))
 from test_properties import hosts, intents  # noqa: E402  # a folder without a package, for its builders

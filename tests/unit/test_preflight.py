@@ -9,7 +9,7 @@ import copy
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
 
 CAPACITY = {
     "architecture": "x86_64",

@@ -9,10 +9,11 @@ import json
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import image_registry, preflight
+from ansible_collections.trenova.selfhost.plugins.module_utils import image_registry
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
-from ansible_collections.trenova.selfhost.plugins.module_utils.preflight import registries
 from ansible_collections.trenova.selfhost.plugins.modules import capacity
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import registries
 
 SERVICES = {
     "api": {"image": "registry.test/trenova/api:0.7.2"}, "client": {"image": "registry.test/trenova/client:0.7.2"},

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.reported import reported_settings
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.reported import reported_settings
 
 
 def test_postgres_reports_pages_kilobytes_and_megabytes():

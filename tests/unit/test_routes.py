@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import instances, routes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import instances, routes
 
 SERVICES = {
     "client": {"routes": [{"host": "erp.test", "upstreams": ["tren-client:5173"]}]},

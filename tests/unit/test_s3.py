@@ -13,6 +13,6 @@ def test_example_of_the_signature_documentation():
     path = presigned_path(
         "GET", "examplebucket.s3.amazonaws.com", "/test.txt", "AKIAIOSFODNN7EXAMPLE",
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1", 86400,
-        datetime.datetime(2013, 5, 24, tzinfo=datetime.timezone.utc))
+        datetime.datetime(2013, 5, 24, tzinfo=datetime.UTC))
     assert path.startswith("/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F2013")
     assert path.endswith("X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")

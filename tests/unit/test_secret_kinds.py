@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import secret_kinds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import secret_kinds
 
 CASES = [
     ("password", None, "is missing"),

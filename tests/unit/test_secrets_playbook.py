@@ -12,7 +12,7 @@ import subprocess
 import pytest
 import yaml
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import secret_kinds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import secret_kinds
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 

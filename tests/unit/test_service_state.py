@@ -7,8 +7,7 @@ import os
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, service_state
-from ansible_collections.trenova.selfhost.plugins.module_utils.compose import DIGEST_LABEL
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, labels, service_state
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile, ensure_directory
 
 IMAGE = "docker.io/library/redis:8.2"
@@ -17,7 +16,7 @@ OWNER = {"owner": os.getuid(), "group": os.getgid()}
 
 def container(name, digest="d1", image="sha256:1", started="2026-11-23T21:00:00Z", health="healthy"):
     return {
-        "Name": name, "Image": image, "Config": {"Labels": {DIGEST_LABEL: digest}},
+        "Name": name, "Image": image, "Config": {"Labels": {labels.DIGEST: digest}},
         "State": {"Status": "running", "StartedAt": started, "Health": {"Status": health}}}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
 
 TIERS = ("minimum", "small", "medium", "large")
 #: Overrides that an operator may come up with, by service.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
 
 TIERS = ("minimum", "small", "medium", "large")
 

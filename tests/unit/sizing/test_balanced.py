@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sizing_builders import TIERS, host_of, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import balance
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import balance
 
 #: Worked out by hand from the formulas, for the recommended hosts and an application with a worker-only mode.
 FIGURES = {

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sizing_builders import TIERS, host_of
 from test_properties import hosts, intents
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import sizing
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, host, plan
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.comparison import (
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, host, plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison import (
     compare_tiers,
     first_sentence,
     imagined,

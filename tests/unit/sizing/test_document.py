@@ -10,7 +10,7 @@ import pathlib
 import pytest
 from sizing_builders import TIERS, TIGHT_DISK, host_of, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import tiers
 
 #: A copy of the document: line numbers in the sources must lead to what they quote.
 DOCUMENT = (pathlib.Path(__file__).parent / "requirements.md").read_text(encoding="utf-8").splitlines()

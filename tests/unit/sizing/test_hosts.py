@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sizing_builders import host_of, plan_of
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import SERVICES, PlanError, plan, plan_hosts
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SERVICES, PlanError, plan, plan_hosts
 
 HOSTS = {"db1": host_of("small"), "db2": host_of("small"), "app1": host_of("medium"), "app2": host_of("medium"),
          "app3": host_of("medium")}

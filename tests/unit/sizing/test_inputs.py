@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sizing_builders import host_of, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, plan
 
 
 def problems(capacity=None, intent=None):

@@ -11,7 +11,7 @@ import time
 import pytest
 from sizing_builders import TIERS, host_of, leaves, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, deviations, plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, deviations, plan
 
 # tier: allocatable, sum of limits, pool, reserve, backends, max_connections, work_mem in kB
 RESULTING_DEFAULTS = [

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from sizing_builders import TIERS, host_of, plan_of
 from test_properties import hosts, intents
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import SCHEMA_VERSION, plan
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.comparison import compare_tiers, needed_host
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.plan_file import (
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SCHEMA_VERSION, plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison import compare_tiers, needed_host
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import (
     PlanFileError,
     part_of,
     read_parts,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     api,
     backup,
     golang,
@@ -19,7 +19,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
     redis,
     tiers,
 )
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing.model import Bounds, Capacity, ceil_to, plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, Capacity, ceil_to, plain
 
 
 @pytest.mark.parametrize(("memory_mb", "reserve"), [

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     api,
     backup,
     container,

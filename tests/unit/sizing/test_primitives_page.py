@@ -13,7 +13,7 @@ import pkgutil
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import sizing
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
 
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/sizing-primitives.md"
 MODULES = [

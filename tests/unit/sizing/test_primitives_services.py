@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sizing_builders import TIERS, plan_of
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import (
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     api,
     asynq,
     caddy,

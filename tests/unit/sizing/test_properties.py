@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sizing_builders import TIERS, host_of, leaves
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import deviations, host, plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import deviations, host, plan
 
 hosts = st.fixed_dictionaries({
     "cores": st.one_of(st.integers(1, 256), st.floats(0.1, 128)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sizing_builders import TIGHT_DISK, host_of, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import PlanError, plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, plan
 
 CORES = (
     "R1: 4 CPU cores found, 6 needed. This host fits no tier. What helps, cheapest first: "
@@ -102,7 +102,7 @@ def test_r2_refuses_where_strict():
         f"{what} This host fits tier small. What helps, cheapest first: (1) plan the tier that fits: trenova_tier: "
         f"small; (2) {remedy}. To go on all the same: trenova_strict: false."
         for what, remedy in zip(SMALL_FOR_MEDIUM, (
-            "give the host 20 cores", "give the host 48 GiB", "grow the disk to 200 GB", "free or add 50 GB"))
+            "give the host 20 cores", "give the host 48 GiB", "grow the disk to 200 GB", "free or add 50 GB"), strict=True)
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.sizing import postgres, tuners
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import postgres, tuners
 
 #: Runs of pgtune at 7caef27; the columns that end in _classic are of e2c7f39, `-` is not written.
 RUNS = list(csv.DictReader((pathlib.Path(__file__).parent / "pgtune.csv").open(encoding="utf-8")))

@@ -22,7 +22,7 @@ LOCK = "/run/trenova.lock"
 def moment(text):
     """Seconds since 1970 of a time as Docker writes it, which has nine digits of a second or fewer."""
     whole, _dot, fraction = text.rstrip("Z").partition(".")
-    parsed = datetime.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc)
+    parsed = datetime.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.UTC)
     return parsed.timestamp() + float("0." + (fraction or "0"))
 
 

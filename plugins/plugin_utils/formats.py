@@ -1,0 +1,178 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Formats of variables beyond their type. A role names them in `formats` of its meta/service.yml: {variable: format}.
+
+A format is a range of numbers (`1..65535`) or one of the names in FORMATS. What is empty is not looked at.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from zoneinfo import available_timezones
+
+#: Domains of examples, which are nobody's.
+PLACEHOLDER_DOMAIN = re.compile(
+    r"(^|\.)(example\.(com|org|net)|example|invalid|localhost)$|yourdomain|your-domain|changeme")
+HOST_NAME = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
+MAIL_ADDRESS = re.compile(r"[^@\s]+@([a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
+SIZE = re.compile(r"[1-9][0-9]*[kmg]", re.IGNORECASE)
+
+WEEKDAYS = "(mon|tue|wed|thu|fri|sat|sun)[a-z]*"
+DAYS_OF_WEEK = re.compile(rf"{WEEKDAYS}((,|\.\.){WEEKDAYS})*,?", re.IGNORECASE)
+CALENDAR_WORDS = frozenset((
+    "minutely", "hourly", "daily", "monthly", "weekly", "yearly", "quarterly", "semiannually", "annually"))
+CRON = re.compile(r"(\S+\s+){4}\S+|@(hourly|daily|weekly|monthly|yearly|reboot)")
+#: Lowest and highest value of year, month and day, and of hour, minute and second.
+DATE_RANGES = ((1970, 2199), (1, 12), (1, 31))
+TIME_RANGES = ((0, 23), (0, 59), (0, 59))
+
+
+def fault(name, value):
+    """(what is wrong, what would be right) of a value by the name of its format; None when nothing is."""
+    if value in (None, "", [], {}):
+        return None
+    if ".." in name:
+        low, high = map(float, name.split(".."))
+        return _range(value, low, high)
+    return FORMATS[name](value)
+
+
+def _range(value, low, high):
+    expected = f"a number from {low:.10g} to {high:.10g}"
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return f"is no number: {value}", expected
+    return None if low <= number <= high else (f"is {value}", expected)
+
+
+def _mail(value):
+    if MAIL_ADDRESS.fullmatch(str(value)):
+        return None
+    return f"is no mail address: {value}", "one address, as name@company.com"
+
+
+def _host(value):
+    """A name or an address, without a scheme or port."""
+    if is_address(value) or re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", str(value)):
+        return None
+    return f"is neither a host name nor an address: {value}", "a name or address, without https:// or port"
+
+
+def _endpoint(value):
+    host, separator, port = str(value).rpartition(":")
+    found = _host(host if separator else value)
+    if found or (separator and not port.isdigit()):
+        return f"is no host name with an optional port: {value}", "as s3.company.com or 10.0.0.5:9000, without https://"
+    return None
+
+
+def is_address(value):
+    """Whether a text is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def _address(value):
+    return None if is_address(value) else (f"is no address: {value}", "an IPv4 or IPv6 address of the host")
+
+
+def _networks(value):
+    for entry in value if isinstance(value, list) else [value]:
+        try:
+            ipaddress.ip_network(str(entry.get("base") if isinstance(entry, dict) else entry))
+        except ValueError as error:
+            return f"holds what is no network: {error}", "addresses or networks, as 10.0.0.5 or 10.0.0.0/16"
+    return None
+
+
+def _url(value):
+    if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?(/\S*)?", str(value)):
+        return None
+    return f"is no address of the web: {value}", "as https://s3.company.com"
+
+
+def _file(value):
+    if os.path.isfile(os.path.expanduser(str(value))):
+        return None
+    return f"names a file that is not there: {value}", "the path of a file on the controller"
+
+
+def _directory(value):
+    if str(value).startswith("/") and ".." not in str(value).split("/"):
+        return None
+    return f"is no absolute path: {value}", "a path that begins with /"
+
+
+def _size(value):
+    if SIZE.fullmatch(str(value)):
+        return None
+    return f"is no size: {value}", "a whole number with k, m or g, as 10m"
+
+
+def _calendar(value):
+    text = str(value).strip()
+    reason = _calendar_fault(text)
+    if reason is None:
+        return None
+    if CRON.fullmatch(text):
+        reason = "this is a line of cron"
+    what = f"is no calendar expression of systemd ({reason}): {value}"
+    return what, 'as "*-*-* 01:30:00" or "Sun 03:00 Europe/Berlin"'
+
+
+def _calendar_fault(text):
+    """Why a text is no calendar expression; None when it is one. Grammar: [weekdays] [date] [time] [time zone]."""
+    words = text.split()
+    if not words:
+        return "it is empty"
+    zone = words[-1] if words[-1] == "UTC" or "/" in words[-1] and words[-1][0].isalpha() else None
+    if zone:
+        words = words[:-1]
+        known = available_timezones()
+        if known and zone not in known:
+            return f"there is no time zone {zone}"
+    if len(words) == 1 and words[0].lower() in CALENDAR_WORDS:
+        return None
+    if words and DAYS_OF_WEEK.fullmatch(words[0]):
+        words = words[1:]
+    if len(words) > 2:
+        return "it has too many parts"
+    # A tilde before the day counts it from the end of the month.
+    for word in (word.replace("~", "-") for word in words):
+        separator, ranges = (":", TIME_RANGES) if ":" in word else ("-", DATE_RANGES)
+        parts = word.split(separator)
+        if len(parts) not in (2, 3):
+            return f"{word} is neither a date nor a time"
+        # A date may leave out the year, a time the seconds.
+        wanted = ranges[-len(parts):] if separator == "-" else ranges[:len(parts)]
+        for part, (low, high) in zip(parts, wanted, strict=False):
+            if not _component(part, low, high):
+                return f"{part} of {word} is not from {low} to {high}"
+    return None
+
+
+def _component(text, low, high):
+    """Whether a part of a date or time is valid: *, numbers, ranges a..b and steps /n, several with commas."""
+    for entry in text.split(","):
+        base, slash, step = entry.partition("/")
+        if slash and not step.isdigit():
+            return False
+        if base == "*":
+            continue
+        numbers = base.split("..")
+        if len(numbers) > 2 or not all(number.isdigit() and low <= int(number) <= high for number in numbers):
+            return False
+    return True
+
+
+FORMATS = {
+    "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "url": _url,
+    "file": _file, "directory": _directory, "size": _size, "calendar": _calendar,
+}

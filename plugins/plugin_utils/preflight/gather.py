@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""All that is checked of one host before anything is changed on it.
+
+A playbook asks for it by `trenova.selfhost.preflight`; a role that is used alone asks by itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import os
+import ssl
+import time
+
+from ansible.errors import AnsibleActionFail, AnsibleTemplateError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+try:
+    from cryptography import x509
+except ImportError:  # never with ansible-core, which requires it; ansible-test imports this without
+    x509 = None
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
+    HostContext,
+    PlanImpossible,
+    host_context,
+    known_facts,
+    templated,
+)
+
+#: Variables of the inventory that the checks look at, besides those that the services name.
+VARIABLES = (
+    "trenova_domain", "trenova_s3_domain", "trenova_jobs_domain", "trenova_admin_email", "caddy_acme_email",
+    "caddy_certificate_file", "caddy_certificate_key_file", "docker_registry_logins", "docker_source",
+    "redis_settings_extra",
+)
+
+
+#: What our own playbooks register.
+OWN_RESULTS = ("trenova_preflight",)
+
+
+def is_checked(task_vars):
+    """Whether this run has checked the host already, with all roles that it knows of now."""
+    known = known_facts(task_vars)
+    return known.get("checked", False) and set(catalogue.roles_in_play(task_vars)) <= set(known["described"])
+
+
+def check_host(action, task_vars):
+    """(problems, context): what is wrong with a host and its inventory, and what is known of it.
+
+    The context is None where the inventory alone is wrong enough, so that nobody is contacted in vain.
+    """
+    problems = list(preflight.check_address(task_vars)) + argument_problems(action, task_vars)
+    if problems:
+        return problems, None
+    try:
+        context = host_context(action, task_vars)
+    except PlanImpossible as error:
+        return [preflight.Problem(text, preflight.INVENTORY, "a value that it names") for text in error.problems], None
+    facts = facts_of(action, context, task_vars)
+    problems = preflight.check_all(facts)
+    if not problems:
+        problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
+        problems += preflight.check_registries(
+            ask_registries(action, task_vars, facts, context.facts["described"]), facts)
+    context = HostContext(dict(context.facts, checked=not problems), is_new=True)
+    return problems, context
+
+
+def ask_external(action, task_vars, facts):
+    """What servers of somebody else's answer to the host. Costs a module execution only where there are some."""
+    servers = [
+        server for service in facts.all_services.values() if service.get("external")
+        for server in service.get("reachable", [])]
+    if not servers or facts.capacity.get("measured") is False:
+        return []
+    names = {server["password_variable"] for server in servers if "password_variable" in server}
+    result = action._execute_module(
+        module_name="trenova.selfhost.reach", task_vars=task_vars,
+        module_args={"servers": servers, "passwords": {name: facts.variables.get(name) for name in names}})
+    if result.get("failed"):
+        raise AnsibleActionFail("External services could not be asked: {}".format(result.get("msg")), result=result)
+    return result["results"]
+
+
+def ask_registries(action, task_vars, facts, described):
+    """What keeps the host from pulling the images that it lacks. Costs a module execution only where it lacks some."""
+    present = facts.capacity.get("images", {})
+    missing = sorted({
+        service["image"] for name, service in facts.services.items()
+        if name in described and service.get("image") and familiar(service["image"]) not in present})
+    if not missing or facts.capacity.get("measured") is False:
+        return []
+    daemon = json.loads(merged(
+        facts.capacity["docker"]["daemon_json"],
+        {"registry-mirrors": templated(action, task_vars, "docker_registry_mirrors", [])},
+        templated(action, task_vars, "docker_daemon_extra", {}), facts.capacity["deployed"]["daemon_json"]))
+    # Addresses of proxies may hold a password.
+    proxies = base64.b64encode(json.dumps(daemon.get("proxies", {})).encode("utf-8")).decode("ascii")
+    arguments = dict(
+        login_arguments(action, task_vars), images=missing, architecture=facts.capacity["architecture"],
+        proxies=proxies, certificates=templated(action, task_vars, "docker_registry_ca", {}),
+        mirrors=daemon.get("registry-mirrors", []), insecure=daemon.get("insecure-registries", []))
+    result = action._execute_module(
+        module_name="trenova.selfhost.manifests", module_args=arguments, task_vars=task_vars)
+    if result.get("failed"):
+        raise AnsibleActionFail("The registries could not be asked: {}".format(result.get("msg")), result=result)
+    return result["findings"]
+
+
+def facts_of(action, context, task_vars):
+    """What the checks look at."""
+    names = set(VARIABLES)
+    for service in context.services.values():
+        names.update(service.get("secrets") or {})
+        names.update(service.get("formats") or {})
+        names.update(service.get("required") or {})
+        asked = service.get("reachable", [])
+        names.update(entry["password_variable"] for entry in asked if "password_variable" in entry)
+    names.update(f"{name}_compose_extra" for name in context.services)
+    variables = {name: templated(action, task_vars, name, None) for name in names}
+    known = known_variables(action, task_vars)
+    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *context.services])
+    return preflight.Facts(
+        variables, context.capacity, context.plan, context.services, now=time.time(),
+        project_dir=templated(action, task_vars, "trenova_project_dir", "/opt/trenova"),
+        data_dir=templated(action, task_vars, "trenova_data_dir", "/var/lib/trenova"),
+        given=[name for name in task_vars if name.startswith(prefixes)], known=known,
+        certificate=certificate_fault(variables) if templated(action, task_vars, "caddy_tls", "") == "files" else None)
+
+
+def known_variables(action, task_vars):
+    """Names that mean something: options and secrets of the roles, and what crosses roles."""
+    paths = {name: catalogue.role_path(name) for name in catalogue.own_roles()}
+    paths.update(catalogue.roles_in_play(task_vars))
+    known = {*catalogue.shared_variables(action), *OWN_RESULTS}
+    for path in paths.values():
+        known.update(catalogue.argument_spec(action, path), catalogue.role_defaults(action, path))
+        description = catalogue.load(action, os.path.join(path, "meta", "service.yml"))
+        known.update(description.get("secrets") or {}, description.get("secrets_optional") or [])
+    return known
+
+
+def certificate_fault(variables):
+    """What is wrong with the certificate files on the controller, in words; None when nothing is."""
+    paths = [variables.get("caddy_certificate_file"), variables.get("caddy_certificate_key_file")]
+    if not all(path and os.path.isfile(path) for path in paths):
+        return None  # told by the checks of formats and of what is required
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*paths)
+        with open(paths[0], "rb") as stream:
+            certificate = x509.load_pem_x509_certificate(stream.read())
+    except (ssl.SSLError, ValueError) as error:
+        return f"The certificate and its key are not a pair in PEM: {error}."
+    ends = certificate.not_valid_after_utc
+    if ends < datetime.datetime.now(datetime.UTC):
+        return f"The certificate has expired on {ends:%Y-%m-%d}."
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        covered = names.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        covered = []
+    wanted = [variables.get(name) for name in ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain")]
+    missing = [name for name in wanted if name and not is_covered(name, covered)]
+    return "The certificate is not valid for {}.".format(", ".join(missing)) if missing else None
+
+
+def is_covered(name, covered):
+    """Whether a host name is among those of a certificate; a wildcard stands for one label."""
+    return name in covered or "*." + name.partition(".")[2] in covered
+
+
+def argument_problems(action, task_vars):
+    """Problems of type and value, by the argument specifications of the roles."""
+    problems = []
+    for name, path in sorted(catalogue.roles_in_play(task_vars).items()):
+        spec = catalogue.argument_spec(action, path)
+        variables = catalogue.role_variables(action, path, task_vars)
+        defaults = catalogue.role_defaults(action, path)
+        templar = action._templar.copy_with_new_env(available_variables=variables)
+        given, help_page = {}, f"a value as roles/{name}/README.md describes it"
+        # The roles' own defaults refer to secrets that may be missing; a check of their own looks for these.
+        for option in (key for key in spec if key in variables and variables[key] != defaults.get(key)):
+            try:
+                given[option] = templar.template(variables[option])
+            except AnsibleTemplateError as error:
+                problems.append(preflight.Problem(
+                    f"{option} cannot be resolved: {error}", preflight.INVENTORY, help_page))
+        given = {option: value for option, value in given.items() if value is not None}
+        for message in ArgumentSpecValidator(spec).validate(given).error_messages:
+            problems.append(preflight.Problem(message, preflight.INVENTORY, help_page))
+    return problems
+
+
+def message(problems):
+    """Problems of hosts as a person reads them: {host: [lines of a problem]}."""
+    count = sum(len(found) for found in problems.values())
+    head = "1 problem was found; nothing was changed." if count == 1 else (
+        f"{count} problems were found; nothing was changed.")
+    lines = [head]
+    for name, found in sorted(problems.items()):
+        if len(problems) > 1:
+            lines.append(f"{name}:")
+        for number, (first, *others) in enumerate(found, start=1):
+            lines.append(f"{number:2}. {first}")
+            lines.extend("    " + line for line in others)
+    return "\n".join(lines)

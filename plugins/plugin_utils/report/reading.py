@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a table and a page say alike of a plan."""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.disk import GROWTH_SHARES
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import plain
+
+#: Endings of names that repeat the unit.
+_UNIT_ENDINGS = {"MiB": "_mb", "kB": "_kb", "GB": "_gb", "MB": "_mb"}
+
+
+def verdict(plan):
+    """(word, sentence): what a plan says of carrying it out."""
+    warnings, refusals = len(plan["warnings"]), len(plan["refusals"])
+    if refusals:
+        return "refused", f"Refused for {counted(refusals, 'reason')}; nothing is deployed before they are settled."
+    if warnings:
+        return "warnings", f"It can be carried out, with {counted(warnings, 'warning')}."
+    return "fits", "It fits, without a warning."
+
+
+def counted(number, noun):
+    """`1 reason`, `2 reasons`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def label(name, unit):
+    """Name of a figure without the unit that stands beside its value."""
+    ending = _UNIT_ENDINGS.get(unit)
+    return name[:-len(ending)] if ending and name.endswith(ending) else name
+
+
+def amount(value, unit=""):
+    """A value with its unit, as `512 MiB`; nothing is a dash."""
+    if value is None:
+        return "–"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(amount(entry) for entry in value) or "–"
+    return f"{plain(value)} {unit}".strip()
+
+
+def size(memory_mb):
+    """An amount of memory as a person says it: MiB up to 10 GiB, then GiB."""
+    if memory_mb < 10 * 1024:
+        return f"{plain(memory_mb)} MiB"
+    return f"{plain(round(memory_mb / 1024, 1))} GiB"
+
+
+def totals_of(entry):
+    """(memory limit, reservation in MiB, CPU cores) of all containers of a service, the API's workers among them."""
+    settings, count = entry.get("settings", {}), entry.get("instances", 1)
+    workers = settings.get("workers", 0)
+    return tuple(
+        (entry.get(name) or 0) * count + workers * (settings.get("worker_" + name) or 0)
+        for name in ("memory_limit_mb", "memory_reservation_mb", "cpus"))
+
+
+def containers(service, entry):
+    """`api x 3 + 2 workers`: a service with the number of its containers, where it is not one."""
+    count, workers = entry.get("instances", 1), entry.get("settings", {}).get("workers", 0)
+    text = service if count == 1 else f"{service} x {count}"
+    return f"{text} + {counted(workers, 'worker')}" if workers else text
+
+
+def runway(disk):
+    """How long the disk lasts, in words."""
+    days = disk.get("runway_days")
+    if days is None:
+        grows = GROWTH_SHARES.keys() & {item["name"] for item in disk["items"]}
+        return "no growth is known: set trenova_users" if grows else "nothing on it grows with the users"
+    if days > 10 * 365:
+        return "the disk lasts more than ten years"
+    return f"full in {counted(int(days), 'day')}" + (f" ({days / 365:.1f} years)" if days >= 365 else "")
+
+
+def figure_path(service, name, is_setting):
+    """Where the explanation of a figure stands."""
+    return f"{service}.settings.{name}" if is_setting else f"{service}.{name}"
+
+
+def figures_of(service, entry):
+    """(path, name, value) of each figure of a service, as a plan or an applied part holds it."""
+    for name, value in entry.items():
+        if name != "settings":
+            yield figure_path(service, name, False), name, value
+    for name, value in (entry.get("settings") or {}).items():
+        yield figure_path(service, name, True), name, value

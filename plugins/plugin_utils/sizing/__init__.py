@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The sizing engine: from what a host has and what its operator wants to every number that a role needs.
+
+Plain Python without I/O. `plan` is the way in; the formulas behind it are public functions of the services' modules.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
+    api,
+    asynq_dashboard,
+    backup,
+    caddy,
+    client,
+    deviations,
+    disk,
+    host,
+    inputs,
+    minio,
+    pgbouncer,
+    postgres,
+    rabbitmq,
+    redis,
+    refusals,
+    totals,
+)
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import SERVICES, PlanError
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft
+
+__all__ = ["SCHEMA_VERSION", "SERVICES", "PlanError", "plan", "plan_hosts"]
+
+#: Rises when a key of the plan is renamed or removed.
+SCHEMA_VERSION = 1
+
+
+def plan(capacity, intent):
+    """Plan a host.
+
+    `capacity` maps what was measured: `cores`, `memory_mb` (MiB that containers may use), `disk_free_gb`,
+    `disk_total_gb`, `disk_used_by_trenova_gb` (decimal GB), `disk_kind` (ssd, nvme, hdd, unknown), `architecture` and
+    `backup_on_data_disk` (whether the backups go to the file system of the data).
+
+    `intent` maps what the operator wants: `tier` or `users` or both, `mode`, `overrides` ({service: {setting: value}}),
+    `strict`, `accept_undersized_host`, `accept_overcommit`, `accept_backup_on_data_disk`, `reserved_memory_mb` (MiB
+    that other software on the host needs), `restore_document`, `minio_mode`, `profile`, `services`, the names of
+    those whose containers run on this host (all, when it is absent): the sums are theirs; and `hosts`, the number of
+    hosts of each service that runs on several.
+
+    Returns a JSON-able dict, always the same for the same input, with the values (`services`), how each came about
+    (`explain`), the sums (`totals`), the disk (`disk`), every departure from the requirements document
+    (`deviations`), and what speaks against carrying it out (`warnings`, `refusals`). A host that is too small fills
+    `refusals`.
+
+    Raises PlanError, with every problem at once, for input that cannot be used.
+    """
+    return _plan(*inputs.read(capacity, intent))
+
+
+def plan_hosts(capacities, groups, intent):
+    """Plan all hosts of an installation: {host: plan}, in the order of `capacities`.
+
+    `capacities` maps each host to what was measured on it, `groups` each service to the hosts that run it; a service
+    that is not named runs nowhere. A service that runs on several hosts is planned for each by its own capacity; what
+    the hosts share, the connection budget above all, by the capacity of the first host of each group.
+
+    Raises PlanError, with the problems of all hosts, each with the host's name.
+    """
+    problems, read = [], {}
+    unknown = sorted({name for hosts in groups.values() for name in hosts} - set(capacities))
+    problems.extend(f"{name}: is in a group of the inventory, but nothing is known of it" for name in unknown)
+    counts = {service: len(hosts) for service, hosts in groups.items() if hosts}
+    for name, capacity in capacities.items():
+        here = [service for service in SERVICES if name in groups.get(service, ())]
+        try:
+            read[name] = inputs.read(capacity, dict(intent, services=here, hosts=counts))
+        except PlanError as error:
+            problems.extend(f"{name}: {problem}" for problem in error.problems)
+    if problems:
+        raise PlanError(problems)
+    first = {service: hosts[0] for service, hosts in groups.items() if hosts}
+    return {
+        name: _plan(found, wanted, {
+            service: read[other][0] for service, other in first.items() if service not in wanted.services})
+        for name, (found, wanted) in read.items()}
+
+
+def _plan(found, wanted, elsewhere=None):
+    draft = _decided(found, wanted, elsewhere)
+    if wanted.mode == "balanced" and totals.headroom_mb(draft) < 0:
+        lean = _decided(found, wanted, elsewhere, Growth(0))
+        draft = _decided(found, wanted, elsewhere, Growth(max(0, totals.headroom_mb(lean))))
+    return _assemble(draft)
+
+
+def _decided(found, wanted, elsewhere, growth=None):
+    """A draft with all sheets filled, each after those that it follows from."""
+    draft = Draft(found, wanted, elsewhere, growth)
+    postgres_cpus = postgres.plan_container(draft)
+    pgbouncer.plan_servers(draft, postgres_cpus)
+    app_pools = api.plan(draft)
+    pgbouncer.plan_clients(draft, app_pools)
+    for service in (asynq_dashboard, redis, rabbitmq, client, caddy):
+        service.plan(draft)
+    # What grows gets what the others leave of the disk.
+    postgres.plan_settings(draft)
+    minio.plan(draft)
+    backup.plan(draft)
+    problems = draft.problems + draft.unused_overrides()
+    if problems:
+        raise PlanError(problems)
+    draft.sheets = {service: draft.sheets[service] for service in SERVICES if service in draft.sheets}
+    return draft
+
+
+def _assemble(draft):
+    warnings, refused = refusals.judge(draft)
+    explain = {}
+    for sheet in draft.sheets.values():
+        explain.update(sheet.explain())
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tier": draft.intent.tier,
+        "users": draft.intent.users,
+        "mode": draft.intent.mode,
+        "host": host.describe(draft.capacity),
+        "services": {service: sheet.export() for service, sheet in draft.sheets.items() if service in draft.here},
+        "explain": explain,
+        "totals": totals.summary(draft),
+        "disk": disk.budget(draft),
+        "deviations": deviations.ordered([
+            entry for entry in draft.deviations if entry["setting"].split(".", 1)[0] in draft.here]),
+        "warnings": warnings,
+        "refusals": refused,
+    }

@@ -1,0 +1,155 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The API: instances for the users, pools for the instances, workers for the jobs."""
+
+from __future__ import annotations
+
+import math
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, golang, load, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
+
+#: Least memory: seen by running v0.7.2, 125 MiB resident after a light load. Two cores in mode balanced: a quota of
+#: one stalls whatever runs in parallel, the garbage collector first.
+ENVELOPE = container.Envelope(
+    memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, swapless=True, share=0.15,
+    most_memory_mb=2048, balanced_cpus=lambda host_cores: min(2, host_cores))
+
+LEAST_POOL = 10
+_LEAST_WORKER_MB = 512
+
+
+def requests_per_second(users: int) -> float:
+    """Requests per second of so many concurrent users, by the interactive law X = U * k / (Z + R) with 4 calls per
+    action, 10 s of thought and 0.2 s of response. Source: `load.requests_per_second`."""
+    return load.requests_per_second(users)
+
+
+def peak_requests_per_second(users: int) -> float:
+    """Requests per second in the busiest minutes: 2.5 times the average. Source: `load.peak_requests_per_second`."""
+    return load.peak_requests_per_second(load.requests_per_second(users))
+
+
+def instances_for(users: int, cpus: float) -> int:
+    """API instances that answer the peak of so many users, each with so many cores at 60 % of 200 requests per second
+    and core. Source: `load.instances`."""
+    return load.instances(peak_requests_per_second(users), max(cpus, 0.01))
+
+
+def database_pool(server_pool: int, instances: int, concurrency: int) -> int:
+    """Database connections of one instance: its part of one and a half server pools, at least 10, and one for each job
+    that it works on. Source: chosen here; queueing belongs into PgBouncer, so more would not help."""
+    return max(LEAST_POOL, -(-3 * server_pool // (2 * max(1, instances)))) + concurrency
+
+
+def redis_pool(threads: int, concurrency: int) -> int:
+    """Redis connections of one process: go-redis' own 10 per thread, at least 10 beside the jobs. Source: go-redis."""
+    return max(10 * threads, 10 + concurrency)
+
+
+def pgxpool_connections(cores: int) -> int:
+    """Connections that pgxpool opens at most unless its DSN says `pool_max_conns`: the cores, at least 4.
+
+    Source: pgx v5, pgxpool; a limit that database/sql sets above it has no effect.
+    """
+    return max(4, arguments.whole("cores", cores, 1))
+
+
+def database_pools_most(server_pool: int, workers: int = 0) -> int:
+    """Database connections that all instances together should have at most: four server pools, and one for each worker.
+
+    Source: chosen here; more of them only wait in PgBouncer.
+    """
+    return 4 * arguments.whole("server_pool", server_pool, 1) + arguments.whole("workers", workers)
+
+
+def plan(draft):
+    """Decide the API and its workers, and return the sum of their database pools."""
+    sheet = draft.sheet("api")
+    container.plan_cpus(draft, "api", ENVELOPE)
+    instances, workers = _plan_instances(draft, sheet), _plan_workers(draft, sheet)
+    container.plan_memory(draft, "api", ENVELOPE, containers=max(1, instances + workers))
+    container.plan_weights(draft, "api", ENVELOPE)
+    golang.plan_runtime(draft, "api", deviation="api-gomaxprocs", document=draft.capacity_of("api").whole_cores)
+    _plan_jobs(draft, sheet)
+    pool = _plan_pools(draft, sheet, instances)
+    worker_pool = _plan_worker_containers(draft, sheet, workers)
+    return draft.intent.hosts_of("api") * (instances * pool + workers * worker_pool)
+
+
+def _plan_instances(draft, sheet):
+    tier, users, row, hosts = draft.intent.tier, draft.intent.users, tiers.API_INSTANCES, draft.intent.hosts_of("api")
+    floor, needed = -(-row.value(tier) // hosts), _needed(users, sheet["cpus"])
+    return sheet.limit(
+        "instances", max(floor, -(-needed // hosts)), unit="instances",
+        rule="max(the tier's figure, peak requests / (200 per core * cpus * 0.6)), shared by all hosts of the API",
+        source=row.source(tier),
+        inputs={"tier": tier, "users": users, "cpus": sheet["cpus"], "hosts": hosts,
+                "peak_rps": peak_requests_per_second(users) if users else None, "needed_for_load": needed},
+        bounds=Bounds(low=floor, high=max(floor, draft.capacity_of("api").whole_cores // 2),
+                      floor=None if row.floor(tier) is None else floor, least=1))
+
+
+def _needed(users: int | None, cpus: float) -> int:
+    return instances_for(users, cpus) if users else 0
+
+
+def _plan_jobs(draft, sheet):
+    limit, profile = sheet["memory_limit_mb"], draft.intent.profile
+    sheet.setting(
+        "asynq_concurrency", profile.asynq_concurrency, unit="jobs", derived=True,
+        rule="hard coded in the application", source="application profile")
+    sheet.setting(
+        "asynq_memory_mb", min(512, limit // 2), unit="MiB", derived=True, rule="half of memory_limit, at most 512 MiB",
+        source=str(tiers.ASYNQ_MEMORY), inputs={"memory_limit_mb": limit})
+
+
+def _plan_pools(draft, sheet, instances):
+    profile, hosts = draft.intent.profile, draft.intent.hosts_of
+    server_pool = draft.sheet("pgbouncer")["default_pool_size"] * hosts("pgbouncer")
+    workers, instances = tiers.API_WORKERS.value(draft.intent.tier), instances * hosts("api")
+    # Without a worker-only mode every instance works on jobs, dedicated workers or not.
+    concurrency = 0 if profile.worker_only_mode and workers else profile.asynq_concurrency
+    pool = sheet.setting(
+        "database_pool", database_pool(server_pool, instances, concurrency), unit="connections",
+        rule="max(10, ceil(1.5 * server pool / instances)) + jobs of the instance",
+        source="chosen: queueing belongs into PgBouncer",
+        inputs={"server_pool": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
+    sheet.setting(
+        "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.asynq_concurrency), unit="connections",
+        rule="max(10 * GOMAXPROCS, 10 + asynq_concurrency)", source="go-redis: 10 connections per CPU",
+        inputs={"gomaxprocs": sheet["gomaxprocs"], "asynq_concurrency": profile.asynq_concurrency},
+        bounds=Bounds(least=1))
+    return pool
+
+
+def _plan_workers(draft, sheet):
+    """Dedicated workers: instances of the API that get no traffic."""
+    tier, row, hosts = draft.intent.tier, tiers.API_WORKERS, draft.intent.hosts_of("api")
+    document = -(-row.value(tier) // hosts)
+    return sheet.setting(
+        "workers", document, unit="instances", rule="the figure of the tier, shared by all hosts of the API",
+        source=row.source(tier), inputs={"tier": tier, "hosts": hosts},
+        bounds=Bounds(floor=None if row.floor(tier) is None else document))
+
+
+def _plan_worker_containers(draft, sheet, workers):
+    """What Docker and the Go runtime of the workers are told; returns the database pool of one."""
+    tier, concurrency, capacity = draft.intent.tier, draft.intent.profile.asynq_concurrency, draft.capacity_of("api")
+    limit = sheet.setting(
+        "worker_memory_limit_mb", max(_LEAST_WORKER_MB, sheet["memory_limit_mb"] // 2), unit="MiB",
+        rule="half of an instance's limit, at least 512 MiB", source=str(tiers.ASYNQ_MEMORY),
+        inputs={"memory_limit_mb": sheet["memory_limit_mb"]}, bounds=Bounds(least=ENVELOPE.least_memory_mb))
+    sheet.setting(
+        "worker_memory_reservation_mb", limit // 2, unit="MiB", rule="floor(worker_memory_limit / 2)",
+        source=str(ENVELOPE.reservation), inputs={"worker_memory_limit_mb": limit}, bounds=Bounds(most=limit))
+    cores = math.floor(capacity.cores * 100) / 100
+    sheet.setting(
+        "worker_cpus", sheet["cpus"], unit="cores", rule="as an instance", source=tiers.API_CPUS.source(tier),
+        inputs={"cpus": sheet["cpus"]}, bounds=Bounds(high=cores, least=0.01, cap=cores))
+    departure = {"deviation": "api-gomaxprocs", "document": capacity.whole_cores} if workers else {}
+    golang.plan_runtime(draft, "api", prefix="worker_", **departure)
+    return sheet.setting(
+        "worker_database_pool", max(LEAST_POOL, concurrency), unit="connections", rule="one for each job, at least 10",
+        source="chosen: a job holds one connection", inputs={"asynq_concurrency": concurrency}, bounds=Bounds(least=1))

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What Docker is told of every container: memory, CPU, weights and the limits that keep a leak at home."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, balance, host
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.tiers import Quote, Row
+
+#: Docker refuses less.
+LEAST_MEMORY_MB = 6
+#: Defaults of Docker range from 1024 to a thousand million, at which Erlang takes minutes to start.
+OPEN_FILES = 65536
+
+_CHOSEN_WEIGHTS = "chosen: who waits for whom; Docker's default weight is 1024"
+_CHOSEN_OOM = "chosen: whom the kernel should kill last when the host itself runs out of memory"
+
+
+class Envelope(NamedTuple):
+    """How one service's container differs from the others."""
+
+    memory: Row
+    cpus: Row
+    reservation: Quote | str = "half of the limit, as the document has it for PostgreSQL, Redis and PgBouncer"
+    least_memory_mb: int = LEAST_MEMORY_MB
+    cpu_shares: int = 1024
+    pids: int = 512
+    oom_score_adj: int = 0
+    swapless: bool = False
+    reserved: bool = True
+    #: In mode balanced: the part of what containers may use, and the limit in MiB beyond which more does not help.
+    share: float = 0
+    most_memory_mb: int | None = None
+    #: In mode balanced: the cores that a host of so many gives.
+    balanced_cpus: Callable[[float], float] | None = None
+
+
+def plan_memory(draft, service, envelope, containers=1, **how):
+    """Decide the memory of a service's container: limit, reservation and, where latency matters, no swap.
+
+    `containers` counts those that divide a share among them, one that gets half of a limit as a half.
+    """
+    sheet, row, tier = draft.sheet(service), envelope.memory, draft.intent.tier
+    planned, explanation = _planned_memory(draft, service, envelope, containers)
+    limit = sheet.limit(
+        "memory_limit_mb", planned, unit="MiB", source=row.source(tier), **explanation,
+        bounds=Bounds(floor=row.floor(tier), least=envelope.least_memory_mb), **how)
+    sheet.limit(
+        "memory_reservation_mb", (limit or row.value(tier)) // 2 if envelope.reserved else 0, unit="MiB",
+        rule="floor(memory_limit / 2)" if envelope.reserved else "0: a job is not kept in memory",
+        source=str(envelope.reservation), inputs={"memory_limit_mb": limit}, bounds=Bounds(most=limit or None))
+    if envelope.swapless:
+        sheet.limit(
+            "memory_swap_limit_mb", limit, unit="MiB", rule="memory_limit: no swap",
+            source="Docker: a limit of memory alone allows as much swap again", inputs={"memory_limit_mb": limit},
+            bounds=Bounds(least=limit))
+    return limit
+
+
+def _planned_memory(draft, service, envelope, containers):
+    """The limit before overrides, and what explains it."""
+    tier = draft.intent.tier
+    document = envelope.memory.value(tier)
+    if draft.intent.mode != "balanced" or not envelope.share or draft.is_given(service, "memory_limit_mb"):
+        return document, {"rule": "the figure of the tier", "inputs": {"tier": tier}}
+    allocatable = host.allocatable_of(draft.capacity_of(service))
+    wanted = balance.share_mb(allocatable, envelope.share, containers)
+    if envelope.most_memory_mb:
+        wanted = min(wanted, max(envelope.most_memory_mb, document))
+    each = "" if containers == 1 else " / containers"
+    most = f", at most {envelope.most_memory_mb} MiB" if envelope.most_memory_mb else ""
+    return draft.growth_of(service).grown(document, wanted, containers), {
+        "rule": f"max(the figure of the tier, {envelope.share:g} * allocatable{each} in steps of 256 MiB{most}), "
+                "as far as the host has it",
+        "inputs": {"tier": tier, "allocatable_mb": allocatable, "share": envelope.share, "containers": containers,
+                   "wanted_mb": wanted}}
+
+
+def plan_cpus(draft, service, envelope):
+    """Decide the CPU quota of a service's container; Docker refuses more than the host has."""
+    row, tier = envelope.cpus, draft.intent.tier
+    cores = math.floor(draft.capacity_of(service).cores * 100) / 100
+    planned, rule = float(row.value(tier)), "the figure of the tier, at most the host's cores"
+    if draft.intent.mode == "balanced" and envelope.balanced_cpus:
+        planned = max(planned, float(envelope.balanced_cpus(cores)))
+        rule = "max(the figure of the tier, the service's part of the host's cores), at most the host's cores"
+    return draft.sheet(service).limit(
+        "cpus", planned, unit="cores", rule=rule,
+        source=row.source(tier), inputs={"tier": tier, "host_cores": cores},
+        bounds=Bounds(high=cores, floor=row.floor(tier), least=0.01, cap=cores))
+
+
+def plan_weights(draft, service, envelope, pids=None, open_files=OPEN_FILES, files_rule="65536, always explicit"):
+    """Decide what else Docker limits: CPU weight, processes, open files and the order of killing."""
+    sheet = draft.sheet(service)
+    sheet.limit("cpu_shares", envelope.cpu_shares, rule="weight of the service", source=_CHOSEN_WEIGHTS,
+                bounds=Bounds(least=2, most=262144))
+    sheet.limit("pids_limit", pids or envelope.pids, unit="processes",
+                rule="room for all its threads, an end to a leak",
+                source="chosen: CIS Docker Benchmark asks for a limit", bounds=Bounds(least=1))
+    sheet.limit("nofile", open_files, unit="files", rule=files_rule,
+                source="chosen: defaults of Docker differ from host to host", bounds=Bounds(least=1024, most=1048576))
+    sheet.limit("oom_score_adj", envelope.oom_score_adj, rule="order of killing", source=_CHOSEN_OOM,
+                bounds=Bounds(least=-1000, most=1000))
+
+
+def plan_container(draft, service, envelope):
+    """Decide everything that Docker is told, for services in which nothing of it depends on other figures."""
+    plan_memory(draft, service, envelope)
+    plan_cpus(draft, service, envelope)
+    plan_weights(draft, service, envelope)
+    return draft.sheet(service)
+
+
+def swap_limit_mb(memory_limit_mb: int, swapless: bool = True) -> int:
+    """Memory and swap together in MiB: the limit, which leaves no swap, or twice the limit.
+
+    Source: Docker: a limit of memory alone allows as much swap again. Latency wants none.
+    """
+    return arguments.whole("memory_limit_mb", memory_limit_mb, LEAST_MEMORY_MB) * (1 if swapless else 2)
+
+
+def cpu_quotas_most(cores: float) -> float:
+    """Cores that the quotas of all containers together may have: twice those of the host.
+
+    Source: chosen here; CPU is compressible.
+    """
+    return 2 * arguments.above_zero("cores", cores)

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a Go program must be told in a container, because its runtime does not look."""
+
+from __future__ import annotations
+
+import math
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
+
+
+def gomaxprocs(host_cores: int, cpus: float | None = None) -> int:
+    """Threads that run Go code at once: the CPU quota rounded up, at least 2, never more than the host's cores.
+
+    Without a quota it is the host's cores. Source: Go 1.25's container-aware default (Go blog, 2025-08-20), spelled
+    out because programs built with Go up to 1.24 take all cores of the host.
+    """
+    cores = arguments.whole("host_cores", host_cores, 1)
+    if cpus is None:
+        return cores
+    return min(cores, max(2, int(math.ceil(arguments.amount("cpus", cpus)))))
+
+
+def gomemlimit_mb(memory_limit_mb: int) -> int:
+    """Soft memory limit of the Go runtime in MiB: 90 % of the container's limit, 85 % below 256 MiB.
+
+    Source: Go's guide to the garbage collector leaves 5 to 10 % of headroom; small containers get more, since what
+    lies outside the heap does not shrink with them.
+    """
+    limit = arguments.whole("memory_limit_mb", memory_limit_mb)
+    return limit * (85 if limit < 256 else 90) // 100
+
+
+def plan_runtime(draft, service, prefix="", **how):
+    """Decide GOMAXPROCS and GOMEMLIMIT from the CPU quota and memory limit of a sheet."""
+    sheet, host_cores = draft.sheet(service), draft.capacity_of(service).whole_cores
+    cpus, limit = sheet[prefix + "cpus"], sheet[prefix + "memory_limit_mb"]
+    sheet.setting(
+        prefix + "gomaxprocs", gomaxprocs(host_cores, cpus), unit="threads",
+        rule="min(host cores, max(2, ceil(cpus)))", source="Go 1.25, container-aware GOMAXPROCS",
+        inputs={"host_cores": host_cores, "cpus": cpus}, bounds=Bounds(least=1), **how)
+    sheet.setting(
+        prefix + "gomemlimit_mb", gomemlimit_mb(limit), unit="MiB",
+        rule="floor(0.90 * memory_limit), 0.85 below 256 MiB", source="Go, a guide to the garbage collector",
+        inputs={"memory_limit_mb": limit}, bounds=Bounds(most=limit))

@@ -1,0 +1,301 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Reads capacity and intent, and collects everything that is wrong with them before it complains."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+from collections.abc import Mapping
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import deviations, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import (
+    SERVICES,
+    TIERS,
+    VARIABLES,
+    Capacity,
+    Intent,
+    PlanError,
+    Profile,
+)
+
+MODES = ("document", "balanced")
+DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
+MINIO_MODES = ("managed", "external")
+
+#: Beyond this no host exists, and floats stop being exact.
+LARGEST_NUMBER = 10**15
+#: Docker takes quotas of a hundredth of a core; no host has less than this.
+LEAST_CORES = 0.1
+MOST_CORES = 4096
+#: Less than any host has, and more; a number beyond was written in another unit.
+LEAST_MEMORY_MB = 128
+MOST_MEMORY_MB = 64 * 1024 * 1024
+MOST_DISK_GB = 1000 * 1000
+#: Beyond this an installation has other limits than those of one plan.
+MOST_USERS = 100000
+
+#: An amount with its unit, as people write it: 12GB, 12 GiB, 512m.
+_WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", re.IGNORECASE)
+#: Units of figures: the base and the power that an amount with a unit of its own is converted by.
+UNITS = {"kB": (1024, 1), "MiB": (1024, 2), "GB": (1000, 3)}
+_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+#: The words of YAML and INI for a boolean.
+TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def number(value):
+    """An int or float from a number or its text (`-e users=50` hands over text).
+
+    Raises ValueError for anything else: booleans, NaN, infinities and numbers that no host has.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"expected a number, got {shown(value)}")
+    try:
+        result = float(value)
+    except (ValueError, OverflowError):
+        raise ValueError(f"expected a number, got {shown(value)}") from None
+    if math.isnan(result) or abs(result) > LARGEST_NUMBER:
+        raise ValueError(f"expected a number, got {shown(value)}")
+    return int(result) if result.is_integer() else result
+
+
+def whole(value):
+    """A whole number. Raises ValueError otherwise."""
+    try:
+        result = number(value)
+    except ValueError:
+        result = None
+    if not isinstance(result, int):
+        raise ValueError(f"expected a whole number, got {shown(value)}")
+    return result
+
+
+def flag(value):
+    """A boolean, or the words an INI inventory leaves as text. Raises ValueError otherwise."""
+    truth = value if isinstance(value, bool) else TRUTH.get(str(value).lower())
+    if truth is None:
+        raise ValueError(f"expected true or false, got {shown(value)}")
+    return truth
+
+
+def choice(value, choices):
+    """One of some words. Raises ValueError with the nearest of them otherwise."""
+    if not isinstance(value, str) or value not in choices:
+        message = "expected one of {}; got {}".format(", ".join(choices), shown(value))
+        raise ValueError(message + did_you_mean(value, choices))
+    return str(value)
+
+
+def shown(value):
+    """A value in a message, cut to a readable length."""
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(name, known):
+    """`. Did you mean x?` for a name that is close to a known one, else nothing."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.65)
+    return f". Did you mean {close[0]}?" if close else ""
+
+
+class _Reader:
+    """Takes typed entries out of a mapping. A bad entry is noted, and the default stands in for it."""
+
+    def __init__(self, mapping, name, problems):
+        self.problems = problems
+        self.mapping = mapping
+        if not isinstance(mapping, Mapping):
+            self.problems.append(f"{name}: expected a mapping, got {shown(mapping)}")
+            self.mapping = {}
+
+    def take(self, key, name, convert, default=None, required=False):
+        """The converted entry, or the default where it is absent, None or bad."""
+        value = self.mapping.get(key)
+        if value is None:
+            if required:
+                self.problems.append(f"{name}: is missing")
+            return default
+        try:
+            return convert(value)
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}")
+            return default
+
+
+def read(capacity, intent):
+    """Typed capacity and intent.
+
+    Raises PlanError with every problem of both when something is missing, of the wrong kind or unknown. Unknown
+    entries of the capacity are ignored (a measurement holds more than the plan needs); unknown entries of the
+    intent are refused, because a misspelt wish would silently be lost.
+    """
+    problems = []
+    found = _read_capacity(capacity, problems)
+    reserved_mb, wanted = _read_intent(intent, problems)
+    if reserved_mb >= found.memory_mb and not problems:
+        problems.append(
+            f"{VARIABLES['reserved_memory_mb']}: {reserved_mb} MiB are all that the host has ({found.memory_mb} MiB)")
+    if problems:
+        raise PlanError(problems)
+    return dataclasses.replace(found, reserved_memory_mb=reserved_mb), wanted
+
+
+def _read_capacity(mapping, problems):
+    reader = _Reader(mapping, "capacity", problems)
+
+    def take(key, convert, default=None, required=False):
+        return reader.take(key, "capacity." + key, convert, default, required)
+
+    return Capacity(
+        cores=take("cores", _cores, 1, required=True),
+        memory_mb=int(take("memory_mb", _memory_mb, LEAST_MEMORY_MB, required=True)),
+        disk_free_gb=take("disk_free_gb", _disk_gb, 0, required=True),
+        disk_total_gb=take("disk_total_gb", _disk_gb, 0, required=True),
+        disk_used_by_trenova_gb=take("disk_used_by_trenova_gb", _disk_gb, 0),
+        disk_kind=take("disk_kind", lambda value: choice(value, DISK_KINDS), "unknown"),
+        architecture=take("architecture", str, "unknown"),
+        backup_on_data_disk=take("backup_on_data_disk", flag),
+    )
+
+
+def _read_intent(mapping, problems):
+    reader = _Reader(mapping, "intent", problems)
+    problems.extend(
+        f"intent.{key}: is unknown{did_you_mean(key, VARIABLES)}"
+        for key in reader.mapping if key not in VARIABLES
+    )
+
+    def take(key, convert, default=None):
+        return reader.take(key, VARIABLES[key], convert, default)
+
+    tier = take("tier", lambda value: choice(value, TIERS))
+    users = take("users", _users)
+    if reader.mapping.get("tier") is None and reader.mapping.get("users") is None:
+        problems.append("set trenova_tier or trenova_users")
+    reserved_mb = take("reserved_memory_mb", _reserved_mb, 0)
+    return reserved_mb, Intent(
+        tier=tier or tiers.tier_for_users(users or 1),
+        users=users,
+        mode=take("mode", lambda value: choice(value, MODES), "document"),
+        overrides=take("overrides", _overrides, {}),
+        strict=take("strict", flag, False),
+        accept_undersized_host=take("accept_undersized_host", flag, False),
+        accept_overcommit=take("accept_overcommit", flag, False),
+        accept_backup_on_data_disk=take("accept_backup_on_data_disk", flag, False),
+        restore_document=take("restore_document", _deviation_ids, ()),
+        minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
+        services=take("services", _services, SERVICES),
+        hosts=take("hosts", _hosts, {}),
+        profile=take("profile", _profile, Profile()),
+    )
+
+
+def _cores(value):
+    result = number(value)
+    if not LEAST_CORES <= result <= MOST_CORES:
+        raise ValueError(f"expected {LEAST_CORES} to {MOST_CORES} cores, got {shown(value)}")
+    return result
+
+
+def without_unit(value, unit):
+    """A value that stands for an amount in a unit, as it is. Raises ValueError, with what to write, for text that has
+    a unit of its own: memory is sold in powers of 1024, disks in those of 1000, whatever the letters say."""
+    base, power = UNITS[unit]
+    match = _WITH_UNIT.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        meant = float(match.group(1)) * base ** (_POWERS[match.group(2).lower()] - power)
+        raise ValueError(f"expected {unit} as a plain number, got {shown(value)}; write {meant:.10g}")
+    return value
+
+
+def _amount(value, unit):
+    result = number(without_unit(value, unit))
+    if result < 0:
+        raise ValueError(f"expected a number of at least 0, got {shown(value)}")
+    return result
+
+
+def _memory_mb(value):
+    result = _amount(value, "MiB")
+    if result <= 0:
+        raise ValueError(f"expected a number above 0, got {shown(value)}")
+    if result < LEAST_MEMORY_MB:
+        raise ValueError(f"{result:g} MiB is less than any host has; for {result:g} GiB write {result * 1024:.10g}")
+    if result > MOST_MEMORY_MB:
+        raise ValueError(
+            f"{shown(value)} MiB is more than any host has; if that is in bytes, write {result // 1024 ** 2:.10g}")
+    return result
+
+
+def _disk_gb(value):
+    result = _amount(value, "GB")
+    if result > MOST_DISK_GB:
+        raise ValueError(
+            f"{shown(value)} GB is more than any host has; if that is in bytes, write {result // 1000 ** 3:.10g}")
+    return result
+
+
+def _reserved_mb(value):
+    result = _amount(value, "MiB")
+    if not isinstance(result, int):
+        raise ValueError(f"expected a whole number of MiB, got {shown(value)}")
+    return result
+
+
+def _users(value):
+    result = whole(value)
+    if result < 1:
+        raise ValueError(f"expected a whole number of at least 1, got {shown(value)}")
+    if result > MOST_USERS:
+        raise ValueError(
+            f"expected at most {MOST_USERS} users who work at the same time, got {shown(value)}; "
+            "more of them need several installations")
+    return result
+
+
+def _hosts(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping of services to numbers of hosts, got {shown(value)}")
+    counts = {}
+    for service, count in value.items():
+        counts[choice(service, SERVICES)] = whole(count)
+        if counts[service] < 1:
+            raise ValueError(f"{service}: expected at least one host, got {shown(count)}")
+    return counts
+
+
+def _overrides(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping of services, got {shown(value)}")
+    for service, settings in value.items():
+        if service not in SERVICES:
+            raise ValueError(f"no service is called {shown(service)}{did_you_mean(service, SERVICES)}")
+        if not isinstance(settings, Mapping):
+            raise ValueError(f"{service}: expected a mapping of settings, got {shown(settings)}")
+    return value
+
+
+def _deviation_ids(value):
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise ValueError(f"expected a list of deviations, got {shown(value)}")
+    return tuple(deviations.known(entry) for entry in value)
+
+
+def _services(value):
+    if isinstance(value, str) or not isinstance(value, (list, tuple)):
+        raise ValueError(f"expected a list of services, got {shown(value)}")
+    return tuple(choice(service, SERVICES) for service in value)
+
+
+def _profile(value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"expected a mapping, got {shown(value)}")
+    concurrency = whole(value.get("asynq_concurrency", Profile.asynq_concurrency))
+    if concurrency < 1:
+        raise ValueError(f"asynq_concurrency: expected at least 1, got {concurrency}")
+    return Profile(concurrency, flag(value.get("worker_only_mode", Profile.worker_only_mode)))

@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""PgBouncer: the connection budget. Its hard cap is what makes PostgreSQL's memory arithmetic true."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, ceil_to, clamp
+
+ENVELOPE = container.Envelope(
+    memory=tiers.PGBOUNCER_MEMORY, cpus=tiers.PGBOUNCER_CPUS, reservation=tiers.PGBOUNCER_RESERVATION,
+    cpu_shares=2048, pids=64, swapless=True)
+
+#: Connections that PostgreSQL keeps for its superuser.
+SUPERUSER_RESERVED = 3
+#: Connections past PgBouncer: migrations 1, backup 2, exporter 1, administrators 2, scheduled jobs 2.
+DIRECT_CONNECTIONS = 8
+#: Backends of the smallest pool with its reserve; fewer serve nobody.
+LEAST_BACKENDS = 20 + 5 + DIRECT_CONNECTIONS
+#: Descriptors that PgBouncer needs for itself.
+_OWN_FILES = 10
+#: An idle connection, in kB.
+_CONNECTION_KB = 2
+#: Buffers that a client's prepared statements take.
+_PACKETS_PER_CLIENT = 4
+
+
+class Budget(NamedTuple):
+    """Whether the connections that PgBouncer may open fit into those that PostgreSQL has."""
+
+    #: Pools with their reserves.
+    wanted: int
+    #: What the processes of PgBouncer let through.
+    cap: int
+    #: What PostgreSQL has left for them.
+    available: int
+    #: What is left when the cap is reached; negative when it does not fit.
+    spare: int
+    #: wanted <= cap <= available.
+    holds: bool
+
+
+def hikari_connections(cores: int, spindles: int = 1) -> int:
+    """Connections that keep a database of so many cores and disks busy: 2 * cores + spindles.
+
+    Source: HikariCP's "About Pool Sizing".
+    """
+    return 2 * arguments.whole("cores", cores) + arguments.whole("spindles", spindles)
+
+
+def server_pool(cpus: int) -> int:
+    """Server connections that keep so many cores of PostgreSQL busy: 2 * (2 * cores + 1), between 20 and 100.
+
+    Source: HikariCP's "About Pool Sizing" with one disk, doubled for connections idle in a transaction.
+    """
+    return clamp(2 * hikari_connections(cpus), 20, 100)
+
+
+def reserve_pool(pool: int) -> int:
+    """Extra connections for bursts: a quarter of the pool, rounded up, at least 5. Source: chosen here."""
+    return max(5, -(-pool // 4))
+
+
+def pool_for(connections: int) -> int:
+    """The largest pool in connections that fits with its reserve into so many. Source: `reserve_pool`."""
+    return next((pool for pool in range(connections, 0, -1) if pool + reserve_pool(pool) <= connections), 1)
+
+
+def pool_of_one(pool: int, bouncers: int) -> int:
+    """Server connections of each of several PgBouncers that share a pool, rounded up, at least 5.
+
+    Source: chosen here.
+    """
+    return max(5, -(-pool // bouncers)) if bouncers > 1 else pool
+
+
+def client_connections(app_pools: int) -> int:
+    """max_client_conn for the sum of the application's pools: half as many again in fifties, between 200 and 5000.
+
+    Source: chosen here; PgBouncer's default of 100 is one API instance's default pool.
+    """
+    return clamp(ceil_to(1.5 * app_pools, 50), 200, 5000)
+
+
+def file_descriptors(clients: int, pool: int, databases: int = 1, users: int = 1) -> int:
+    """Descriptors that PgBouncer opens at most: clients, 10 of its own, and a pool for each database and user.
+
+    A database whose user is forced counts one user.     Source: PgBouncer's `check_limits`.
+    """
+    pools = arguments.whole("databases", databases, 1) * arguments.whole("users", users, 1)
+    return arguments.whole("clients", clients) + _OWN_FILES + pools * arguments.whole("pool", pool)
+
+
+def open_files(file_descriptors: int) -> int:
+    """Limit of open files: twice what PgBouncer opens at most, at least 65536. Source: chosen here."""
+    return max(container.OPEN_FILES, 2 * arguments.whole("file_descriptors", file_descriptors))
+
+
+def idle_memory_kb(connections: int) -> int:
+    """Memory in kB of idle connections: 2 kB each, clients and servers alike. Source: PgBouncer's features page."""
+    return _CONNECTION_KB * arguments.whole("connections", connections)
+
+
+def prepared_memory_kb(unique_queries: int, query_kb: float, clients: int, pkt_buf_kb: float = 4) -> float:
+    """Memory in kB of prepared statements: each unique query once, and four packet buffers for each client.
+
+    Source: PgBouncer's manual, max_prepared_statements.
+    """
+    queries = arguments.whole("unique_queries", unique_queries) * arguments.amount("query_kb", query_kb)
+    packets = _PACKETS_PER_CLIENT * arguments.amount("pkt_buf_kb", pkt_buf_kb)
+    return queries + arguments.whole("clients", clients) * packets
+
+
+def session_pool(app_pools: int) -> int:
+    """Server connections that session mode needs: as many as the application's pools together.
+
+    Source: PgBouncer; a session keeps its server connection until the client leaves.
+    """
+    return arguments.whole("app_pools", app_pools, 1)
+
+
+def connection_budget(pool: int, reserve: int, max_connections: int, max_db_connections: int | None = None,
+                      pools: int = 1, processes: int = 1, superuser_reserved: int = SUPERUSER_RESERVED,
+                      reserved: int = 0, direct: int = DIRECT_CONNECTIONS) -> Budget:
+    """The budget in connections: pools with reserves <= processes * max_db_connections <= max_connections without those
+    kept for superusers and roles and the direct ones.
+
+    `pools` counts pairs of user and database over all processes; without `max_db_connections` each process lets its
+    part of the pools through. Source: PgBouncer's manual; PostgreSQL's reserved connections.
+    """
+    count = arguments.whole("processes", processes, 1)
+    wanted = arguments.whole("pools", pools, 1) * (
+        arguments.whole("pool", pool, 1) + arguments.whole("reserve", reserve))
+    cap = count * (
+        -(-wanted // count) if max_db_connections is None
+        else arguments.whole("max_db_connections", max_db_connections, 1))
+    available = arguments.whole("max_connections", max_connections, 1) - sum(
+        arguments.whole(name, kept) for name, kept in (
+            ("superuser_reserved", superuser_reserved), ("reserved", reserved), ("direct", direct)))
+    return Budget(wanted, cap, available, available - cap, wanted <= cap <= available)
+
+
+def plan_servers(draft, postgres_cpus):
+    """Decide how many connections reach a PostgreSQL of so many cores."""
+    container.plan_memory(draft, "pgbouncer", ENVELOPE)
+    container.plan_cpus(draft, "pgbouncer", ENVELOPE)
+    sheet = draft.sheet("pgbouncer")
+    nominal, bouncers = tiers.POSTGRES_CONNECTIONS.value(draft.intent.tier), draft.intent.hosts_of("pgbouncer")
+    pool = sheet.setting(
+        "default_pool_size", pool_of_one(server_pool(postgres_cpus), bouncers),
+        rule="2 * (2 * postgres cores + 1), 20 to 100, shared by all PgBouncers",
+        source="HikariCP, about pool sizing; doubled for transactions that idle",
+        inputs={"postgres_cpus": postgres_cpus, "pgbouncers": bouncers},
+        bounds=Bounds(low=20 if bouncers == 1 else 5, high=100, least=1), deviation="postgres-backends",
+        document=pool_for((nominal - SUPERUSER_RESERVED - DIRECT_CONNECTIONS) // bouncers))
+    reserve = sheet.setting(
+        "reserve_pool_size", reserve_pool(pool), rule="ceil(pool / 4), at least 5",
+        source="chosen: a quarter more for bursts", inputs={"default_pool_size": pool})
+    sheet.setting(
+        "max_db_connections", pool + reserve, rule="pool + reserve: the hard cap",
+        source="PgBouncer: reserve is added to the pool",
+        inputs={"default_pool_size": pool, "reserve_pool_size": reserve}, bounds=Bounds(least=1))
+
+
+def plan_clients(draft, app_pools):
+    """Decide how many connections of the application PgBouncer takes, given the sum of their pools."""
+    sheet, bouncers = draft.sheet("pgbouncer"), draft.intent.hosts_of("pgbouncer")
+    clients = sheet.setting(
+        "max_client_conn", client_connections(-(-app_pools // bouncers)),
+        rule="1.5 * sum of the application's pools / pgbouncers, in fifties",
+        source="PgBouncer: its default of 100 is one API instance's default pool",
+        inputs={"app_pools": app_pools, "pgbouncers": bouncers},
+        bounds=Bounds(low=200, high=5000, least=1))
+    files = sheet.setting(
+        "file_descriptors", file_descriptors(clients, sheet["default_pool_size"]), unit="files", derived=True,
+        rule="max_client_conn + 10 + pool", source="PgBouncer: check_limits",
+        inputs={"max_client_conn": clients, "default_pool_size": sheet["default_pool_size"]})
+    container.plan_weights(
+        draft, "pgbouncer", ENVELOPE, open_files=open_files(files),
+        files_rule="max(65536, 2 * file_descriptors)")

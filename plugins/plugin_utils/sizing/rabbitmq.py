@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""RabbitMQ: a limit of its own and an absolute watermark, since the relative one looks at the host's memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, quorum, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, ceil_to, clamp
+
+ENVELOPE = container.Envelope(
+    memory=tiers.RABBITMQ_MEMORY, cpus=tiers.RABBITMQ_CPUS, least_memory_mb=256, pids=1024, oom_score_adj=-100,
+    share=0.04, most_memory_mb=4096)
+
+#: Nodes of a cluster; quorum queues have at most seven members.
+CLUSTER_SIZES = (1, 3, 5, 7)
+#: A connection with its processes and buffers. An assumption.
+_CONNECTION_MB = 0.2
+_MESSAGES_PER_MB = 30000
+#: What the protocol adds to a message on the wire.
+_WIRE_FACTOR = 1.1
+#: What the container takes when publishers are held back, in percent of the watermark.
+_BLOCKED_PERCENT = 120
+
+
+class Cluster(NamedTuple):
+    """What a cluster of so many nodes needs and survives."""
+
+    nodes: int
+    majority: int
+    failures_tolerated: int
+
+
+def watermark_mb(memory_limit_mb: int) -> int:
+    """Memory in MiB at which publishers are throttled: 60 % of the limit.
+
+    Source: RabbitMQ recommends 0.4 to 0.7, and the absolute form in containers.
+    """
+    return memory_limit_mb * 6 // 10
+
+
+def raft_wal_mb(memory_limit_mb: int) -> int:
+    """Write-ahead log of quorum queues in MiB: an eighth of the limit, 32 to 512. Three of them must fit under the
+    watermark. Source: RabbitMQ, quorum queues."""
+    return clamp(memory_limit_mb // 8, 32, 512)
+
+
+def quorum_group(nodes: int) -> int:
+    """Replicas of a quorum queue in a cluster of so many nodes: all up to three, then three, five from five nodes on.
+
+    Source: RabbitMQ, quorum queues; a majority must live.
+    """
+    return nodes if nodes < 3 else 5 if nodes >= 5 else 3
+
+
+def volume_gb(disk_free_limit_mb: int) -> int:
+    """Disk in GB: the document's 1 and what must stay free, or publishers are blocked.
+
+    Source: the document; RabbitMQ, disk alarms.
+    """
+    return 1 + ceil_to(disk_free_limit_mb * 1.048576 / 1000, 1)
+
+
+def disk_free_limit_mb(watermark: int, memory_limit_mb: int | None = None) -> int:
+    """Disk in MiB that must stay free: as much as the watermark, at least 1 GiB; a memory limit, where it is given, as
+    the careful choice.
+
+    Source: RabbitMQ, production checklist.
+    """
+    careful = 0 if memory_limit_mb is None else arguments.whole("memory_limit_mb", memory_limit_mb)
+    return max(1024, arguments.whole("watermark", watermark), careful)
+
+
+def peak_memory_mb(watermark: int) -> int:
+    """Memory in MiB when publishers are held back: the watermark, and a fifth for what comes in until RabbitMQ has seen
+    that it is reached, and for what it does not count, such as the kernel's socket buffers.
+
+    Source: make bench-memory.
+    """
+    return round(arguments.whole("watermark", watermark) * _BLOCKED_PERCENT / 100)
+
+
+def raft_memory_mb(raft_wal: int, times: int = 3) -> int:
+    """Memory in MiB that a node needs for the write-ahead log of its quorum queues: three to four of them.
+
+    Source: RabbitMQ, quorum queues.
+    """
+    return arguments.whole("times", times, 1) * arguments.whole("raft_wal", raft_wal)
+
+
+def quorum_queue_memory_mb(messages: int) -> float:
+    """Memory in MB of the messages that quorum queues hold: 1 MB for 30000. Source: RabbitMQ, quorum queues."""
+    return arguments.whole("messages", messages) / _MESSAGES_PER_MB
+
+
+def connection_memory_mb(connections: int) -> float:
+    """Memory in MiB of so many connections: 0.2 each, with buffers and processes.
+
+    Source: RabbitMQ, networking (TCP buffers of 80 to 120 kB each way); the sum is an assumption.
+    """
+    return arguments.whole("connections", connections) * _CONNECTION_MB
+
+
+def open_files(connections: int, queues: int) -> int:
+    """Limit of open files: twice the connections and the queues, at least 65536.
+
+    Far more does harm: Erlang takes minutes to start with a thousand million. Source: RabbitMQ, networking.
+    """
+    wanted = 2 * arguments.whole("connections", connections) + arguments.whole("queues", queues)
+    return max(container.OPEN_FILES, wanted)
+
+
+def bandwidth_bits_per_second(messages_per_second: float, message_bytes: float) -> float:
+    """Bandwidth in bit/s that so many messages take: rate * size * 1.1 * 8. Source: RabbitMQ, networking."""
+    rate = arguments.amount("messages_per_second", messages_per_second)
+    return rate * arguments.amount("message_bytes", message_bytes) * _WIRE_FACTOR * 8
+
+
+def cluster(nodes: int) -> Cluster:
+    """Nodes that must agree, as a number, and nodes that may fail, in a cluster of 1, 3, 5 or 7.
+
+    Raises ValueError for other sizes: an even one survives no more failures than one node less. Source: RabbitMQ,
+    clustering and quorum queues.
+    """
+    count = arguments.whole("nodes", nodes, 1)
+    if count not in CLUSTER_SIZES:
+        raise ValueError(f"nodes: expected 1, 3, 5 or 7 nodes, which have a majority, got {count}")
+    return Cluster(count, quorum.majority(count), quorum.failures_tolerated(count))
+
+
+def plan(draft):
+    """Decide RabbitMQ."""
+    limit = container.plan_memory(draft, "rabbitmq", ENVELOPE, deviation="rabbitmq-limit", document=0)
+    container.plan_cpus(draft, "rabbitmq", ENVELOPE)
+    container.plan_weights(draft, "rabbitmq", ENVELOPE)
+    sheet = draft.sheet("rabbitmq")
+    # Without a limit the watermark still needs a size to go by.
+    size = limit or tiers.RABBITMQ_MEMORY.value(draft.intent.tier)
+    watermark = sheet.setting(
+        "memory_high_watermark_mb", watermark_mb(size), unit="MiB", rule="0.6 * memory_limit, absolute",
+        source="RabbitMQ, memory alarms", inputs={"memory_limit_mb": size},
+        bounds=Bounds(least=1, most=limit or None))
+    sheet.setting(
+        "peak_memory_mb", peak_memory_mb(watermark), unit="MiB", derived=True,
+        rule="1.2 * memory_high_watermark, when publishers are held back", source="make bench-memory",
+        inputs={"memory_high_watermark_mb": watermark})
+    free = sheet.setting(
+        "disk_free_limit_mb", disk_free_limit_mb(watermark), unit="MiB", rule="max(1 GiB, watermark)",
+        source="RabbitMQ, production checklist", inputs={"memory_high_watermark_mb": watermark},
+        bounds=Bounds(least=50))
+    sheet.setting(
+        "raft_wal_max_size_mb", raft_wal_mb(size), unit="MiB", rule="memory_limit / 8, 32 to 512 MiB",
+        source="RabbitMQ, quorum queues: a node needs 3 to 4 of them", inputs={"memory_limit_mb": size},
+        bounds=Bounds(low=32, high=512, least=1, most=max(32, watermark // 3)))
+    nodes = sheet.setting(
+        "nodes", draft.intent.hosts_of("rabbitmq"), unit="nodes", rule="the hosts that run RabbitMQ", derived=True,
+        source="groups of the inventory")
+    sheet.setting(
+        "quorum_group_size", quorum_group(nodes), unit="replicas", rule="all of up to 3 nodes, 3, 5 from 5 nodes on",
+        source="RabbitMQ, quorum queues", inputs={"nodes": nodes}, bounds=Bounds(least=1, most=max(1, nodes)))
+    sheet.setting(
+        "volume_gb", volume_gb(free), unit="GB", rule="1 GB and disk_free_limit", source=str(tiers.RABBITMQ_VOLUME),
+        inputs={"disk_free_limit_mb": free}, bounds=Bounds(floor=1), deviation="rabbitmq-volume", document=1)

@@ -1,0 +1,224 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The plan in the making: one sheet of explained figures per service, and what was noticed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import inputs as reading
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import (
+    VARIABLES,
+    Bounds,
+    Capacity,
+    Figure,
+    Intent,
+    plain,
+    rounded,
+)
+
+UNBOUND = Bounds()
+
+
+@dataclass(frozen=True)
+class OddOverride:
+    """An override that is taken, but lies where it should not: below the document, or beyond what can work."""
+
+    key: str
+    value: Any
+    limit: Any
+    kind: str
+    unit: str
+
+
+class Draft:
+    """Capacity and intent, the sheets filled so far, and the findings about them."""
+
+    def __init__(self, capacity: Capacity, intent: Intent, elsewhere: Mapping[str, Capacity] | None = None,
+                 growth: Growth | None = None):
+        self.capacity = capacity
+        self.intent = intent
+        self._elsewhere = elsewhere or {}
+        self._growth = growth or Growth()
+        self.sheets: dict[str, Sheet] = {}
+        self.deviations: list[dict[str, Any]] = []
+        self.restored: list[tuple[str, str, Any]] = []
+        self.odd_overrides: list[OddOverride] = []
+        self.problems: list[str] = []
+
+    def capacity_of(self, service: str) -> Capacity:
+        """What the host has that runs a service: this one, or another of the installation."""
+        return self._elsewhere.get(service, self.capacity)
+
+    def growth_of(self, service: str) -> Growth:
+        """What a service's limit may grow by; what runs on another host takes nothing from this one."""
+        return self._growth if service in self.intent.services else Growth()
+
+    def is_given(self, service: str, name: str) -> bool:
+        """Whether the operator has set a figure himself."""
+        return name in self.intent.overrides.get(service, {})
+
+    def sheet(self, service: str) -> Sheet:
+        """The sheet of a service, empty when it is asked for the first time."""
+        if service not in self.sheets:
+            self.sheets[service] = Sheet(service, self)
+        return self.sheets[service]
+
+    @property
+    def here(self) -> dict[str, Sheet]:
+        """The sheets of the services that run on this host."""
+        return {service: sheet for service, sheet in self.sheets.items() if service in self.intent.services}
+
+    def depart(self, deviation_id: str, setting: str, planned: Any) -> None:
+        """Record that the plan departs from the document."""
+        self.deviations.append(CATALOGUE[deviation_id].entry(setting, planned))
+
+    def unused_overrides(self) -> list[str]:
+        """A sentence for every override that met no figure: none may be lost silently."""
+        problems = []
+        for service, settings in self.intent.overrides.items():
+            place = f"{VARIABLES['overrides']}.{service}"
+            if service not in self.sheets:
+                problems.append(f"{place}: nothing is planned for it on this host")
+                continue
+            known = self.sheets[service].names
+            problems.extend(
+                f"{place}: no setting is called {reading.shown(name)}{reading.did_you_mean(name, known)}"
+                for name in settings if name not in known)
+        return problems
+
+
+class Sheet:
+    """The figures of one service. What is decided first is there for those that follow from it."""
+
+    def __init__(self, service: str, draft: Draft):
+        self.service = service
+        self.names: dict[str, Any] = {}
+        self._draft = draft
+        self._overrides = draft.intent.overrides.get(service, {})
+        self._limits: dict[str, Figure] = {}
+        self._settings: dict[str, Figure] = {}
+
+    def __getitem__(self, name: str):
+        return self.names[name]
+
+    def limit(self, name, planned, **how):
+        """Decide a figure that Docker is told; see `setting`."""
+        return self._decide(self._limits, name, name, planned, **how)
+
+    def setting(self, name, planned, **how):
+        """Decide a figure that the service is told, and return what holds.
+
+        That is the override if there is one, else the document's value where a deviation was undone, else the planned
+        value within its bounds. `rule` says in words how it came about, `source` who says so, `inputs` from what;
+        `deviation` and `document` name the departure from the document and the value it replaces; `derived` figures
+        cannot be overridden.
+        """
+        return self._decide(self._settings, name, "settings." + name, planned, **how)
+
+    def overridden(self, name: str) -> bool:
+        """Whether a decided figure is the operator's own."""
+        figure = self._limits.get(name) or self._settings.get(name)
+        return figure is not None and figure.overridden
+
+    def export(self) -> dict[str, Any]:
+        """The plain values, as roles read them."""
+        values = {name: figure.value for name, figure in self._limits.items()}
+        values["settings"] = {name: figure.value for name, figure in self._settings.items()}
+        return values
+
+    def explain(self) -> dict[str, dict[str, Any]]:
+        """One explanation for every value, under its path within the services of the plan."""
+        explained = {self.service + "." + name: figure.explain() for name, figure in self._limits.items()}
+        for name, figure in self._settings.items():
+            explained[self.service + ".settings." + name] = figure.explain()
+        return explained
+
+    def _decide(self, place, name, path, planned, rule, source, unit="", inputs=None, bounds=UNBOUND,
+                deviation=None, document=None, derived=False):
+        moved = {}
+        value = bounds.settle(planned) if _is_number(planned) else planned
+        if value != planned:
+            moved = {"before": rounded(planned), "hit": "max" if value < planned else "min"}
+        key = self.service + "." + path
+        override = self._override(name, value, bounds, unit, derived)
+        if override is not None:
+            moved["planned"] = rounded(value)
+            value, deviation = self._taken(key, override, bounds, unit), None
+        elif value == document:
+            deviation = None
+        elif deviation in self._draft.intent.restore_document:
+            value = document
+            self._draft.restored.append((deviation, key, rounded(value)))
+            deviation = None
+        value = rounded(value)
+        if deviation:
+            self._draft.depart(deviation, key, value)
+        place[name] = Figure(value, unit, rule, inputs or {}, bounds, moved, source, deviation, override is not None,
+                             derived)
+        self.names[name] = value
+        return value
+
+    def _override(self, name, like, bounds, unit, derived):
+        """The override of a figure in the figure's own type, or None. Unusable ones are noted as problems."""
+        given = self._overrides.get(name)
+        if given is None:
+            return None
+        try:
+            if derived:
+                raise ValueError("cannot be set, it follows from other figures")
+            return _converted(reading.without_unit(given, unit) if unit in reading.UNITS else given, like, bounds)
+        except ValueError as error:
+            self._draft.problems.append(f"{VARIABLES['overrides']}.{self.service}.{name}: {error}")
+            return None
+
+    def _taken(self, key, value, bounds, unit):
+        """The override itself; one that lies oddly is noted, and one beyond a physical bound is moved to it."""
+        if not _is_number(value):
+            return value
+
+        def note(kind, limit):
+            self._draft.odd_overrides.append(OddOverride(key, value, limit, kind, unit))
+
+        if bounds.cap is not None and value > bounds.cap:
+            note("cap", bounds.cap)
+            return bounds.cap
+        if value < bounds.least:
+            note("least", bounds.least)
+        elif bounds.most is not None and value > bounds.most:
+            note("most", bounds.most)
+        elif bounds.floor is not None and value < bounds.floor:
+            note("floor", bounds.floor)
+        return value
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _converted(given, like, bounds):
+    if bounds.choices:
+        return reading.choice(_word(given, bounds.choices), bounds.choices)
+    if isinstance(like, str):
+        return str(given)
+    value = reading.whole(given) if isinstance(like, int) else float(reading.number(given))
+    if value < min(0, bounds.least):
+        raise ValueError(f"expected a number of at least {min(0, bounds.least)}, got {value}")
+    return value
+
+
+def _word(given, choices):
+    """The choice behind a boolean: YAML reads a bare `off` or `no` as false."""
+    if not isinstance(given, bool):
+        return given
+    return next((word for word in choices if reading.TRUTH.get(word) is given), given)
+
+
+def amount(value, unit: str) -> str:
+    """A value with its unit: `512 MiB`."""
+    return f"{plain(value)} {unit}".strip()

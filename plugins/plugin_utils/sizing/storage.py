@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Disks: the units they are sold in, how long they last, and how long their contents travel."""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, disk, tiers
+
+_BYTES_PER_GB = 1000 ** 3
+_BYTES_PER_GIB = 1024 ** 3
+
+
+def gib_from_gb(size_gb: float) -> float:
+    """Size in GiB of a disk sold with so many GB: disks are sold in decimal units. Source: IEC 80000-13."""
+    return arguments.amount("size_gb", size_gb) * _BYTES_PER_GB / _BYTES_PER_GIB
+
+
+def gb_from_gib(size_gib: float) -> float:
+    """Size in decimal GB of so many GiB. Source: IEC 80000-13."""
+    return arguments.amount("size_gib", size_gib) * _BYTES_PER_GIB / _BYTES_PER_GB
+
+
+def need_gb(users: int, years: float = 1) -> float:
+    """Disk in GB that so many users need in so many years: 25 GB and 0.75 GB per user and year.
+
+    Source: `growth_gb`, fitted to the document's "Total Storage Needs".
+    """
+    return tiers.growth_gb(arguments.whole("users", users), arguments.amount("years", years))
+
+
+def database_growth_gb(users: int, years: float = 1) -> float:
+    """Growth of the database in GB in so many years: a third of all. Source: fitted to the document."""
+    return (need_gb(users, years) - tiers.BASE_GB) * disk.GROWTH_SHARES["postgres"]
+
+
+def object_growth_gb(users: int, years: float = 1) -> float:
+    """Growth of the object store in GB in so many years: two thirds of all. Source: fitted to the document."""
+    return (need_gb(users, years) - tiers.BASE_GB) * disk.GROWTH_SHARES["minio"]
+
+
+def runway_days(disk_gb: float, users: int, full_share: float = disk.FULL_SHARE) -> float:
+    """Days until a disk of so many GB is 80 % full, from the base installation on; 0 where that alone fills it.
+
+    Less than 180 days is worth a warning. Source: the growth of `need_gb`, solved for the time.
+    """
+    per_year = tiers.GROWTH_GB_PER_USER_AND_YEAR * arguments.whole("users", users, 1)
+    return disk.days_until_full(
+        arguments.amount("disk_gb", disk_gb), tiers.BASE_GB, per_year, arguments.part("full_share", full_share))
+
+
+def transfer_seconds(size_gb: float, megabits_per_second: float) -> float:
+    """Time in seconds that so many decimal GB take over a line of so many Mbit/s. Source: arithmetic, no overhead."""
+    line = arguments.above_zero("megabits_per_second", megabits_per_second)
+    return arguments.amount("size_gb", size_gb) * 8 * 1000 / line

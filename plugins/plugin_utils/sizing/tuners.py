@@ -1,0 +1,351 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What other tools would recommend for PostgreSQL: kept to compare with, and as the source of the plan's own rules.
+
+Memory is given as MiB or as text with a unit ("512MB", "4GB"); recommendations are in kB, floored as the tools do. They
+are keyed by PostgreSQL's names with the unit; None stands for a parameter that the tool does not write.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments
+
+WORKLOADS = ("web", "oltp", "dw", "desktop", "mixed")
+STORAGES = ("hdd", "ssd", "san", "nvme")
+#: How large the database is beside the memory.
+DBSIZES = ("less_ram", "mid_ram", "greater_ram")
+OLDEST_VERSION, NEWEST_VERSION = 10, 18
+
+#: max_worker_processes when nothing else is said; pgtune counts it below four cores.
+DEFAULT_WORKER_PROCESSES = 8
+#: pgtune leaves parallel workers alone below.
+LEAST_PARALLEL_CORES = 4
+#: Sort and hash nodes that a busy backend holds at once, on average.
+NODES_PER_BACKEND = 1.5
+
+_MB, _GB = 1024, 1024 ** 2
+_CONNECTIONS = {"web": 200, "oltp": 300, "dw": 40, "desktop": 20, "mixed": 100}
+_WAL_SIZES_MB = {
+    "web": (1024, 4096), "oltp": (2048, 8192), "dw": (4096, 16384), "desktop": (100, 2048), "mixed": (1024, 4096)}
+_IO_CONCURRENCY = {"hdd": 2, "ssd": 200, "san": 300, "nvme": 1000}
+_WORK_MEM_DIVISORS = {"web": 1, "oltp": 1, "dw": 2, "desktop": 6, "mixed": 2}
+_WORK_MEM_FACTORS = {"less_ram": 1.3, "mid_ram": 1, "greater_ram": 0.9}
+_PGCONFIG_PARTS = {"web": 0.25, "oltp": 0.35, "dw": 0.5, "mixed": 0.2, "desktop": 0.1}
+
+_TSTUNE_WORK_MEM_BYTES = 400 * 1024 ** 2
+_TSTUNE_CONNECTIONS = ((2, 25), (4, 50), (6, 75))
+_TSTUNE_LOCKS = ((8, 128), (16, 256), (32, 512))
+
+
+class Verdict(NamedTuple):
+    """What postgresqltuner thinks of a configuration."""
+
+    worst_case_mb: float
+    #: The worst case in percent of the memory.
+    percent: float
+    #: bad, warn or good.
+    verdict: str
+    #: A sentence for everything else that it objects to.
+    warnings: tuple[str, ...]
+
+
+class _Server(NamedTuple):
+    memory_kb: int
+    cpu: int
+    connections: int
+    workload: str
+    storage: str
+    version: int
+
+
+# -- pgtune ------------------------------------------------------------------------------------------------------------
+
+def pgtune(ram, cpu=None, connections=None, workload="web", storage="ssd", pg_version=NEWEST_VERSION,
+           dbsize="mid_ram") -> dict[str, Any]:
+    """pgtune's current recommendation for a Linux server: memory in kB, keyed by PostgreSQL's names.
+
+    Without `cpu` nothing is said of workers, without `connections` the number is that of the workload. Not for
+    containers as it is: its floor of 4 MiB for work_mem over-commits small ones, and Docker blocks io_uring.
+    Source: le0pard/pgtune 7caef27.
+    """
+    server = _server(ram, cpu, connections, workload, storage, pg_version)
+    size = arguments.choice("dbsize", dbsize, DBSIZES)
+    shared = _shared_buffers_kb(server.memory_kb, server.workload)
+    maintenance = pgtune_maintenance_work_mem_kb(server.memory_kb, server.workload, 8 * _GB)
+    work_mem = _work_mem_kb(server.memory_kb, server.cpu, server.connections, server.workload)
+    return {
+        **_in_common(server, maintenance),
+        "work_mem_kb": max(4 * _MB, int(work_mem * _WORK_MEM_FACTORS[size])),
+        "huge_pages": "try" if shared >= 2 * _GB else "off",
+        "random_page_cost": pgtune_random_page_cost(server.storage, server.workload, size),
+        "effective_io_concurrency": _IO_CONCURRENCY[server.storage],
+        "jit": "off" if server.version >= 12 and server.workload in ("web", "oltp", "mixed") else None,
+        "wal_compression": "lz4" if server.version >= 15 else "on",
+        "autovacuum_max_workers": pgtune_autovacuum_workers(server.cpu),
+        "autovacuum_work_mem_kb": 2 * _GB if maintenance >= 2 * _GB else None,
+        "io_method": "io_uring" if server.version >= 18 else None,
+    }
+
+
+def pgtune_classic(ram, cpu=None, connections=None, workload="web", storage="ssd",
+                   pg_version=NEWEST_VERSION) -> dict[str, Any]:
+    """pgtune's recommendation of 2025, with the same keys: memory in kB. An NVMe disk counts as an SSD, it knew none.
+
+    Source: le0pard/pgtune e2c7f39.
+    """
+    server = _server(ram, cpu, connections, workload, storage, pg_version)
+    if server.storage == "nvme":
+        server = server._replace(storage="ssd")
+    return {
+        **_in_common(server, pgtune_maintenance_work_mem_kb(server.memory_kb, server.workload, 2 * _GB)),
+        "work_mem_kb": pgtune_classic_work_mem_kb(
+            server.memory_kb, server.cpu, server.connections, server.workload),
+        "huge_pages": "try" if server.memory_kb >= 32 * _GB else "off",
+        "random_page_cost": pgtune_random_page_cost(server.storage),
+        "effective_io_concurrency": _IO_CONCURRENCY[server.storage],
+        **dict.fromkeys((
+            "jit", "wal_compression", "autovacuum_max_workers", "autovacuum_work_mem_kb", "io_method")),
+    }
+
+
+def pgtune_classic_work_mem_kb(memory_kb: int, cpu: int, connections: int, workload="web") -> int:
+    """work_mem in kB: what the shared buffers leave, divided by three for each connection and worker process, at least
+    64 kB.
+
+    Source: le0pard/pgtune e2c7f39.
+    """
+    memory = arguments.whole("memory_kb", memory_kb)
+    kind = arguments.choice("workload", workload, WORKLOADS)
+    return max(64, _work_mem_kb(memory, arguments.whole("cpu", cpu), arguments.whole("connections", connections), kind))
+
+
+def pgtune_wal_buffers_kb(shared_buffers_kb: int) -> int:
+    """WAL buffers in kB: 3 % of the shared buffers, 32 kB to 16 MiB; more than 14 MiB becomes 16.
+
+    Source: le0pard/pgtune, both forms.
+    """
+    three_percent = 3 * arguments.whole("shared_buffers_kb", shared_buffers_kb) // 100
+    return 16 * _MB if three_percent > 14 * _MB else max(32, three_percent)
+
+
+def pgtune_maintenance_work_mem_kb(memory_kb: int, workload="web", most_kb: int = 2 * _GB) -> int:
+    """Memory in kB for one VACUUM or index build: a sixteenth of the memory, for data warehouses an eighth, at most 2
+    GiB (classic) or 8 GiB (now).
+
+    Source: le0pard/pgtune, both forms.
+    """
+    divisor = 8 if arguments.choice("workload", workload, WORKLOADS) == "dw" else 16
+    return min(arguments.whole("memory_kb", memory_kb) // divisor, most_kb)
+
+
+def pgtune_parallel_workers(cpu: int, workload="web") -> tuple[int, int, int, int] | None:
+    """(worker processes, parallel workers, per gather, per maintenance) from four cores on, None below: the cores, and
+    half of them rounded up, at most 4. Data warehouses gather with half of any number.
+
+    Source: le0pard/pgtune, both forms.
+    """
+    cores = arguments.whole("cpu", cpu, 1)
+    if cores < LEAST_PARALLEL_CORES:
+        return None
+    half = -(-cores // 2)
+    gather = half if arguments.choice("workload", workload, WORKLOADS) == "dw" else min(4, half)
+    return cores, cores, gather, min(4, half)
+
+
+def pgtune_autovacuum_workers(cpu: int) -> int | None:
+    """Autovacuum workers: 4 from 16 cores, 5 from 32; None keeps PostgreSQL's default of 3.
+
+    Source: le0pard/pgtune 7caef27.
+    """
+    cores = arguments.whole("cpu", cpu)
+    return 5 if cores >= 32 else 4 if cores >= 16 else None
+
+
+def pgtune_random_page_cost(storage="ssd", workload="web", dbsize="mid_ram") -> float:
+    """Cost of a page out of order as a number: 1.1; 4 on hard disks and for data warehouses, unless the database fits
+    into memory. The classic form knows the disk alone.
+
+    Source: le0pard/pgtune, both forms.
+    """
+    disk = arguments.choice("storage", storage, STORAGES)
+    kind = arguments.choice("workload", workload, WORKLOADS)
+    if arguments.choice("dbsize", dbsize, DBSIZES) == "less_ram":
+        return 1.1
+    return 4.0 if disk == "hdd" or kind == "dw" else 1.1
+
+
+def pgtune_io_concurrency(storage="ssd") -> int:
+    """effective_io_concurrency as a number: hdd 2, ssd 200, san 300, nvme 1000. Source: le0pard/pgtune 7caef27."""
+    return _IO_CONCURRENCY[arguments.choice("storage", storage, STORAGES)]
+
+
+def pgtune_memory_warning(ram) -> str | None:
+    """The word with which pgtune warns that it is not made for so much memory: low, very high, or None.
+
+    Source: le0pard/pgtune, both forms: below 256 MiB and above 100 GiB.
+    """
+    memory = arguments.memory_kb("ram", ram)
+    return "low" if memory < 256 * _MB else "very high" if memory > 100 * _GB else None
+
+
+def _server(ram, cpu, connections, workload, storage, pg_version) -> _Server:
+    kind = arguments.choice("workload", workload, WORKLOADS)
+    return _Server(
+        memory_kb=arguments.memory_kb("ram", ram),
+        cpu=0 if cpu is None else arguments.whole("cpu", cpu, 1),
+        connections=_CONNECTIONS[kind] if connections is None else arguments.whole("connections", connections, 1),
+        workload=kind,
+        storage=arguments.choice("storage", storage, STORAGES),
+        version=arguments.whole("pg_version", pg_version, OLDEST_VERSION, NEWEST_VERSION))
+
+
+def _shared_buffers_kb(memory_kb, workload) -> int:
+    return memory_kb // (16 if workload == "desktop" else 4)
+
+
+def _work_mem_kb(memory_kb, cpu, connections, workload) -> int:
+    """work_mem in kB without a floor; divided in floating point, as JavaScript does."""
+    workers = cpu if cpu >= LEAST_PARALLEL_CORES else DEFAULT_WORKER_PROCESSES
+    each = (memory_kb - _shared_buffers_kb(memory_kb, workload)) / ((connections + workers) * 3)
+    return int(each / _WORK_MEM_DIVISORS[workload])
+
+
+def _in_common(server, maintenance_kb) -> dict[str, Any]:
+    """What both forms of pgtune say."""
+    shared = _shared_buffers_kb(server.memory_kb, server.workload)
+    least_wal, most_wal = _WAL_SIZES_MB[server.workload]
+    workers = pgtune_parallel_workers(server.cpu, server.workload) if server.cpu else None
+    processes, parallel, gather, maintenance = workers or (None,) * 4
+    desktop = server.workload == "desktop"
+    return {
+        "max_connections": server.connections,
+        "shared_buffers_kb": shared,
+        "effective_cache_size_kb": server.memory_kb // 4 if desktop else server.memory_kb * 3 // 4,
+        "maintenance_work_mem_kb": maintenance_kb,
+        "checkpoint_completion_target": 0.9,
+        "wal_buffers_kb": pgtune_wal_buffers_kb(shared),
+        "default_statistics_target": 500 if server.workload == "dw" else 100,
+        "min_wal_size_kb": least_wal * _MB,
+        "max_wal_size_kb": most_wal * _MB,
+        "max_worker_processes": processes,
+        "max_parallel_workers": parallel,
+        "max_parallel_workers_per_gather": gather,
+        "max_parallel_maintenance_workers": maintenance if server.version >= 11 else None,
+        "wal_level": "minimal" if desktop else None,
+        "max_wal_senders": 0 if desktop else None,
+    }
+
+
+# -- timescaledb-tune and pgconfig -------------------------------------------------------------------------------------
+
+def timescaledb_tune(ram, cpu, connections=0, pg_version=17, wal_disk=0, background_workers=16) -> dict[str, Any]:
+    """timescaledb-tune's recommendation: memory in kB, keyed by PostgreSQL's names.
+
+    `connections` 0 stands for its default, `wal_disk` is the size of a disk for the WAL alone. Memory is cut to whole
+    kB, where the tool prints large amounts in whole MB. Source: timescale/timescaledb-tune v0.19.0.
+    """
+    memory, cores = arguments.memory_kb("ram", ram), arguments.whole("cpu", cpu, 1)
+    version = arguments.whole("pg_version", pg_version, OLDEST_VERSION, NEWEST_VERSION)
+    background = arguments.whole("background_workers", background_workers, 16)
+    gib = memory / _GB
+    wanted = arguments.whole("connections", connections or 0)
+    clients = wanted or next((count for most, count in _TSTUNE_CONNECTIONS if gib <= most), 100)
+    half = math.floor(cores / 2 + 0.5)
+    wal = _tstune_wal_kb(arguments.memory_kb("wal_disk", wal_disk)) if wal_disk else _GB
+    parallel = cores > 1
+    return {
+        "max_connections": clients,
+        "shared_buffers_kb": memory // 4,
+        "effective_cache_size_kb": memory * 3 // 4,
+        "maintenance_work_mem_kb": min(int(gib * 128 * _MB), 2047 * _MB),
+        "work_mem_kb": max(64, int(gib * (_TSTUNE_WORK_MEM_BYTES / clients) / half) // 1024),
+        "wal_buffers_kb": int(gib * 7864) if gib < 2 else 16 * _MB,
+        "min_wal_size_kb": wal // 2,
+        "max_wal_size_kb": wal,
+        "max_worker_processes": 3 + background + cores if parallel else None,
+        "max_parallel_workers": cores if parallel else None,
+        "max_parallel_workers_per_gather": half if parallel else None,
+        "max_locks_per_transaction": next((locks for below, locks in _TSTUNE_LOCKS if gib < below), 1024),
+        "checkpoint_completion_target": 0.9,
+        "default_statistics_target": 100,
+        "random_page_cost": 1.1,
+        "effective_io_concurrency": 256 if version >= 13 else 200,
+        "autovacuum_max_workers": 10,
+        "autovacuum_naptime_seconds": 10,
+        "default_toast_compression": "lz4" if version >= 14 else None,
+        "jit": "off" if version >= 12 else None,
+    }
+
+
+def _tstune_wal_kb(disk_kb) -> int:
+    """60 % of a disk in kB, rounded up to segments of 16 MiB."""
+    return -(-disk_kb * 60 // (100 * 16 * _MB)) * 16 * _MB
+
+
+def pgconfig(ram, connections, workload="web") -> dict[str, float]:
+    """pgconfig.org's recommendation for memory in MiB: a quarter, three quarters, a twentieth, and a part by workload
+    divided among the connections.
+
+    Later versions first reduce the memory of mixed workloads to a half and of desktops to a fifth. Source: pgconfig/api
+    12156e2.
+    """
+    memory = arguments.memory_kb("ram", ram) / _MB
+    part = _PGCONFIG_PARTS[arguments.choice("workload", workload, WORKLOADS)]
+    return {
+        "shared_buffers_mb": memory / 4,
+        "effective_cache_size_mb": memory * 3 / 4,
+        "work_mem_mb": memory * part / arguments.whole("connections", connections, 1),
+        "maintenance_work_mem_mb": memory / 20,
+    }
+
+
+# -- postgresqltuner ---------------------------------------------------------------------------------------------------
+
+def postgresqltuner_worst_case_mb(shared_buffers_mb: float, work_mem_mb: float, max_connections: int,
+                                  maintenance_work_mem_mb: float, autovacuum_max_workers: int = 3,
+                                  track_activity_query_size_bytes: int = 0) -> float:
+    """Memory in MiB when every connection holds one and a half work_mem and every autovacuum worker is busy.
+
+    The text of running queries counts as many times as there are connections and workers; it is left out unless its
+    size is given. Source: jfcoz/postgresqltuner 288bce8.
+    """
+    connections = arguments.whole("max_connections", max_connections)
+    workers = arguments.whole("autovacuum_max_workers", autovacuum_max_workers)
+    query = arguments.amount("track_activity_query_size_bytes", track_activity_query_size_bytes)
+    return (
+        arguments.amount("shared_buffers_mb", shared_buffers_mb)
+        + connections * NODES_PER_BACKEND * arguments.amount("work_mem_mb", work_mem_mb)
+        + workers * arguments.amount("maintenance_work_mem_mb", maintenance_work_mem_mb)
+        + (connections + workers) * query / 1024 ** 2)
+
+
+def postgresqltuner_verdict(memory_mb: float, shared_buffers_mb: float, work_mem_mb: float, max_connections: int,
+                            maintenance_work_mem_mb: float, autovacuum_max_workers: int = 3,
+                            superuser_reserved: int = 3, used_connections: int = 0,
+                            track_activity_query_size_bytes: int = 0) -> Verdict:
+    """The worst case in MiB, in percent of the memory, and a verdict: bad above 100 %, warn above 80 %, else good.
+
+    Warned of besides: shared buffers above 40 % of the memory, more than 20 % of the connections kept for superusers or
+    none of them, more than 70 % of the connections in use. Below 60 % it suggests larger shared buffers.
+    Source: jfcoz/postgresqltuner 288bce8.
+    """
+    memory = arguments.above_zero("memory_mb", memory_mb)
+    connections = arguments.whole("max_connections", max_connections, 1)
+    reserved = arguments.whole("superuser_reserved", superuser_reserved)
+    used = arguments.whole("used_connections", used_connections)
+    worst = postgresqltuner_worst_case_mb(
+        shared_buffers_mb, work_mem_mb, connections, maintenance_work_mem_mb, autovacuum_max_workers,
+        track_activity_query_size_bytes)
+    percent = worst * 100 / memory
+    objections = (
+        (shared_buffers_mb / memory > 0.4, "shared_buffers take more than 40 % of the memory"),
+        (reserved * 100 / connections > 20, "more than 20 % of the connections are kept for superusers"),
+        (reserved == 0, "no connection is kept for superusers"),
+        (used * 100 / connections > 70, "more than 70 % of the connections are in use"))
+    return Verdict(
+        worst, percent, "bad" if percent > 100 else "warn" if percent > 80 else "good",
+        tuple(sentence for holds, sentence in objections if holds))
