@@ -102,7 +102,8 @@ def test_r2_refuses_where_strict():
         f"{what} This host fits tier small. What helps, cheapest first: (1) plan the tier that fits: trenova_tier: "
         f"small; (2) {remedy}. To go on all the same: trenova_strict: false."
         for what, remedy in zip(SMALL_FOR_MEDIUM, (
-            "give the host 20 cores", "give the host 48 GiB", "grow the disk to 200 GB", "free or add 50 GB"), strict=True)
+            "give the host 20 cores", "give the host 48 GiB", "grow the disk to 200 GB", "free or add 50 GB",
+        ), strict=True)
     ]
 
 
