@@ -20,6 +20,14 @@ COLLECTION = "trenova.selfhost"
 PLUGINS = {"module": "modules", "filter": "filter"}
 
 
+#: What a change of a secret means.
+CHANGES = {
+    "overlap": "when it changes, old and new are taken for a while",
+    "restart": "when it changes, whoever uses it is started anew",
+    "never": "must not change: what was made with it would be lost",
+}
+
+
 def default_of(option: dict) -> str:
     """The default as it would be written in an inventory; a long one only by its kind."""
     if option.get("default") is None:
@@ -67,10 +75,38 @@ def role_page(role: pathlib.Path) -> list[str]:
         "## Variables", "", *option_table("variable", spec.get("options", {}))]
     if service.get("secrets"):
         lines += ["", "## Secrets", "", "`playbooks/secrets.yml` writes the missing ones.", ""]
-        lines += [f"- `{name}` ({kind})" for name, kind in service["secrets"].items()]
+        lines += [
+            f"- `{name}` ({secret['kind']}): {CHANGES[secret.get('rotate', 'restart')]}"
+            for name, secret in service["secrets"].items()]
     return [
         *lines, "", "Numbers (memory, connections, …) are not variables of the role: they come from the plan, and",
         "`trenova_plan_overrides` changes them.", "", MADE.format("meta/argument_specs.yml")]
+
+
+def descriptions_page() -> list[str]:
+    """What a role may say of its service, from the schema that checks it."""
+    schema = json.loads((ROOT / "plugins/plugin_utils/schemas/service.json").read_text())
+    lines = [
+        "# Descriptions of services", "",
+        "A role describes its service in `meta/service.yml`. " + schema["description"], "",
+        *table("key", "type", "meaning")]
+    lines += _keys(schema, schema)
+    return [*lines, "", MADE.format("plugins/plugin_utils/schemas/service.json")]
+
+
+def _keys(part: dict, schema: dict, prefix: str = "") -> Iterator[str]:
+    """Rows for the keys of a part of the schema, and for theirs."""
+    for name, rule in part.get("properties", {}).items():
+        if "$ref" in rule:
+            rule = {**schema["$defs"][rule["$ref"].rsplit("/", 1)[-1]], **rule}
+        inner = rule.get("items", {}) if rule.get("type") == "array" else rule.get("additionalProperties") or rule
+        kind = " or ".join(map(str, rule["enum"])) if "enum" in rule else rule.get("type", "")
+        if kind == "array":
+            kind = f"list of {inner.get('type', 'string')}"
+        yield f"| `{prefix}{name}` | {kind} | {rule.get('description', '').replace('|', chr(92) + '|')} |"
+        if isinstance(inner, dict):
+            between = "[]." if rule.get("type") == "array" else ".<key>." if inner is not rule else "."
+            yield from _keys(inner, schema, f"{prefix}{name}{between}")
 
 
 def variables_page() -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
 
 
 class ActionModule(ActionBase):
@@ -17,9 +17,5 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
-        roles = [*catalogue.own_roles(), *templated(self, task_vars, "trenova_roles_extra", [])]
-        paths = {role: catalogue.role_path(role, task_vars.get("playbook_dir")) for role in roles}
-        found = {
-            catalogue.image(self, task_vars, path) for path in paths.values()
-            if path and catalogue.is_enabled(self, task_vars, path)}
-        return {"changed": False, "references": sorted(reference for reference in found if reference)}
+        references = Catalogue(self, task_vars, project_of(self, task_vars)).images()
+        return {"changed": False, "references": references}

@@ -9,21 +9,24 @@ import re
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import wanted
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import plan_page
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     UNKNOWN_HOST,
     PlanImpossible,
-    host_context,
+    current,
     one_of_several,
-    templated,
-    wanted,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, comparison
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import write_plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 
 UNREACHABLE = "{} cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure=false"
 
@@ -36,33 +39,28 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(argument_spec={
             "refresh": {"type": "bool", "default": False}, "show": {"type": "bool", "default": False},
             "measure": {"type": "bool", "default": True}, "directory": {"type": "path"},
-            "roles": {"type": "list", "elements": "str", "default": []},
-            "roles_extra": {"type": "list", "elements": "str", "default": []},
             "service_hosts": {"type": "dict", "default": {}}})
         show, name = arguments["show"], task_vars["inventory_hostname"]
-        if not (task_vars.get("ansible_play_role_names") or task_vars.get("ansible_role_name")):
-            roles = [*(arguments["roles"] or catalogue.own_roles()), *arguments["roles_extra"]]
-            task_vars = dict(task_vars, ansible_play_role_names=roles)
         spread = arguments["service_hosts"]
         instead = self._instead(task_vars, arguments["measure"]) if show and not spread else None
         if instead:
             task_vars = self._with_needed_host(task_vars)
-        context = self._context(task_vars, arguments)
+        run = self._run(task_vars, arguments)
         result = {"changed": False}
         if show or arguments["directory"]:
-            shown = {"note": _places(spread)} if spread else self._shown(task_vars, context)
+            shown = {"note": _places(spread)} if spread else self._shown(task_vars, run)
             if instead:
                 shown["note"] = instead
-            lines = plan_table(name, context.plan, **shown)
+            lines = plan_table(name, run.plan, **shown)
             if arguments["directory"]:
-                result["written"] = write_reports(arguments["directory"], name, context.plan, shown)
+                result["written"] = write_reports(arguments["directory"], name, run.plan, shown)
                 lines += ["  Written: " + path for path in result["written"]]
             if show:
                 self._display.display("\n".join(lines))
         # A host that was imagined in place of the real one is nothing for later tasks to build on.
-        return result if instead else dict(result, ansible_facts=context.kept_facts())
+        return result if instead else dict(result, ansible_facts=run.to_facts())
 
-    def _context(self, task_vars, arguments):
+    def _run(self, task_vars, arguments):
         # What an earlier task has kept of a plan lacks the explanations.
         explained, name = arguments["show"] or bool(arguments["directory"]), task_vars["inventory_hostname"]
         if arguments["service_hosts"]:
@@ -71,7 +69,7 @@ class ActionModule(ActionBase):
             if not arguments["measure"] and not self._is_imagined(task_vars):
                 raise PlanImpossible([UNKNOWN_HOST.format(name)])
         try:
-            return host_context(self, task_vars, refresh=arguments["refresh"] or explained)
+            return current(self, task_vars, refresh=arguments["refresh"] or explained)
         except AnsibleConnectionFailure:
             self._display.display((UNKNOWN_HOST if arguments["service_hosts"] else UNREACHABLE).format(name))
             raise
@@ -97,37 +95,39 @@ class ActionModule(ActionBase):
 
     def _needed(self, task_vars, services):
         try:
-            return comparison.needed_host(wanted(self, task_vars, services))
+            return comparison.needed_host(wanted(self, task_vars, self._catalogue(task_vars), services))
         except PlanError as error:
             raise PlanImpossible(error.problems) from error
 
-    def _shown(self, task_vars, context):
+    def _catalogue(self, task_vars):
+        return Catalogue(self, task_vars, project_of(self, task_vars))
+
+    def _shown(self, task_vars, run):
         """What is shown besides the plan."""
-        services = context.capacity["deployed"]["services"]
-        intent = wanted(self, task_vars, services)
+        services = run.capacity["deployed"]["services"]
+        intent = wanted(self, task_vars, self._catalogue(task_vars), services)
         shown = {
-            "comparison": comparison.compare_tiers(context.capacity, intent),
+            "comparison": comparison.compare_tiers(run.capacity, intent),
             "needed": self._needed(task_vars, services),
         }
         if services:
-            shown["changes"] = changes(context.plan, list(self._wishes(task_vars, context)), context.capacity)
+            shown["changes"] = changes(run.plan, list(self._wishes(task_vars, run)), run.capacity)
         return shown
 
-    def _wishes(self, task_vars, context):
+    def _wishes(self, task_vars, run):
         """What is wanted of each service, worked out as the deployment does."""
-        places = catalogue.roles_in_play(task_vars)
-        known = dict(task_vars, ansible_facts=dict(task_vars.get("ansible_facts", {}), trenova=context.facts))
-        order = [name for name in context.plan["services"] if name in places]
+        places = self._catalogue(task_vars).places
+        order = [name for name in run.plan["services"] if name in places]
         for name in [*order, *(name for name in places if name not in order)]:
-            if not preflight.runs_here(context.services[name]):
+            if not runs_here(run.services[name]):
                 yield Wish(name, None)
                 continue
-            if any(not task_vars.get(secret) for secret in context.services[name].get("secrets") or {}):
+            if any(not task_vars.get(secret) for secret in run.services[name].get("secrets") or {}):
                 yield Wish(name, None, "the inventory lacks their secrets (playbooks/secrets.yml)")
                 continue
             try:
-                role_variables = catalogue.role_variables(self, places[name], known)
-                yield Wish(name, Bundle(self, role_variables, context, name).module_arguments())
+                yield Wish(name, Bundle(
+                    self, roles.role_variables(self, places[name], task_vars), run, name).arguments())
             except AnsibleError as error:
                 yield Wish(name, None, str(error).splitlines()[0])
 

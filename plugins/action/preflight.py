@@ -6,33 +6,37 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import check_host, is_checked, message
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.converging import Wanted, selected
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import (
+    check_host,
+    checked_before,
+    message,
+)
+
+# The controller imports this file once, before it forks a process for each host: none of them has to parse them again.
+catalogue.preload()
 
 
 class ActionModule(ActionBase):
-    """Collects what the checks need, runs all of them, and reports all problems at once."""
+    """Measures the host, runs all checks and reports all problems at once, and tells which services are due."""
 
     _requires_connection = True
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec={
-            "roles": {"type": "list", "elements": "str", "default": []},
-            "roles_extra": {"type": "list", "elements": "str", "default": []},
-            "together": {"type": "bool", "default": False}})
-        if not task_vars.get("ansible_play_role_names"):
-            roles = [*(arguments["roles"] or catalogue.own_roles()), *arguments["roles_extra"]]
-            task_vars = dict(task_vars, ansible_play_role_names=roles)
-        if is_checked(task_vars):
-            return {"changed": False, "problems": [], "warnings_of_plan": []}
-        problems, context = check_host(self, task_vars)
-        warnings = [warning["text"] for warning in context.plan["warnings"]] if context else []
-        for text in warnings:
-            self._display.warning("{}: {}".format(task_vars["inventory_hostname"], text))
-        told = [problem.lines() for problem in problems]
-        if problems and not arguments["together"]:
-            return {"failed": True, "msg": message({task_vars["inventory_hostname"]: told})}
-        result = {"changed": False, "problems": told, "warnings_of_plan": warnings}
-        if not problems:
-            result["ansible_facts"] = context.kept_facts()
+        _result, arguments = self.validate_argument_spec(argument_spec={"compare": {"type": "bool", "default": False}})
+        run, problems = checked_before(self, task_vars), []
+        is_new = run is None
+        if is_new:
+            problems, run = check_host(self, task_vars)
+            for warning in run.plan["warnings"] if run else []:
+                self._display.warning("{}: {}".format(task_vars["inventory_hostname"], warning["text"]))
+        if problems:
+            return {"failed": True, "msg": message(
+                {task_vars["inventory_hostname"]: [problem.lines() for problem in problems]})}
+        result = {"changed": False, "warnings_of_plan": [warning["text"] for warning in run.plan["warnings"]]}
+        if is_new:
+            result["ansible_facts"] = run.to_facts()
+        if arguments["compare"]:
+            result["due"] = Wanted(self, task_vars, run, selected(run.described, task_vars)).due()
         return result

@@ -10,18 +10,15 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.invento
 
 
 class ActionModule(ActionBase):
-    """Puts what the hosts' checks have found into one message, sorted by host, and looks for what hosts share."""
+    """Looks for what hosts have with each other, and tells each host that is concerned."""
 
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec={
-            "results": {"type": "dict", "required": True}, "domains": {"type": "dict", "default": {}}})
-        problems = {name: list(result["problems"]) for name, result in arguments["results"].items()}
+        _result, arguments = self.validate_argument_spec(
+            argument_spec={"domains": {"type": "dict", "default": {}}})
+        problems = {}
         for name, problem in check_fleet(arguments["domains"]):
             problems.setdefault(name, []).append(problem.lines())
-        problems = {name: found for name, found in sorted(problems.items()) if found}
-        if problems:
-            return {"failed": True, "msg": message(problems)}
-        return {"changed": False}
+        return {"changed": False, "problems": {name: message({name: found}) for name, found in problems.items()}}

@@ -11,7 +11,7 @@ from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, secret_kinds
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
 

@@ -11,9 +11,10 @@ import socket
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import container_names, runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import ask_external, facts_of
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import host_context, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import current
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import outside
 
 
@@ -25,9 +26,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec={"report_dir": {"type": "path"}})
-        context = host_context(self, task_vars)
-        services = {name: service for name, service in context.services.items() if preflight.runs_here(service)}
-        inside = self._probe(services, context.services, task_vars)
+        run = current(self, task_vars)
+        services = {name: service for name, service in run.services.items() if runs_here(service)}
+        inside = self._probe(services, run.services, task_vars)
         if inside.get("failed"):
             return inside
         site = self._installation(services, inside, task_vars)
@@ -41,30 +42,31 @@ class ActionModule(ActionBase):
         results += [dict(entry, group="inside") for entry in inside["results"]]
         results += [
             dict(entry, group="elsewhere", seconds=0)
-            for entry in ask_external(self, task_vars, facts_of(self, context, task_vars))]
+            for entry in ask_external(self, task_vars, facts_of(self, run, task_vars))]
         results += [dict(entry, group="containers") for entry in inside["containers"]]
         results += [dict(entry, group="backups") for entry in backup_results(services, inside["backup_status"])]
         return self._conclude(results, arguments["report_dir"], task_vars)
 
     def _probe(self, services, all_services, task_vars):
         checks = [
-            resolved(check, all_services) for service in services.values() for check in service.get("checks", [])]
+            resolved(check, service, all_services) for service in services.values()
+            for check in service.get("checks", [])]
         names = {check["password_variable"] for check in checks if "password_variable" in check}
-        ca_dir = services.get("caddy", {}).get("ca_dir")
+        ca_dir = services.get("caddy", {}).get("exports", {}).get("ca_dir")
         return self._execute_module(
             module_name="trenova.selfhost.probe",
             module_args={
                 "checks": checks,
                 "passwords": {name: templated(self, task_vars, name, None) for name in names},
                 "ca_file": os.path.join(ca_dir, "caddy-root.crt") if ca_dir else None,
-                "status_file": services.get("backup", {}).get("status_file"),
+                "status_file": services.get("backup", {}).get("exports", {}).get("status_file"),
             },
             task_vars=task_vars)
 
     @staticmethod
     def _authority(services, inside):
         """Certificate of the authority that a visitor must know besides the public ones."""
-        given = services.get("caddy", {}).get("ca_file")
+        given = services.get("caddy", {}).get("exports", {}).get("ca_file")
         if not given:
             return inside.get("ca_certificate")
         with open(given, encoding="utf-8") as stream:
@@ -74,8 +76,10 @@ class ActionModule(ActionBase):
         def value(name, default=None):
             return templated(self, task_vars, name, default)
 
-        api, minio, caddy = services.get("api", {}), services.get("minio"), services.get("caddy", {})
-        published = [int(port) for port in caddy.get("published_ports", [80, 443])]
+        api, minio = services.get("api", {}).get("exports", {}), services.get("minio")
+        entrance = services.get("caddy", {})
+        caddy, published = entrance.get("exports", {}), {
+            name: endpoint["published"] for name, endpoint in entrance.get("endpoints", {}).items()}
         dashboard_password = value("trenova_dashboard_password")
         dashboards = [
             {"host": route["host"], "user": caddy.get("dashboard_user"), "password": dashboard_password}
@@ -86,15 +90,15 @@ class ActionModule(ActionBase):
             "administrator": (value("trenova_admin_email"), value("trenova_admin_password"))
             if api.get("bootstrap") == "seed" else None,
             "s3": minio and {
-                "host": minio["public"]["endpoint"], "access_key": minio["public"]["access_key"],
-                "secret_key": value("trenova_minio_password"), "region": minio["public"]["region"]},
+                "host": minio["exports"]["public"]["endpoint"], "access_key": minio["exports"]["public"]["access_key"],
+                "secret_key": value("trenova_minio_password"), "region": minio["exports"]["public"]["region"]},
             "dashboards": dashboards,
-            "http_port": 80 if caddy.get("tls") == "proxy" else published[0],
-            "allowed_ports": set(published) | {int(value("ansible_port", 22))},
+            "http_port": 80 if caddy.get("tls") == "proxy" else published.get("http", 80),
+            "allowed_ports": set(published.values()) | {int(value("ansible_port", 22))},
             "asked_ports": {entry["port"] for entry in inside["listeners"] if not entry["address"].startswith("127.")},
         })
         site.behind_proxy = caddy.get("tls") == "proxy"
-        site.https_port = 443 if site.behind_proxy else published[-1]
+        site.https_port = 443 if site.behind_proxy else published.get("https", 443)
         return site
 
     def _conclude(self, results, report_dir, task_vars):
@@ -128,15 +132,15 @@ def resolved_name(name, ssh_address=None):
             f"The address of {name} is not known here. Set trenova_verify_address to the server's address.") from error
 
 
-def resolved(check, services):
-    """A check that names a service, with the place where that service answers."""
-    if "service" not in check:
-        return check
-    service = services[check["service"]]
-    endpoint = service["endpoint"]
-    place = {"host": endpoint["host"], "container": None} if service.get("external") else {
-        "host": None, "container": endpoint["host"]}
-    return dict(check, port=endpoint["port"], **place)
+def resolved(check, service, services):
+    """A check with the container, or the place of an endpoint, in which it looks."""
+    if "endpoint" not in check:
+        return dict(check, container=container_names(service, check["container"])[0])
+    name, endpoint = check["endpoint"].split(".")
+    found = services[name]["endpoints"][endpoint]
+    place = {"host": found["host"], "container": None} if services[name].get("external") else {
+        "host": None, "container": found["host"]}
+    return dict(check, port=found["port"], **place)
 
 
 def backup_results(services, status):
@@ -144,7 +148,8 @@ def backup_results(services, status):
     if "backup" not in services:
         return []
     if not status:
-        detail = "none yet, due {}; make one: systemctl start trenova-backup".format(services["backup"]["schedule"])
+        due = services["backup"]["exports"]["schedule"]
+        detail = f"none yet, due {due}; make one: systemctl start trenova-backup"
         return [{"name": "Newest backup", "ok": True, "detail": detail, "seconds": 0}]
     now = datetime.datetime.now(datetime.UTC)
     finished = datetime.datetime.strptime(status["finished"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=now.tzinfo)

@@ -34,16 +34,6 @@ options:
       - Directory on the controller for C(<host>.json), which C(docs/plan.schema.json) describes, and the page
         C(<host>.html). Nothing is written without it.
     type: path
-  roles:
-    description: Roles that are planned in a play without roles. All of this collection when empty.
-    type: list
-    elements: str
-    default: []
-  roles_extra:
-    description: Roles of yours that are planned besides.
-    type: list
-    elements: str
-    default: []
   service_hosts:
     description:
       - Hosts of each service, where one installation is spread over several hosts. Such a host is shown with its own

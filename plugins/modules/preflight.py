@@ -9,22 +9,11 @@ module: preflight
 short_description: Check everything that can be known before a change
 version_added: 0.1.0
 description:
-  - Checks inventory, secrets, host and plan, and reports all problems at once. Changes nothing.
+  - Measures the host, checks inventory, secrets, host and plan, and reports all problems at once. Changes nothing.
   - Fails when there is a problem. Warnings of the plan are shown and do not fail.
 options:
-  roles:
-    description: Roles to check for, when the play itself names none. All of this collection by default.
-    type: list
-    elements: str
-    default: []
-  roles_extra:
-    description: Roles of yours that are checked besides, when the play itself names none.
-    type: list
-    elements: str
-    default: []
-  together:
-    description:
-      - Do not fail, so that all hosts are checked before M(trenova.selfhost.preflight_report) stops for all of them.
+  compare:
+    description: Tell which services differ from what is wanted, those that the tags of the run choose.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -44,11 +33,11 @@ msg:
   description: All problems, each with what is wrong, where, and what to write instead.
   returned: when there is a problem
   type: str
-problems:
-  description: Lines of each problem.
-  returned: always
+due:
+  description: Services that a deployment would visit.
+  returned: when O(compare)
   type: list
-  elements: list
+  elements: str
 warnings_of_plan:
   description: What the plan warns of.
   returned: when there is no problem

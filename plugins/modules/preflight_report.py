@@ -6,16 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_report
-short_description: Stop when the checks of any host have found something
+short_description: Look for what hosts have with each other
 version_added: 0.1.0
 description:
-  - Puts the problems of all hosts into one message, sorted by host, and adds those that hosts have with each other.
-  - For use with M(trenova.selfhost.preflight) and its option C(together).
+  - Looks for hosts that claim the same, and tells each of those that do. Runs once for all hosts of a play.
 options:
-  results:
-    description: What M(trenova.selfhost.preflight) returned, by host.
-    type: dict
-    required: true
   domains:
     description: Domain of each host. No two may have the same.
     type: dict
@@ -28,15 +23,16 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Stop when anything is wrong
+- name: Report what hosts have with each other
   trenova.selfhost.preflight_report:
-    results: "{{ dict(ansible_play_hosts | zip(ansible_play_hosts | map('extract', hostvars, 'trenova_preflight'))) }}"
+    domains: {acme1: erp.acme.example, borealis1: erp.borealis.example}
   run_once: true
+  register: trenova_report
 """
 
 RETURN = r"""
-msg:
-  description: All problems, by host, each with what is wrong, where, and what to write instead.
-  returned: when there is a problem
-  type: str
+problems:
+  description: Message for each host that must not be changed, with what is wrong, where, and what to write instead.
+  returned: always
+  type: dict
 """

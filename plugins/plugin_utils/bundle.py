@@ -6,18 +6,29 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
+    container_names,
+    is_available,
+    runs_here,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
 
 HEADER = "# Managed by trenova.selfhost: change the inventory and run the playbook, not this file.\n"
+#: Rises when a bundle says more than one of the same content before, so that every service is looked at once.
+BUNDLE_VERSION = 2
+#: YAML with libyaml where that is there: ten times as fast.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class Bundle:
@@ -26,56 +37,55 @@ class Bundle:
     `task_vars` are those that the role itself sees: of the running role, or of any one by `catalogue.role_variables`.
     """
 
-    def __init__(self, action, task_vars, context, name):
+    def __init__(self, action, task_vars, run, name):
         self.name = name
-        self.context = context
-        self.description = context.services[name]
-        self.plan = context.plan["services"].get(name) or self.description.get("resources", {})
-        self.project_dir = templated(action, task_vars, "trenova_project_dir", "/opt/trenova")
-        self.data_dir = templated(action, task_vars, "trenova_data_dir", "/var/lib/trenova")
-        self.directory = os.path.join(self.project_dir, name)
+        self.run = run
+        self.project = project_of(action, task_vars)
+        self.description = run.services[name]
+        self.plan = run.plan["services"].get(name) or {}
+        self.directory = self.project.service_directory(name)
         self.owner = self.description.get("user", 0)
         self.group = self.description.get("group", self.owner)
         self.variables = dict(
-            task_vars, plan=self.plan, services=context.services, capacity=context.capacity, service=self.description,
-            trenova_project_dir=self.project_dir, trenova_data_dir=self.data_dir,
-            reaches_outside=self._reaches_outside(),
-            available=[other for other, service in context.services.items() if preflight.is_available(service)])
+            task_vars, plan=self.plan, services=run.services, capacity=run.capacity, service=self.description,
+            project=self.project, trenova_project_dir=self.project.directory, trenova_data_dir=self.project.data_dir,
+            reaches_outside=self._reaches_outside(), followed=self._followed(),
+            available=[other for other, service in run.services.items() if is_available(service)])
         self.renderer = Renderer(action, os.path.join(task_vars["role_path"], "templates"), self.variables)
         values = [self._value(key) for key in [
             *self.description.get("secrets", {}), *self.description.get("secrets_optional", [])]]
         self.secrets = [str(value) for value in values if value is not None]
         self.extra = self._value(name + "_compose_extra") or {}
         self.files, self.secret_files = self._render_files()
+        self.read_at_start = self._files_read_at_start()
 
-    def module_arguments(self):
-        """Arguments of the module that does the work on the host."""
+    def arguments(self):
+        """The service as the module that does the work on the host takes it."""
         fragment = self._fragment()
         if fragment:
             self._add_file(os.path.join(self.directory, "compose.yaml"), HEADER + to_yaml(fragment))
-            self._add_file(os.path.join(self.project_dir, "compose.yaml"), HEADER + to_yaml(base_project()))
-        description = json.dumps(self.description, indent=2, sort_keys=True, default=str) + "\n"
-        self._add_file(os.path.join(self.directory, "service.json"), description)
-        # What stands beside the containers for the next plan to compare with is no reason to restart one.
-        if self.name in self.context.plan["services"]:
-            part = json.dumps(part_of(self.context.plan, self.name), indent=2) + "\n"
-            self._add_file(os.path.join(self.directory, "plan.json"), part)
-        units = self._units(fragment)
-        return {
+            self._add_file(
+                os.path.join(self.project.directory, "compose.yaml"), HEADER + to_yaml(self.project.compose_file()))
+        interim = self._interim()
+        wanted = {
             "name": self.name,
             "state": "present",
-            "project_dir": self.project_dir,
+            "needs": self._needs(),
             "directories": self._directories(),
             "files": self.files,
             "secret_files": self.secret_files,
-            "secrets": self.secrets,
-            "units": units,
-            "retired_containers": self._retired(units),
-            "prepare": self.description.get("prepare", []),
+            "images": self._images(),
+            "containers": self._containers(fragment),
+            "jobs": self._jobs(fragment),
             "reload": self._reload(),
-            "follows": self.description.get("follows", []),
-            "guards": self.description.get("guards", []),
+            "follows": self._followed(),
+            "hold": self._holds(),
+            "interim": interim,
+            # What stands beside the containers for the next plan to compare with is no reason to restart one.
+            "release": {"description": self.description, "plan": self._part_of_plan()},
         }
+        # Files that hold for a moment are no part of what is wanted in the end.
+        return dict(wanted, wish=digest_of(dict(wanted, interim=[])))
 
     def _value(self, name):
         """A variable as the role sees it, with its expressions resolved; None where it is not set."""
@@ -83,10 +93,20 @@ class Bundle:
         value = None if value is None else self.renderer.templar.template(value)
         return None if value == "" else value
 
+    def _needs(self):
+        """Services that are started before this one: those that it needs, and uses where they are there."""
+        named = [*self.description.get("needs", []), *self.description.get("uses", [])]
+        return [name for name in named if runs_here(self.run.services.get(name, {"enabled": False}))]
+
     def _reaches_outside(self):
         """Whether the service talks to one that is not on this host, so that it needs a network with a way out."""
         others = self.description.get("needs", []) + self.description.get("uses", [])
-        return any(self.context.services.get(name, {}).get("external") for name in others)
+        return any(self.run.services.get(name, {}).get("external") for name in others)
+
+    def _followed(self):
+        """Containers after whose start those of this service must have been started themselves."""
+        followed = [self.run.services.get(name, {}) for name in self.description.get("follows", [])]
+        return [name for service in followed if runs_here(service) for name in container_names(service)]
 
     def _render_files(self):
         files, secret_files = [], []
@@ -118,22 +138,60 @@ class Bundle:
     def _add_file(self, path, content):
         self.files.append(self._file(path, content, "0644", owner=0))
 
+    def _interim(self):
+        """Files of an entrance that hold until all others are done: they lead to what serves already, and no further.
+
+        Nothing where the final ones do the same, or where nothing serves yet.
+        """
+        if not (self.description.get("rollout") or {}).get("edge"):
+            return []
+        present = {
+            container["name"] for container in self.run.capacity["containers"] if container["state"] == "running"}
+        services = {name: dict(service, routes=[_leads_to(route, present) for route in service.get("routes", [])])
+                    for name, service in self.run.services.items()}
+        if services == self.run.services:
+            return []
+        renderer = self.renderer.seeing(dict(self.variables, services=services))
+        final = {entry["path"]: entry for entry in self.files}
+        found = []
+        for source in sources(self.renderer.templates_dir):
+            part, _separator, rest = without_suffix(source).partition("/")
+            path = os.path.join(self.directory, part, rest)
+            if part == "config" and path in final:
+                content = renderer.render(source)
+                if content != final[path]["content"]:
+                    found.append(dict(final[path], content=content))
+        return found
+
     def _fragment(self):
         """The complete Compose fragment of the service, or None for a role without containers."""
         if not os.path.exists(os.path.join(self.renderer.templates_dir, "compose.yaml.j2")):
             return None
-        short = yaml.safe_load(self.renderer.render("compose.yaml.j2")) or {}
-        capacity = self.context.capacity
-        services = {}
+        # The text that YAML knows no more of where it comes from than we do.
+        short = yaml.load(str(self.renderer.render("compose.yaml.j2")), _LOADER) or {}  # noqa: S506  # a safe loader
+        capacity, services = self.run.capacity, {}
         for key, definition in (short.get("services") or {}).items():
-            services[key] = compose.hardened(definition, self.plan, self.name, capacity)
-        for key, definition in (short.get("jobs") or {}).items():
-            services[key] = compose.job(definition, self.plan, self.name, capacity)
+            kind = self.description["containers"][key]
+            for service, name in zip(kind["services"], kind["names"], strict=True):
+                services[service] = compose.hardened(
+                    dict(definition, container_name=name, hostname=name), self._limits(key), self.name, capacity)
+        for service, definition in (short.get("jobs") or {}).items():
+            services[service] = compose.job(
+                dict(definition, container_name=self.project.container(service)), self._limits("main"), self.name,
+                capacity)
         services = compose.merge(services, self.extra)
-        read_at_start = self._files_read_at_start()
         for definition in services.values():
-            definition["labels"][labels.DIGEST] = compose.digest(definition, read_at_start)
+            definition["labels"][labels.DIGEST] = compose.digest(definition, self.read_at_start)
         return {"services": services}
+
+    def _limits(self, key):
+        """What the plan gives to a container of this kind, or its description where the plan knows nothing of it."""
+        given = self.plan or (self.description["containers"].get(key) or {}).get("resources") or {}
+        if key == "worker":
+            settings = self.plan["settings"]
+            given = dict(given, **{
+                name: settings["worker_" + name] for name in ("memory_limit_mb", "memory_reservation_mb", "cpus")})
+        return given
 
     def _files_read_at_start(self):
         """Contents of the files whose change calls for a new container: all that no reload covers."""
@@ -143,34 +201,66 @@ class Bundle:
             entry["path"]: entry["content"] for entry in self.files + self.secret_files
             if entry["path"] not in reloaded and entry["path"].startswith(inside)}
 
-    def _units(self, fragment):
+    def _images(self):
+        image = self.description.get("image")
+        if not image:
+            return []
+        return [{"reference": image, "user": f"{self.owner}:{self.group}",
+                 "contract": self.description.get("image_contract", [])}]
+
+    def _containers(self, fragment):
+        """The containers in the order in which they are started."""
         services = (fragment or {}).get("services", {})
         return [
             {
-                "service": key, "container": definition["container_name"], "image": definition["image"],
-                "digest": definition["labels"][labels.DIGEST],
+                "key": key, "service": service, "name": name, "image": services[service]["image"],
+                "digest": services[service]["labels"][labels.DIGEST],
+                "also": [compose.digest_of_first_edition(services[service], self.read_at_start)],
+                "limits": compose.live_limits(services[service]),
+                "networks": [self.project.network(network) for network in services[service].get("networks", [])],
                 "wait_seconds": self.description.get("wait_seconds", 120),
             }
-            for key, definition in services.items() if "profiles" not in definition]
+            for key, kind in self.description.get("containers", {}).items()
+            for service, name in zip(kind["services"], kind["names"], strict=True) if service in services]
 
-    def _retired(self, units):
-        """Containers of this role that the measurement found and nobody wants any more, an instance too many say."""
-        wanted = {unit["container"] for unit in units}
+    def _jobs(self, fragment):
+        services = (fragment or {}).get("services", {})
         return [
-            container["name"] for container in self.context.capacity["containers"]
-            if container.get("role") == self.name and not container["one_off"] and container["name"] not in wanted]
+            dict(
+                job, image=services[job["service"]]["image"],
+                files=[self._path(path) for path in job.get("files", [])])
+            for job in self.description.get("jobs", [])]
+
+    def _path(self, path):
+        return path if path.startswith("/") else os.path.join(self.directory, path)
 
     def _reload(self):
+        """Reloads, one for each container that they are run in."""
         entries = []
         for entry in self.description.get("reload", []):
-            files = [path if path.startswith("/") else os.path.join(self.directory, path) for path in entry["files"]]
-            entries.append(dict(entry, files=files))
+            key = entry.get("container")
+            files = [self._path(path) for path in entry["files"]]
+            for name in container_names(self.description, key) if key else [None]:
+                entries.append(dict(entry, files=files, container=name))
         return entries
+
+    def _holds(self):
+        """Commands in containers of other services whose clients wait while this one restarts."""
+        found = []
+        for service in self.run.services.values():
+            hold = ((service.get("rollout") or {}).get("holds") or {}).get(self.name)
+            if hold and runs_here(service):
+                for name in container_names(service, hold.get("container", "main")):
+                    found.append(dict(hold, container=name))
+        return found
+
+    def _part_of_plan(self):
+        return part_of(self.run.plan, self.name) if self.name in self.run.plan["services"] else None
 
     def _directories(self):
         directories = []
         if self.files or self.secret_files:
-            directories.append({"path": self.project_dir, "mode": "0755"})
+            directories.append({"path": self.project.directory, "mode": "0755"})
             directories.append({"path": self.directory, "mode": "0755"})
         parents = {os.path.dirname(entry["path"]) for entry in self.files + self.secret_files}
         for parent in sorted(parents):
@@ -179,28 +269,36 @@ class Bundle:
                 directories.append({
                     "path": parent, "mode": "0500" if private else "0755",
                     "owner": self.owner if private else 0, "group": self.group if private else 0})
-        for entry in self.description.get("directories", []):
+        for entry in self.description.get("state", []):
             directories.append({
-                "path": os.path.join(self.data_dir, entry["path"]), "mode": entry.get("mode", "0700"),
+                "path": self.project.data_path(entry["path"]), "mode": entry.get("mode", "0700"),
                 "owner": entry.get("owner", self.owner), "group": entry.get("group", self.group)})
         return directories
 
 
-def base_project():
-    """The file that all fragments share: the name of the project and its networks.
-
-    `data` and `app` have no way out; only what is attached to `edge` reaches other hosts.
-    """
+def absent(name, templates_dir):
+    """A service that is not wanted, as the module that does the work on the host takes it."""
+    host_files = [
+        without_suffix(source)[len("host"):] for source in sources(templates_dir) if source.startswith("host/")]
     return {
-        "name": "trenova",
-        "networks": {
-            "data": {"name": "trenova_data", "internal": True},
-            "app": {"name": "trenova_app", "internal": True},
-            "edge": {"name": "trenova_edge"},
-        },
-    }
+        "name": name, "state": "absent", "host_files": host_files, "wish": "", "needs": [],
+        "directories": [], "files": [], "secret_files": [], "images": [], "containers": [], "jobs": [], "reload": [],
+        "follows": [], "hold": [], "interim": [], "release": {}}
+
+
+def _leads_to(route, present):
+    """A route with those of its upstreams that serve already; with all where none does."""
+    upstreams = [upstream for upstream in route["upstreams"] if upstream.rpartition(":")[0] in present]
+    return dict(route, upstreams=upstreams or route["upstreams"])
+
+
+def digest_of(arguments):
+    """Digest of all that is wanted of a service."""
+    text = json.dumps([BUNDLE_VERSION, arguments], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def to_yaml(value):
     """YAML in the order in which it was written, without anchors."""
-    return yaml.dump(json.loads(json.dumps(value, default=str)), sort_keys=False, width=120, allow_unicode=True)
+    plain = json.loads(json.dumps(value, default=str))
+    return yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, width=120, allow_unicode=True)

@@ -1,21 +1,146 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The registry of services: what each role says of itself in meta/service.yml.
+"""The catalogue of services: what each role says of itself in meta/service.yml.
 
-The descriptions of all roles of a play are read before the first of them runs, so that the
-preflight knows every secret and port, and Caddy every route, from the start.
+The descriptions of all roles that take part are read before the first of them does anything, so that the preflight
+knows every secret and port, and Caddy every route, from the start.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import description
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
+
 COLLECTION = "trenova.selfhost"
+#: Directory of this collection's roles.
+ROLES_DIRECTORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
+DESCRIPTION = os.path.join("meta", "service.yml")
+
+
+class DescriptionInvalid(AnsibleActionFail):
+    """A description breaks the schema: `faults` are (where in it, what is wrong, what is allowed)."""
+
+    def __init__(self, path, faults):
+        super().__init__("\n".join([f"{path}:", *("  {}: {}; {}".format(*fault) for fault in faults)]))
+        self.path = path
+        self.faults = faults
+
+
+class Catalogue:
+    """The roles that take part in a run, as one host sees them.
+
+    `names` are the roles, with or without their collection. Without any they are those of the play and the one that
+    runs now; in a play without roles, all of this collection and those that the inventory adds. Expressions are
+    resolved by the variables of the host, each role's own defaults below them.
+    """
+
+    def __init__(self, action, task_vars, project, names=()):
+        self._action = action
+        self._task_vars = task_vars
+        self._project = project
+        #: {short name: directory} of the roles that describe a service.
+        self.places = places(task_vars, names or names_in_play(action, task_vars))
+        self._templars = {}
+
+    def templar(self, path, **more):
+        """A templar that sees what the role in this directory sees."""
+        variables = dict(role_variables(self._action, path, self._task_vars), **more)
+        return self._action._templar.copy_with_new_env(available_variables=variables)
+
+    def is_enabled(self, name):
+        """Whether a role is wanted on the host, which the plan waits for."""
+        return bool(self._early(self.places[name], "enabled", True))
+
+    def images(self):
+        """References of the images that the host will run."""
+        wanted = [self._early(path, "image", None) for name, path in self.places.items() if self.is_enabled(name)]
+        return sorted({reference for reference in wanted if reference})
+
+    def apart_from_data(self):
+        """Paths on the host that should lie on another disk than the data."""
+        found = set()
+        for name, path in self.places.items():
+            if self.is_enabled(name):
+                found.update(
+                    str(entry["path"]) for entry in self._early(path, "state", []) if entry.get("apart"))
+        return sorted(found)
+
+    def _early(self, path, key, default):
+        """One entry of a role's description that needs neither plan nor host."""
+        value = load(self._action, os.path.join(path, DESCRIPTION)).get(key, default)
+        if path not in self._templars:
+            self._templars[path] = self.templar(path)
+        return self._templars[path].template(value)
+
+    def describe(self, plan, capacity):
+        """{service: description} of all roles that take part."""
+        return {name: self._describe(name, path, plan, capacity) for name, path in sorted(self.places.items())}
+
+    def counterparts(self, plan, capacity, services):
+        """Descriptions of what the services need or use and what neither takes part nor is on the host.
+
+        They say `absent: true`, so that templates find an address everywhere, and checks what is not there.
+        """
+        found = {}
+        names = {
+            name for service in services.values() for key in ("needs", "uses", "follows")
+            for name in service.get(key, [])}
+        for name in sorted(names - set(services)):
+            path = role_path(name)
+            if path:
+                found[name] = dict(self._describe(name, path, plan, capacity), absent=True)
+        return found
+
+    def _describe(self, name, path, plan, capacity):
+        templar = self.templar(path, plan=plan["services"].get(name, {}), capacity=capacity)
+        source = os.path.join(path, DESCRIPTION)
+        try:
+            # As plain values, without what Ansible knows of where they come from.
+            told = json.loads(json.dumps(dict(templar.template(load(self._action, source))), default=str))
+        except Exception as error:
+            raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
+        # This collection's own are held to the schema by its tests.
+        if not path.startswith(ROLES_DIRECTORY + os.sep) and (faults := description.faults(told)):
+            raise DescriptionInvalid(source, faults)
+        profile = (told.get("exports") or {}).get("profile")
+        if profile is not None and (faults := description.faults(profile, "profile")):
+            raise DescriptionInvalid(str(told["exports"].get("profile_file", source)), faults)
+        return description.resolved(told, self._project)
+
+    def again(self, name, plan, capacity):
+        """Description of a service whose role does not take part; None where there is no such role."""
+        path = role_path(name, self._task_vars.get("playbook_dir"))
+        return self._describe(name, path, plan, capacity) if path else None
+
+
+def names_in_play(action, task_vars):
+    """Names of the roles that take part when nobody names them."""
+    running = task_vars.get("ansible_role_name")
+    in_play = [*task_vars.get("ansible_play_role_names", []), *([running] if running else [])]
+    if in_play:
+        return in_play
+    own = templated(action, task_vars, "trenova_roles", []) or own_roles()
+    return [*own, *templated(action, task_vars, "trenova_roles_extra", [])]
+
+
+def places(task_vars, names):
+    """{short name: directory} of the roles among these that describe a service."""
+    found = {name: role_path(name, task_vars.get("playbook_dir")) for name in names}
+    if task_vars.get("ansible_role_name") in found:
+        found[task_vars["ansible_role_name"]] = task_vars.get("role_path")
+    return {
+        short_name(name): path for name, path in found.items()
+        if path and os.path.exists(os.path.join(path, DESCRIPTION))}
 
 
 def short_name(role):
@@ -31,97 +156,21 @@ def role_path(role, playbook_dir=None):
     if role.count(".") == 2:
         found = _get_collection_role_path(role)
         return found[1] if found else None
-    places = [os.path.join(playbook_dir, "roles")] if playbook_dir else []
-    for place in [*places, *(constants.config.get_config_value("DEFAULT_ROLES_PATH") or [])]:
+    places_of_roles = [os.path.join(playbook_dir, "roles")] if playbook_dir else []
+    for place in [*places_of_roles, *(constants.config.get_config_value("DEFAULT_ROLES_PATH") or [])]:
         if os.path.isdir(os.path.join(place, role)):
             return os.path.join(place, role)
     return role_path(f"{COLLECTION}.{role}")
 
 
-def roles_in_play(task_vars):
-    """Roles of the play, and the one that runs now, which describe a service: {short name: directory}."""
-    running = task_vars.get("ansible_role_name")
-    names = task_vars.get("ansible_play_role_names", [])
-    places = {name: role_path(name, task_vars.get("playbook_dir")) for name in names}
-    if running:
-        places[running] = task_vars.get("role_path")
-    described = {}
-    for name, path in places.items():
-        if path and os.path.exists(os.path.join(path, "meta", "service.yml")):
-            described[short_name(name)] = path
-    return described
-
-
-def describe(action, task_vars, plan, capacity):
-    """Descriptions of the services of all roles in the play, with their expressions resolved."""
-    return {
-        name: describe_role(action, task_vars, name, path, plan, capacity)
-        for name, path in sorted(roles_in_play(task_vars).items())
-    }
-
-
-def describe_counterparts(action, task_vars, plan, capacity, services):
-    """Descriptions of what the services need or use and what is neither in the play nor on the host.
-
-    They say `absent: true`, so that templates find an address everywhere, and checks what is not there.
-    """
-    found = {}
-    names = {name for service in services.values() for key in ("needs", "uses") for name in service.get(key, [])}
-    for name in sorted(names - set(services)):
-        path = role_path(name)
-        if path:
-            found[name] = dict(describe_role(action, task_vars, name, path, plan, capacity), absent=True)
-    return found
-
-
-def describe_role(action, task_vars, name, path, plan, capacity):
-    """Description of one role."""
-    variables = role_variables(action, path, task_vars)
-    variables.update({"plan": plan["services"].get(name, {}), "capacity": capacity})
-    templar = action._templar.copy_with_new_env(available_variables=variables)
-    try:
-        return dict(templar.template(load(action, os.path.join(path, "meta", "service.yml"))))
-    except Exception as error:
-        raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
-
-
-def is_enabled(action, task_vars, path):
-    """Whether a role is wanted on the host: what `enabled` of its description says, which the plan waits for."""
-    return bool(_described(action, task_vars, path, "enabled", True))
-
-
-def image(action, task_vars, path):
-    """Reference of the image that a role runs; None when it runs none."""
-    return _described(action, task_vars, path, "image", None)
-
-
-def apart_from_data(action, task_vars):
-    """Paths on the host that should lie on another disk than the data, as the roles of the play say."""
-    paths = (_described(action, task_vars, path, "apart_from_data", "")
-             for path in roles_in_play(task_vars).values() if is_enabled(action, task_vars, path))
-    return sorted(str(path) for path in paths if path)
-
-
-def _described(action, task_vars, path, key, default):
-    """One entry of a role's description that needs neither plan nor host."""
-    value = load(action, os.path.join(path, "meta", "service.yml")).get(key, default)
-    templar = action._templar.copy_with_new_env(available_variables=role_variables(action, path, task_vars))
-    return templar.template(value)
-
-
 def role_variables(action, path, task_vars):
     """Variables as the role itself sees them: its defaults and its vars/ below everything else."""
-    return dict(role_defaults(action, path), **dict(_role_vars(action, path), **dict(task_vars, role_path=path)))
+    return {**role_defaults(action, path), **_main_file(action, path, "vars"), **task_vars, "role_path": path}
 
 
 def role_defaults(action, path):
     """Defaults of a role, not resolved."""
     return _main_file(action, path, "defaults")
-
-
-def _role_vars(action, path):
-    """Variables of a role that are none of its options, not resolved."""
-    return _main_file(action, path, "vars")
 
 
 def _main_file(action, path, folder):
@@ -130,15 +179,37 @@ def _main_file(action, path, folder):
 
 
 def load(action, path):
-    """Content of a YAML file of a role, in which expressions may stand."""
-    return action._loader.load_from_file(path, trusted_as_template=True)
+    """Content of a YAML file of a role, in which expressions may stand. Nobody may change what it returns."""
+    known = _own_files().get(path)
+    # `unsafe` means that the loader hands out what it has in place of a deep copy.
+    return known if known is not None else action._loader.load_from_file(path, trusted_as_template=True, unsafe=True)
 
 
+def preload():
+    """Parse the files of this collection's roles now, so that processes which are forked later have them."""
+    _own_files()
+
+
+@functools.cache
+def _own_files():
+    """{path: content} of the YAML files of this collection's roles. Parsed once, before the controller forks."""
+    loader = DataLoader()
+    found = {}
+    for name in own_roles():
+        for part in ("defaults", "vars", "meta"):
+            directory = os.path.join(ROLES_DIRECTORY, name, part)
+            for file in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+                if file.endswith(".yml"):
+                    path = os.path.join(directory, file)
+                    found[path] = loader.load_from_file(path, trusted_as_template=True, unsafe=True)
+    return found
+
+
+@functools.cache
 def own_roles():
-    """Names of the roles of this collection that describe a service."""
-    base = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
-    return sorted(
-        name for name in os.listdir(base) if os.path.exists(os.path.join(base, name, "meta", "service.yml")))
+    """Names of the roles of this collection that describe a service, sorted."""
+    names = os.listdir(ROLES_DIRECTORY)
+    return sorted(name for name in names if os.path.exists(os.path.join(ROLES_DIRECTORY, name, DESCRIPTION)))
 
 
 def secret_kinds(action, roles, playbook_dir=None):
@@ -146,16 +217,16 @@ def secret_kinds(action, roles, playbook_dir=None):
     kinds = {}
     for role in roles:
         path = role_path(role, playbook_dir)
-        source = os.path.join(path or "", "meta", "service.yml")
+        source = os.path.join(path or "", DESCRIPTION)
         if path and os.path.exists(source):
-            kinds.update(load(action, source).get("secrets") or {})
+            kinds.update(description.secret_kinds(load(action, source)))
     return kinds
 
 
 def shared_variables(action):
     """Names of the variables that no role owns, which meta/variables.yml describes."""
-    source = os.path.join(os.path.dirname(__file__), "..", "..", "meta", "variables.yml")
-    sections = action._loader.load_from_file(os.path.realpath(source))["sections"]
+    source = os.path.realpath(os.path.join(ROLES_DIRECTORY, "..", "meta", "variables.yml"))
+    sections = action._loader.load_from_file(source, unsafe=True)["sections"]
     return [name for section in sections for name in section["options"]]
 
 
@@ -164,7 +235,7 @@ def argument_spec(action, path):
     source = os.path.join(path, "meta", "argument_specs.yml")
     if not os.path.exists(source):
         return {}
-    options = action._loader.load_from_file(source)["argument_specs"]["main"].get("options", {})
+    options = load(action, source)["argument_specs"]["main"].get("options", {})
     return {name: _validated_part(option) for name, option in options.items()}
 
 

@@ -18,6 +18,9 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import labels
 #: Engines from this version on probe a starting container in short intervals (start_interval).
 START_INTERVAL_ENGINE = (25, 0)
 
+#: Keys of a definition that the Engine can change while the container runs.
+LIVE_KEYS = frozenset(("mem_limit", "memswap_limit", "mem_reservation", "cpus", "cpu_shares", "pids_limit"))
+
 LOGGING = {"driver": "local", "options": {"max-size": "10m", "max-file": "3"}}
 
 
@@ -114,8 +117,39 @@ def job(service, plan, role, capacity):
 def digest(definition, files):
     """Digest of all that a container must be replaced for: its definition and the files it reads at start.
 
-    `files` maps paths to contents. Secrets are among them: the digest changes when they do, and tells nothing
-    of them, because it also covers material of high entropy.
+    Limits are no part of it: they are set while it runs. `files` maps paths to contents. Secrets are among them: the
+    digest changes when they do, and tells nothing of them, because it also covers material of high entropy.
     """
+    return _digest({key: value for key, value in definition.items() if key not in LIVE_KEYS}, files)
+
+
+def digest_of_first_edition(definition, files):
+    """The digest that the first edition gave to the same container, limits included, so that it need not restart."""
+    plain = {key: value for key, value in definition["labels"].items() if key != labels.DIGEST}
+    return _digest(dict(definition, labels=plain), files)
+
+
+def _digest(definition, files):
     payload = json.dumps([definition, sorted(files.items())], sort_keys=True, default=str)
     return hashlib.sha256(payload.encode("utf-8")).hexdigest()[:32]
+
+
+def live_limits(definition):
+    """The limits of a definition as the Engine reports and sets them: bytes, billionths of a core, numbers."""
+    cpus = definition.get("cpus")
+    return {
+        "memory": size_bytes(definition.get("mem_limit")),
+        "memory_swap": size_bytes(definition.get("memswap_limit")),
+        "memory_reservation": size_bytes(definition.get("mem_reservation")),
+        "nano_cpus": None if cpus is None else round(float(cpus) * 1e9),
+        "cpu_shares": definition.get("cpu_shares"),
+        "pids": definition.get("pids_limit"),
+    }
+
+
+def size_bytes(text):
+    """Bytes of a size in Compose's notation (512m, 1.5g, bytes); None when absent or not understood."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", str("" if text is None else text).lower())
+    if not match:
+        return None
+    return int(float(match.group(1)) * 1024 ** " kmgt".index(match.group(2) or " "))

@@ -7,5 +7,5 @@ from __future__ import annotations
 
 
 def instance_names(count, base):
-    """The document's name for one instance, numbered names for several, none for 0."""
-    return [base] if count == 1 else [f"{base}-{number}" for number in range(1, count + 1)]
+    """The document's name for the first, numbered names for the others, so that no number renames what runs."""
+    return [base if number == 1 else f"{base}-{number}" for number in range(1, count + 1)]

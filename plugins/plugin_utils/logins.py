@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import docker_logins
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 
 def login_arguments(action, task_vars):

@@ -35,8 +35,13 @@ class Renderer:
 
     def __init__(self, action, templates_dir, variables):
         self.templates_dir = templates_dir
+        self._action = action
         self.templar = action._templar.copy_with_new_env(
             searchpath=[templates_dir, os.path.dirname(templates_dir)], available_variables=variables)
+
+    def seeing(self, variables):
+        """A renderer of the same templates with other variables."""
+        return Renderer(self._action, self.templates_dir, variables)
 
     def render(self, source):
         """Text of one template. A file without the .j2 suffix is taken as it is."""

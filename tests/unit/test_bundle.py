@@ -16,7 +16,6 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, run
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
@@ -53,17 +52,16 @@ def in_play(more="{}"):
     # A base64 text of 32 bytes and a long word at once.
     secret = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
     variables.update(dict.fromkeys(kinds, secret))
-    variables.update(ansible_play_role_names=ROLES, playbook_dir=str(ROOT / "playbooks"))
+    variables.update(playbook_dir=str(ROOT / "playbooks"))
     action = action_for(variables)
-    return variables, run.HostContext(
-        run.build(action, variables, run.measure(action, variables)), is_new=True)
+    return variables, run.current(action, variables)
 
 
 def by_plan(role, variables, known):
     """Arguments as the plan works them out, from outside of the role."""
     action = action_for(variables)
     seen = catalogue.role_variables(action, catalogue.role_path(role), variables)
-    return Bundle(action, seen, known, role).module_arguments()
+    return Bundle(action, seen, known, role).arguments()
 
 
 def by_role(role, variables, known):
@@ -75,13 +73,13 @@ def by_role(role, variables, known):
         elif layer.exists():
             seen.update(DataLoader().load_from_file(str(layer), trusted_as_template=True) or {})
     seen.update(ansible_role_name=f"trenova.selfhost.{role}", role_name=role, role_path=str(path))
-    return Bundle(action_for(seen), seen, known, role).module_arguments()
+    return Bundle(action_for(seen), seen, known, role).arguments()
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_plan_wants_of_a_service_what_its_role_wants(role):
     variables, known = in_play()
-    assert wish_digest(by_plan(role, variables, known)) == wish_digest(by_role(role, variables, known))
+    assert by_plan(role, variables, known) == by_role(role, variables, known)
 
 
 def test_expressions_of_the_inventory_see_the_defaults_of_the_role():
@@ -92,9 +90,7 @@ def test_expressions_of_the_inventory_see_the_defaults_of_the_role():
 
 
 def part(arguments):
-    name = arguments["name"]
-    found = [entry for entry in arguments["files"] if entry["path"] == f"/opt/trenova/{name}/plan.json"]
-    return json.loads(found[0]["content"]) if found else None
+    return arguments["release"]["plan"]
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -110,19 +106,19 @@ def test_the_part_of_the_plan_is_left_with_each_planned_service(role):
 def test_what_is_left_of_the_plan_is_no_reason_to_restart(role):
     first, second = (by_plan(role, *in_play(wish)) for wish in ("{}", '{"trenova_users": 2}'))
     assert part(first) != part(second)
-    assert wish_digest(first) != wish_digest(second)
-    assert [unit["digest"] for unit in first["units"]] == [unit["digest"] for unit in second["units"]]
+    assert first["wish"] != second["wish"]
+    assert [unit["digest"] for unit in first["containers"]] == [unit["digest"] for unit in second["containers"]]
 
 
 def test_changes_are_told_from_bundles_of_all_roles():
     variables, known = in_play()
     applied = {role: by_plan(role, variables, known) for role in ROLES}
     capacity = dict(known.capacity, containers=[
-        {"name": unit["container"], "role": role, "digest": unit["digest"], "state": "running", "one_off": False}
-        for role, arguments in applied.items() for unit in arguments["units"]])
+        {"name": unit["name"], "role": role, "digest": unit["digest"], "state": "running", "one_off": False}
+        for role, arguments in applied.items() for unit in arguments["containers"]])
     capacity["deployed"] = dict(
         capacity["deployed"], services=known.services, files={}, plan={role: part(applied[role]) for role in PLANNED},
-        unchanged={role: wish_digest(arguments) for role, arguments in applied.items()})
+        unchanged={role: arguments["wish"] for role, arguments in applied.items()})
     wishes = [Wish(*entry) for entry in applied.items()]
     assert changes(known.plan, wishes, capacity) == {"remarks": [], "services": []}
     later, new = in_play('{"trenova_plan_overrides": {"redis": {"memory_limit_mb": 3000}}}')
@@ -135,3 +131,33 @@ def test_changes_are_told_from_bundles_of_all_roles():
     # What grows has less of the disk; the database goes on.
     assert [figure["name"] for figure in told["postgres"]["figures"]][0] == "volume_gb"
     assert not [words for words in told["postgres"]["says"] if "tren-db" in words]
+
+
+#: What the first edition was asked when its digests were written down.
+FIRST_EDITION = {
+    "small": {},
+    "medium": {"trenova_tier": "medium", "trenova_capacity": {
+        "measured": False, "cores": 24, "memory_mb": 65536, "disk_free_gb": 500, "disk_total_gb": 500,
+        "kernel": INVENTORY["trenova_capacity"]["kernel"]}},
+}
+
+
+@pytest.mark.parametrize("tier", FIRST_EDITION)
+def test_containers_of_the_first_edition_are_known_so_that_they_need_not_restart(tier):
+    variables, known = in_play(json.dumps(FIRST_EDITION[tier]))
+    accepted = {
+        unit["name"]: unit["also"] for role in ROLES for unit in by_plan(role, variables, known)["containers"]}
+    made = json.loads((ROOT / "tests/unit/data/containers-of-first-edition.json").read_text())[tier]
+    # The first of several instances had a number then.
+    renamed = {"tren-api-1"} & set(made)
+    assert {name for name, digest in made.items() if digest in accepted.get(name, [])} == set(made) - renamed
+
+
+def test_another_limit_is_no_reason_to_replace_a_container():
+    digests, limits = [], []
+    for more in ("{}", '{"pgbouncer_compose_extra": {"pgbouncer": {"mem_limit": "300m", "cpus": 0.75}}}'):
+        [unit] = by_plan("pgbouncer", *in_play(more))["containers"]
+        digests.append(unit["digest"])
+        limits.append((unit["limits"]["memory"], unit["limits"]["nano_cpus"]))
+    assert digests[0] == digests[1]
+    assert limits[1] == (300 * 1048576, 750000000) != limits[0]

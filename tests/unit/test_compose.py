@@ -60,8 +60,29 @@ def test_old_engines_probe_often_because_they_know_no_start_interval():
 def test_digest_changes_with_definition_and_files_and_with_nothing_else():
     first = compose.digest({"image": "i", "cpus": 1}, {"/a": "x"})
     assert compose.digest({"cpus": 1, "image": "i"}, {"/a": "x"}) == first
-    assert compose.digest({"image": "i", "cpus": 2}, {"/a": "x"}) != first
+    assert compose.digest({"image": "j", "cpus": 1}, {"/a": "x"}) != first
     assert compose.digest({"image": "i", "cpus": 1}, {"/a": "y"}) != first
+
+
+@pytest.mark.parametrize("key", sorted(compose.LIVE_KEYS))
+def test_limits_that_are_set_while_a_container_runs_are_no_part_of_its_digest(key):
+    assert compose.digest({"image": "i", key: 1}, {}) == compose.digest({"image": "i", key: 2}, {})
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    ("512m", 512 * 1048576), ("1.5g", 1536 * 1048576), ("2GB", 2 * 1024 ** 3), ("4096", 4096), (4096, 4096), ("1k", 1024),
+    (None, None), ("", None), ("much", None), ("1x", None),
+])
+def test_sizes_are_read_as_compose_writes_them(text, size):
+    assert compose.size_bytes(text) == size
+
+
+def test_live_limits_are_in_the_units_of_the_engine():
+    limits = compose.live_limits({
+        "mem_limit": "512m", "memswap_limit": "1g", "mem_reservation": "128m", "cpus": 0.29, "pids_limit": 64})
+    assert limits == {
+        "memory": 512 * 1048576, "memory_swap": 1024 ** 3, "memory_reservation": 128 * 1048576, "nano_cpus": 290000000,
+        "cpu_shares": None, "pids": 64}
 
 
 def test_merge_appends_lists_and_replaces_values():

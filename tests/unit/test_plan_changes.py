@@ -10,7 +10,7 @@ import hashlib
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import digest_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes, figure_changes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
@@ -24,17 +24,22 @@ def file(path, content="x\n"):
     return {"path": f"/opt/trenova/{path}", "content": content, "mode": "0444", "owner": 0, "group": 0}
 
 
-def arguments(service, *containers, digest="d1", **more):
-    """What the module of a service gets, as far as it is looked at here."""
-    return dict({
-        "name": service, "files": [file(f"{service}/config/main.conf"), file(f"{service}/plan.json")],
-        "secret_files": [file(f"{service}/secrets/password")], "reload": [], "follows": [], "prepare": [],
-        "retired_containers": [], "units": [{"container": name, "digest": digest} for name in containers]}, **more)
+def unit(name, digest="d1"):
+    return {"name": name, "digest": digest, "also": ["as the first edition called d1"]}
+
+
+def arguments(service, *containers, **more):
+    """What the module gets of a service, as far as it is looked at here."""
+    wanted = dict({
+        "name": service, "files": [file(f"{service}/config/main.conf"), file(f"{service}/compose.yaml")],
+        "secret_files": [file(f"{service}/secrets/password")], "reload": [], "follows": [], "jobs": [],
+        "containers": [unit(name) for name in containers]}, **more)
+    return dict(wanted, wish=digest_of(wanted))
 
 
 REDIS = arguments("redis", "tren-redis")
 API = arguments("api", "tren-api-1", "tren-api-2", follows=["tren-redis"],
-                prepare=[{"service": "api-prepare", "seconds": 900, "says": "Migrations of the database"}])
+                jobs=[{"service": "api-prepare", "seconds": 900, "says": "Migrations of the database"}])
 
 
 def container(name, role, digest="d1", **more):
@@ -49,14 +54,14 @@ class Server:
     """A host on which some services have been brought to their wanted state with a plan."""
 
     def __init__(self, applied=SMALL, **wanted):
-        names = {name: [unit["container"] for unit in entry["units"]] for name, entry in wanted.items()}
+        names = {name: [unit["name"] for unit in entry["containers"]] for name, entry in wanted.items()}
         self.capacity = {
             "containers": [container(unit, name) for name, units in names.items() for unit in units],
             "deployed": {
                 "services": {name: {} for name in wanted},
                 "plan": {name: part_of(applied, name) for name in wanted},
                 "files": {name: hashes(entry) for name, entry in wanted.items()},
-                "unchanged": {name: wish_digest(entry) for name, entry in wanted.items()}}}
+                "unchanged": {name: entry["wish"] for name, entry in wanted.items()}}}
         self.deployed = self.capacity["deployed"]
 
     def says(self, *wishes, wanted=SMALL):
@@ -73,7 +78,8 @@ def server():
 
 
 def changed(wanted, **more):
-    return dict(copy.deepcopy(wanted), **more)
+    other = dict(copy.deepcopy(wanted), **more)
+    return dict(other, wish=digest_of(other))
 
 
 def test_nothing_changes_where_every_wish_is_as_its_record_says(server):
@@ -81,7 +87,7 @@ def test_nothing_changes_where_every_wish_is_as_its_record_says(server):
 
 
 def test_another_digest_replaces_the_container_and_restarts_who_follows_it(server):
-    redis = changed(REDIS, units=[{"container": "tren-redis", "digest": "d2"}])
+    redis = changed(REDIS, containers=[unit("tren-redis", "d2")])
     assert server.says(redis, API) == {
         "redis": ["replaces tren-redis"],
         "api": ["restarts tren-api-1 after tren-redis", "restarts tren-api-2 after tren-redis"]}
@@ -90,14 +96,13 @@ def test_another_digest_replaces_the_container_and_restarts_who_follows_it(serve
 def test_following_goes_on_from_one_to_the_next(server):
     edge = arguments("caddy", "tren-caddy", follows=["tren-api-1"])
     server = Server(redis=REDIS, api=API, caddy=edge)
-    redis = changed(REDIS, units=[{"container": "tren-redis", "digest": "d2"}])
+    redis = changed(REDIS, containers=[unit("tren-redis", "d2")])
     assert server.says(edge, API, redis)["caddy"] == ["restarts tren-caddy after tren-api-1"]
 
 
 def test_containers_are_created_started_and_removed(server):
     server.capacity["containers"][1]["state"] = "exited"
-    api = changed(API, units=[{"container": f"tren-api-{number}", "digest": "d1"} for number in (1, 3)],
-                  retired_containers=["tren-api-2"])
+    api = changed(API, containers=[unit(f"tren-api-{number}") for number in (1, 3)])
     assert server.says(REDIS, api) == {"api": [
         "starts tren-api-1", "creates tren-api-3", "removes tren-api-2",
         "runs before that: Migrations of the database"]}
@@ -119,27 +124,38 @@ def test_one_off_containers_are_no_service(server):
 ])
 def test_a_changed_file_that_can_be_reloaded_reloads(server, entry, says):
     path = "/opt/trenova/redis/config/main.conf"
-    redis = changed(REDIS, files=[file("redis/config/main.conf", "other\n"), file("redis/plan.json")],
+    redis = changed(REDIS, files=[file("redis/config/main.conf", "other\n"), file("redis/compose.yaml")],
                     reload=[dict(entry, files=[path])])
     assert server.says(redis, API) == {"redis": [says]}
-    redis["units"][0]["digest"] = "d2"
+    redis["containers"][0]["digest"] = "d2"
     expected = ["replaces tren-redis"] + ([says] if entry["container"] is None else [])
     assert server.says(redis)["redis"] == expected
 
 
 def test_changed_files_that_nobody_reads_at_start_restart_nothing(server):
-    redis = changed(REDIS, files=[file("redis/config/main.conf", "other\n"), file("redis/plan.json")])
+    redis = changed(REDIS, files=[file("redis/config/main.conf", "other\n"), file("redis/compose.yaml")])
     assert server.says(redis, API) == {"redis": ["writes /opt/trenova/redis/config/main.conf, restarts nothing"]}
 
 
 def test_a_file_that_is_gone_is_a_change(server):
-    redis = changed(REDIS, files=[file("redis/plan.json")])
+    redis = changed(REDIS, files=[file("redis/compose.yaml")])
     assert server.says(redis, API) == {"redis": ["writes /opt/trenova/redis/config/main.conf, restarts nothing"]}
 
 
-def test_a_plan_that_differs_in_words_only_is_only_written(server):
-    redis = changed(REDIS, files=[file("redis/config/main.conf"), file("redis/plan.json", "{}\n")])
-    assert server.says(redis, API) == {"redis": ["only its description is written, nothing restarts"]}
+def test_limits_alone_are_set_while_the_containers_run(server):
+    redis = changed(REDIS, files=[file("redis/config/main.conf"), file("redis/compose.yaml", "mem_limit: 1g\n")])
+    assert server.says(redis, API) == {"redis": ["sets the limits of tren-redis while it runs"]}
+
+
+def test_a_container_of_the_first_edition_is_the_same_by_its_digest_of_then(server):
+    server.capacity["containers"][0]["digest"] = "as the first edition called d1"
+    assert server.says(REDIS, API) == {}
+
+
+def test_what_is_left_for_later_runs_alone_is_only_written(server):
+    redis = changed(REDIS, release={"plan": {}})
+    assert server.says(redis, API) == {"redis": [
+        "no container, file or figure differs that can be seen from here: a secret, an owner, or a change on the host"]}
 
 
 def test_what_cannot_be_seen_from_here_is_said_to_be_that(server):
@@ -191,7 +207,7 @@ def test_users_that_were_applied_are_compared_too():
 
 def test_an_applied_plan_that_cannot_be_read_is_said_and_counts_as_absent(server):
     server.deployed["plan"]["redis"] = {"schema_version": 99}
-    redis = changed(REDIS, units=[{"container": "tren-redis", "digest": "d2"}])
+    redis = changed(REDIS, containers=[unit("tren-redis", "d2")])
     found = changes(MEDIUM, [Wish("redis", redis)], dict(server.capacity))
     assert found["services"] == [{"service": "redis", "says": ["replaces tren-redis"], "figures": []}]
     assert found["remarks"][-1].startswith("The applied plan of redis is not compared. This is a part of a")

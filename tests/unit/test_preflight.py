@@ -24,11 +24,13 @@ CAPACITY = {
     "deployed": {"services": {}, "postgres_major": None},
 }
 SERVICES = {
-    "postgres": {"image": "docker.io/library/postgres:17.7", "secrets": {"trenova_postgres_password": "password"}},
+    "postgres": {
+        "image": "docker.io/library/postgres:17.7", "secrets": {"trenova_postgres_password": {"kind": "password"}}},
     "redis": {"image": "docker.io/library/redis:8.4.0"},
-    "caddy": {"image": "docker.io/library/caddy:2.10.2", "published_ports": [80, 443], "tls": "acme"},
+    "caddy": {"image": "docker.io/library/caddy:2.10.2", "published_ports": [80, 443], "exports": {"tls": "acme"}},
     "api": {
-        "image": "docker.io/trenova/api:0.7.2", "bootstrap": "seed", "secrets": {"trenova_api_secret_key": "aes_key"}},
+        "image": "docker.io/trenova/api:0.7.2", "exports": {"bootstrap": "seed"},
+        "secrets": {"trenova_api_secret_key": {"kind": "aes_key"}}},
 }
 VARIABLES = {
     "trenova_domain": "erp.trucks.co", "trenova_s3_domain": "s3.erp.trucks.co", "trenova_admin_email": "ops@trucks.co",
@@ -134,7 +136,7 @@ def test_port_of_our_own_caddy_is_free_for_us():
 
 
 def test_disabled_service_is_not_checked():
-    redis = {"enabled": False, "image": "redis:latest", "secrets": {"trenova_redis_password": "password"}}
+    redis = {"enabled": False, "image": "redis:latest", "secrets": {"trenova_redis_password": {"kind": "password"}}}
     assert problems(services={"redis": redis}) == []
 
 

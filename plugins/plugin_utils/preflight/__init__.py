@@ -15,15 +15,12 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model i
     INVENTORY,
     Facts,
     Problem,
-    is_available,
-    runs_here,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.registries import check_registries
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.services import check_reachable
 
 __all__ = [
     "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "check_registries",
-    "is_available", "runs_here",
 ]
 
 CHECKS = (

@@ -24,16 +24,13 @@ except ImportError:  # never with ansible-core, which requires it; ansible-test 
     x509 = None
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
-    HostContext,
-    PlanImpossible,
-    host_context,
-    known_facts,
-    templated,
-)
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import PlanImpossible, Run, current
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 
 #: Variables of the inventory that the checks look at, besides those that the services name.
 VARIABLES = (
@@ -44,35 +41,49 @@ VARIABLES = (
 
 
 #: What our own playbooks register.
-OWN_RESULTS = ("trenova_preflight",)
+OWN_RESULTS = ("trenova_preflight", "trenova_report")
 
 
-def is_checked(task_vars):
-    """Whether this run has checked the host already, with all roles that it knows of now."""
-    known = known_facts(task_vars)
-    return known.get("checked", False) and set(catalogue.roles_in_play(task_vars)) <= set(known["described"])
+def checked_before(action, task_vars):
+    """The run, where it has checked the host already with all roles that it knows of now; None otherwise."""
+    known = Run.from_facts(task_vars)
+    taking_part = Catalogue(action, task_vars, project_of(action, task_vars)).places
+    return known if known and known.checked and set(taking_part) <= set(known.described) else None
 
 
 def check_host(action, task_vars):
-    """(problems, context): what is wrong with a host and its inventory, and what is known of it.
+    """(problems, run): what is wrong with a host and its inventory, and what is known of it.
 
-    The context is None where the inventory alone is wrong enough, so that nobody is contacted in vain.
+    The run is None where the inventory alone is wrong enough, so that nobody is contacted in vain.
     """
     problems = list(preflight.check_address(task_vars)) + argument_problems(action, task_vars)
     if problems:
         return problems, None
     try:
-        context = host_context(action, task_vars)
+        run = current(action, task_vars)
     except PlanImpossible as error:
         return [preflight.Problem(text, preflight.INVENTORY, "a value that it names") for text in error.problems], None
-    facts = facts_of(action, context, task_vars)
+    except DescriptionInvalid as error:
+        return [
+            preflight.Problem(f"{where}: {what}.", error.path, allowed) for where, what, allowed in error.faults], None
+    facts = facts_of(action, run, task_vars)
     problems = preflight.check_all(facts)
     if not problems:
         problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
-        problems += preflight.check_registries(
-            ask_registries(action, task_vars, facts, context.facts["described"]), facts)
-    context = HostContext(dict(context.facts, checked=not problems), is_new=True)
-    return problems, context
+        problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.described), facts)
+    return problems, run.but(checked=not problems)
+
+
+def checked_run(action, task_vars):
+    """(run, whether it is new), checked here where no preflight has done so: roles are usable alone."""
+    known = checked_before(action, task_vars)
+    if known:
+        return known, False
+    problems, run = check_host(action, task_vars)
+    if problems:
+        found = [problem.lines() for problem in problems]
+        raise AnsibleActionFail(message({task_vars["inventory_hostname"]: found}))
+    return run, True
 
 
 def ask_external(action, task_vars, facts):
@@ -116,36 +127,37 @@ def ask_registries(action, task_vars, facts, described):
     return result["findings"]
 
 
-def facts_of(action, context, task_vars):
+def facts_of(action, run, task_vars):
     """What the checks look at."""
     names = set(VARIABLES)
-    for service in context.services.values():
+    for service in run.services.values():
         names.update(service.get("secrets") or {})
         names.update(service.get("formats") or {})
         names.update(service.get("required") or {})
         asked = service.get("reachable", [])
         names.update(entry["password_variable"] for entry in asked if "password_variable" in entry)
-    names.update(f"{name}_compose_extra" for name in context.services)
+    names.update(f"{name}_compose_extra" for name in run.services)
     variables = {name: templated(action, task_vars, name, None) for name in names}
     known = known_variables(action, task_vars)
-    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *context.services])
+    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *run.services])
+    project = project_of(action, task_vars)
     return preflight.Facts(
-        variables, context.capacity, context.plan, context.services, now=time.time(),
-        project_dir=templated(action, task_vars, "trenova_project_dir", "/opt/trenova"),
-        data_dir=templated(action, task_vars, "trenova_data_dir", "/var/lib/trenova"),
+        variables, run.capacity, run.plan, run.services, now=time.time(),
+        project=project,
         given=[name for name in task_vars if name.startswith(prefixes)], known=known,
         certificate=certificate_fault(variables) if templated(action, task_vars, "caddy_tls", "") == "files" else None)
 
 
 def known_variables(action, task_vars):
     """Names that mean something: options and secrets of the roles, and what crosses roles."""
-    paths = {name: catalogue.role_path(name) for name in catalogue.own_roles()}
-    paths.update(catalogue.roles_in_play(task_vars))
-    known = {*catalogue.shared_variables(action), *OWN_RESULTS}
+    paths = {name: roles.role_path(name) for name in roles.own_roles()}
+    paths.update(Catalogue(action, task_vars, project_of(action, task_vars)).places)
+    known = {*roles.shared_variables(action), *OWN_RESULTS}
     for path in paths.values():
-        known.update(catalogue.argument_spec(action, path), catalogue.role_defaults(action, path))
-        description = catalogue.load(action, os.path.join(path, "meta", "service.yml"))
-        known.update(description.get("secrets") or {}, description.get("secrets_optional") or [])
+        known.update(
+            roles.argument_spec(action, path), roles.role_defaults(action, path))
+        described = roles.load(action, os.path.join(path, roles.DESCRIPTION))
+        known.update(described.get("secrets") or {}, described.get("secrets_optional") or [])
     return known
 
 
@@ -181,11 +193,12 @@ def is_covered(name, covered):
 def argument_problems(action, task_vars):
     """Problems of type and value, by the argument specifications of the roles."""
     problems = []
-    for name, path in sorted(catalogue.roles_in_play(task_vars).items()):
-        spec = catalogue.argument_spec(action, path)
-        variables = catalogue.role_variables(action, path, task_vars)
-        defaults = catalogue.role_defaults(action, path)
-        templar = action._templar.copy_with_new_env(available_variables=variables)
+    catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
+    for name, path in sorted(catalogue.places.items()):
+        spec = roles.argument_spec(action, path)
+        variables = roles.role_variables(action, path, task_vars)
+        defaults = roles.role_defaults(action, path)
+        templar = catalogue.templar(path)
         given, help_page = {}, f"a value as roles/{name}/README.md describes it"
         # The roles' own defaults refer to secrets that may be missing; a check of their own looks for these.
         for option in (key for key in spec if key in variables and variables[key] != defaults.get(key)):

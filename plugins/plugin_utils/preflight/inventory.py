@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import formats, secret_kinds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import secret_kinds as kinds_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.formats import (
     HOST_NAME,
     MAIL_ADDRESS,
@@ -62,7 +63,7 @@ def check_tls(facts):
     """Certificates can be had the way that was chosen."""
     if "caddy" not in facts.services:
         return
-    if facts.services["caddy"].get("tls") == "acme":
+    if facts.services["caddy"]["exports"].get("tls") == "acme":
         address = str(facts.variables.get("caddy_acme_email") or "")
         if not MAIL_ADDRESS.fullmatch(address) or PLACEHOLDER_DOMAIN.search(address.rsplit("@", 1)[-1]):
             yield Problem(
@@ -112,7 +113,7 @@ def check_unknown(facts):
 
 def check_administrator(facts):
     """The administrator's address is a real one."""
-    if "api" not in facts.services or facts.services["api"].get("bootstrap") == "off":
+    if "api" not in facts.services or facts.services["api"]["exports"].get("bootstrap") == "off":
         return
     address = str(facts.variables.get("trenova_admin_email") or "")
     if not MAIL_ADDRESS.fullmatch(address) or PLACEHOLDER_DOMAIN.search(address.rsplit("@", 1)[-1]):
@@ -125,7 +126,7 @@ def check_secrets(facts):
     """Every secret is there, strong, and in the form that the software can take."""
     kinds = {}
     for service in facts.services.values():
-        kinds.update(service.get("secrets") or {})
+        kinds.update(kinds_of(service))
     for name in sorted(kinds):
         fault = secret_kinds.fault(kinds[name], facts.variables.get(name))
         if fault == "is missing":

@@ -72,7 +72,8 @@ def _published(container):
 def _ports_of_project(facts):
     return {
         port for container in facts.capacity["containers"]
-        if container["project"] == "trenova" and container["working_dir"] in (None, facts.project_dir)
+        if container["project"] == facts.project.name
+        and container["working_dir"] in (None, facts.project.directory)
         for port in _published(container)}
 
 
@@ -87,12 +88,13 @@ def check_project(facts):
     """No other Compose project of the same name, and no foreign container with one of our names."""
     for container in facts.capacity["containers"]:
         directory = container["working_dir"]
-        if container["project"] == "trenova" and directory not in (None, facts.project_dir):
+        if container["project"] == facts.project.name and directory not in (None, facts.project.directory):
             yield Problem(
-                "Another Compose project is called trenova; its container is {}.".format(container["name"]),
+                f"Another Compose project is called {facts.project.name}; its container is {container['name']}.",
                 str(directory),
                 f"docker compose --project-directory {directory} down, after saving its data")
-        elif container["project"] != "trenova" and str(container["name"]).startswith("tren-"):
+        elif container["project"] != facts.project.name and str(
+                container["name"]).startswith(facts.project.prefix):
             yield Problem(
                 "The container {} has one of our names and is not ours.".format(container["name"]), "this host",
                 "docker rename {} <another name>".format(container["name"]))
@@ -156,10 +158,10 @@ def check_directories(facts):
 
 def expected_owner(facts, path):
     """Numeric owner that a directory of ours has; None where we know of none."""
-    if path == facts.project_dir:
+    if path == facts.project.directory:
         return 0
     for service in facts.services.values():
-        for entry in service.get("directories") or []:
-            if path == "/".join((facts.data_dir, entry["path"])):
+        for entry in service.get("state") or []:
+            if path == facts.project.data_path(entry["path"]):
                 return entry.get("owner", service.get("user", 0))
     return None

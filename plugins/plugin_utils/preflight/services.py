@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import image_major, is_pinned
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.compose import size_bytes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import is_available
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import (
     INVENTORY,
     Problem,
-    is_available,
 )
 
 REDIS_WITH_JSON = 8
@@ -85,8 +84,8 @@ def check_data_is_there(facts):
     was_here = (deployed["services"].get("postgres") or {}).get("enabled")
     if was_here and "postgres" in facts.services and not deployed.get("postgres_major"):
         yield Problem(
-            "PostgreSQL was deployed here, and its data is gone.", f"{facts.data_dir}/postgres on this host",
-            f"mount the disk, or restore a backup; to begin anew: rm -r {facts.project_dir}/postgres")
+            "PostgreSQL was deployed here, and its data is gone.", f"{facts.project.data_dir}/postgres on this host",
+            f"mount the disk, or restore a backup; to begin anew: rm -r {facts.project.directory}/postgres")
 
 
 def check_eviction(facts):
@@ -103,7 +102,7 @@ def check_own_limits(facts):
     cores, memory_mb = facts.capacity["cores"], facts.capacity["memory_mb"]
     for name in sorted(facts.services):
         for service, settings in sorted((facts.variables.get(name + "_compose_extra") or {}).items()):
-            cpus, limit = settings.get("cpus"), size_mb(settings.get("mem_limit"))
+            cpus, limit = settings.get("cpus"), (size_bytes(settings.get("mem_limit")) or 0) / 1048576
             if cpus and float(cpus) > cores:
                 yield Problem(
                     f"{name}_compose_extra gives {service} {cpus} CPU cores; the host has {cores:g}.", INVENTORY,
@@ -112,11 +111,3 @@ def check_own_limits(facts):
                 yield Problem(
                     f"{name}_compose_extra gives {service} {limit:.0f} MiB of memory; the host has {memory_mb}.",
                     INVENTORY, f"mem_limit: {memory_mb}m or less")
-
-
-def size_mb(text):
-    """MiB of a size in Docker's notation (512m, 2g, bytes); None when absent or not understood."""
-    match = re.fullmatch(r"(\d+)\s*([kmg]?)b?", str(text or "").lower())
-    if not match:
-        return None
-    return int(match.group(1)) * {"": 1, "k": 1024, "m": 1048576, "g": 1073741824}[match.group(2)] / 1048576

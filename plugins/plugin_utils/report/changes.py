@@ -13,12 +13,8 @@ import hashlib
 import os
 from typing import Any, NamedTuple
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import wish_digest
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import read_parts
-
-#: Files that say to other runs what a service is; nothing reads them at start.
-DESCRIPTIONS = ("service.json", "plan.json")
 
 
 class Wish(NamedTuple):
@@ -37,7 +33,7 @@ def changes(plan, wishes, capacity) -> dict[str, Any]:
     deployed = capacity["deployed"]
     parts, remarks = read_parts(deployed.get("plan"))
     containers = {container["name"]: container for container in capacity["containers"] if not container["one_off"]}
-    known = [wish for wish in wishes if wish.arguments and wish_digest(wish.arguments) != _unchanged(deployed, wish)]
+    known = [wish for wish in wishes if wish.arguments and wish.arguments["wish"] != _unchanged(deployed, wish)]
     touched = touched_containers([wish.arguments for wish in wishes if wish.arguments], containers)
     found = []
     for wish in wishes:
@@ -46,8 +42,8 @@ def changes(plan, wishes, capacity) -> dict[str, Any]:
             says = ["its restarts cannot be told"] if figures else []
         elif wish.arguments is None:
             says = _removal(wish.service, deployed, containers)
-        elif wish in known or touched.keys() & {unit["container"] for unit in wish.arguments["units"]}:
-            says = _difference(wish.arguments, touched, deployed.get("files", {}).get(wish.service))
+        elif wish in known or touched.keys() & {unit["name"] for unit in wish.arguments["containers"]}:
+            says = _difference(wish.arguments, touched, deployed.get("files", {}).get(wish.service), containers)
         else:
             continue
         if says:
@@ -97,33 +93,34 @@ def touched_containers(all_arguments, containers) -> dict[str, str]:
     """{container: what happens to it} over all services; who follows a container is restarted after it."""
     touched = {}
     for arguments in all_arguments:
-        for unit in arguments["units"]:
-            container = containers.get(unit["container"])
+        for unit in arguments["containers"]:
+            container = containers.get(unit["name"])
             if container is None:
-                touched[unit["container"]] = "creates"
-            elif container["digest"] != unit["digest"]:
-                touched[unit["container"]] = "replaces"
+                touched[unit["name"]] = "creates"
+            elif container["digest"] not in (unit["digest"], *unit["also"]):
+                touched[unit["name"]] = "replaces"
             elif container["state"] != "running":
-                touched[unit["container"]] = "starts"
-        touched.update((name, "removes") for name in arguments["retired_containers"])
+                touched[unit["name"]] = "starts"
+        touched.update((name, "removes") for name in retired(arguments, containers))
     grows = True
     while grows:
         before = len(touched)
         started = {name for name, what in touched.items() if what != "removes"}
         for arguments in all_arguments:
             if started.intersection(arguments["follows"]):
-                for unit in arguments["units"]:
-                    touched.setdefault(unit["container"], "restarts")
+                for unit in arguments["containers"]:
+                    touched.setdefault(unit["name"], "restarts")
         grows = len(touched) > before
     return touched
 
 
-def _difference(arguments, touched, recorded):
+def _difference(arguments, touched, recorded, containers):
     """What happens to a service whose wish is another one, or which follows one that is restarted."""
-    names = [unit["container"] for unit in arguments["units"]] + arguments["retired_containers"]
+    names = [unit["name"] for unit in arguments["containers"]]
+    names += [name for name, what in touched.items() if what == "removes" and name in retired(arguments, containers)]
     says = [f"{touched[name]} {name}{_after(arguments, touched, name)}" for name in names if name in touched]
     if any(touched.get(name) in ("creates", "replaces") for name in names):
-        says += ["runs before that: {}".format(job["says"]) for job in arguments["prepare"]]
+        says += ["runs before that: {}".format(job["says"]) for job in arguments["jobs"]]
     files = changed_files(arguments, recorded)
     if files is None:
         return says or ["is compared on the host: it has no record of its files"]
@@ -131,13 +128,21 @@ def _difference(arguments, touched, recorded):
         "reloads {}".format(entry.get("container") or " ".join(entry["command"]))
         for entry in arguments["reload"]
         if set(files).intersection(entry["files"]) and touched.get(entry.get("container")) is None]
-    shown = [path for path in files if os.path.basename(path) not in DESCRIPTIONS]
-    if shown and not says:
-        says = ["writes {}, restarts nothing".format(", ".join(shown))]
-    if files and not says:
-        says = ["only its description is written, nothing restarts"]
+    if not says and [os.path.basename(path) for path in files] == ["compose.yaml"]:
+        running = [unit["name"] for unit in arguments["containers"]]
+        says = ["sets the limits of {} while {}".format(
+            ", ".join(running), "it runs" if len(running) == 1 else "they run")]
+    elif files and not says:
+        says = ["writes {}, restarts nothing".format(", ".join(files))]
     return list(dict.fromkeys(says)) or [
         "no container, file or figure differs that can be seen from here: a secret, an owner, or a change on the host"]
+
+
+def retired(arguments, containers):
+    """Containers of the service's role that nobody wants any more, an instance too many say."""
+    wanted = {unit["name"] for unit in arguments["containers"]}
+    return [name for name, container in containers.items()
+            if container["role"] == arguments["name"] and name not in wanted]
 
 
 def _after(arguments, touched, name):

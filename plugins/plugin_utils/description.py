@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Descriptions of services: what is wrong with one by the schema, and what its keys of containers stand for."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+
+try:
+    import jsonschema
+except ImportError:  # a requirement of the controller; ansible-test imports this without
+    jsonschema = None
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.instances import instance_names
+
+SCHEMAS_DIRECTORY = os.path.join(os.path.dirname(__file__), "schemas")
+MAIN = "main"
+
+
+@functools.cache
+def schema(name):
+    """A schema of this collection: service or profile."""
+    with open(os.path.join(SCHEMAS_DIRECTORY, f"{name}.json"), encoding="utf-8") as stream:
+        return json.load(stream)
+
+
+def faults(told, name="service"):
+    """What breaks the schema: (where, what is wrong, what is allowed), all of it at once.
+
+    Raises RuntimeError where the Python package jsonschema is not installed.
+    """
+    if jsonschema is None:
+        raise RuntimeError("the Python package jsonschema is missing: pip install -r requirements.txt")
+    validator = jsonschema.Draft202012Validator(schema(name))
+    found = [_told(error) for error in sorted(validator.iter_errors(told), key=lambda error: [*map(str, error.path)])]
+    return list(dict.fromkeys(found))
+
+
+def _told(error):
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.path).lstrip(".")
+    allowed = {
+        "additionalProperties": lambda: "known keys: " + ", ".join(sorted(error.schema.get("properties", {}))),
+        "propertyNames": lambda: "expected " + _rule(error.schema.get("propertyNames", {})),
+        "required": lambda: "needed: " + ", ".join(error.validator_value),
+        "oneOf": lambda: "expected one of: " + " or ".join(
+            " with ".join(option.get("required", [])) for option in error.validator_value),
+        "anyOf": lambda: "expected one of: " + " or ".join(
+            " with ".join(option.get("required", [])) for option in error.validator_value),
+    }.get(error.validator, lambda: "expected " + _rule(error.schema))()
+    return where or "the whole", error.message, allowed
+
+
+def _rule(part):
+    """What a part of the schema allows, in a few words."""
+    if "enum" in part:
+        return "one of " + ", ".join(map(str, part["enum"]))
+    words = [str(part[key]) if key == "type" else f"{key} {part[key]}"
+             for key in ("type", "pattern", "minimum", "maximum", "minLength", "minItems") if key in part]
+    return ", ".join(words) or "something else"
+
+
+def resolved(told, project):
+    """A description in which keys of containers stand for names, and endpoints for places on this host.
+
+    Each container gets `names` (all of its kind), `name` (the first) and `services` (their names in Compose). An
+    endpoint without a host gets that of its container; a route the `upstreams` of its endpoint.
+    """
+    containers = {key: _container(entry, project) for key, entry in (told.get("containers") or {}).items()}
+    endpoints = {
+        name: dict(entry, host=entry.get("host") or _first(containers, entry.get("container", MAIN)))
+        for name, entry in (told.get("endpoints") or {}).items()}
+    return dict(
+        told, containers=containers, endpoints=endpoints,
+        published_ports=sorted(entry["published"] for entry in endpoints.values() if "published" in entry),
+        routes=[_route(route, told.get("endpoints") or {}, containers) for route in told.get("routes") or []])
+
+
+def _container(entry, project):
+    count = entry.get("count", 1)
+    names = instance_names(count, project.container(entry["name"]))
+    services = instance_names(count, entry.get("service", entry["name"]))
+    return dict(entry, count=count, names=names, name=project.container(entry["name"]), services=services)
+
+
+def _first(containers, key):
+    return containers[key]["name"] if key in containers else None
+
+
+def _route(route, endpoints, containers):
+    endpoint = endpoints[route["endpoint"]]
+    names = containers[endpoint.get("container", MAIN)]["names"]
+    return dict(route, upstreams=[f"{name}:{endpoint['port']}" for name in names])
+
+
+def secret_kinds(service):
+    """{variable: kind} of the secrets that a description names."""
+    return {name: secret["kind"] for name, secret in (service.get("secrets") or {}).items()}
+
+
+def container_names(service, key=None):
+    """Names of a service's containers, of one kind or of all."""
+    kinds = service.get("containers") or {}
+    return [name for kind in ([key] if key else kinds) for name in kinds[kind]["names"]]
+
+
+def runs_here(service):
+    """Whether a service is a container of this host."""
+    return service.get("enabled", True) and not service.get("absent")
+
+
+def is_available(service):
+    """Whether a service can be used from this host: it runs here, or is somebody else's."""
+    return bool(service.get("external")) or runs_here(service)
