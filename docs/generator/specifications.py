@@ -96,9 +96,8 @@ def descriptions_page() -> list[str]:
 
 def _keys(part: dict, schema: dict, prefix: str = "") -> Iterator[str]:
     """Rows for the keys of a part of the schema, and for theirs."""
-    for name, rule in part.get("properties", {}).items():
-        if "$ref" in rule:
-            rule = {**schema["$defs"][rule["$ref"].rsplit("/", 1)[-1]], **rule}
+    for name, named in part.get("properties", {}).items():
+        rule = {**schema["$defs"][named["$ref"].rsplit("/", 1)[-1]], **named} if "$ref" in named else named
         inner = rule.get("items", {}) if rule.get("type") == "array" else rule.get("additionalProperties") or rule
         kind = " or ".join(map(str, rule["enum"])) if "enum" in rule else rule.get("type", "")
         if kind == "array":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import os
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
     container_names,
     is_available,
@@ -56,36 +57,48 @@ class Bundle:
             *self.description.get("secrets", {}), *self.description.get("secrets_optional", [])]]
         self.secrets = [str(value) for value in values if value is not None]
         self.extra = self._value(name + "_compose_extra") or {}
-        self.files, self.secret_files = self._render_files()
-        self.read_at_start = self._files_read_at_start()
+        with hashes.deferring():
+            self.files, self.secret_files = self._render_files()
+        self.read_at_start = self._files_read_at_start(str)
+        self.fragment = self._fragment()
+        if self.fragment:
+            self._add_file(os.path.join(self.directory, "compose.yaml"), HEADER + to_yaml(self.fragment))
+            self._add_file(
+                os.path.join(self.project.directory, "compose.yaml"), HEADER + to_yaml(self.project.compose_file()))
+
+    @functools.cached_property
+    def wish(self):
+        """Digest of all that is wanted of the service."""
+        # Files that hold for a moment, and what an earlier edition called the same, are none of it.
+        return digest_of(self._wanted(str))
 
     def arguments(self):
         """The service as the module that does the work on the host takes it."""
-        fragment = self._fragment()
-        if fragment:
-            self._add_file(os.path.join(self.directory, "compose.yaml"), HEADER + to_yaml(fragment))
-            self._add_file(
-                os.path.join(self.project.directory, "compose.yaml"), HEADER + to_yaml(self.project.compose_file()))
-        interim = self._interim()
-        wanted = {
+        wanted = self._wanted(hashes.settled)
+        read_at_start = {path: content for path, content in self._files_read_at_start(hashes.settled).items()
+                         if path in self.read_at_start}
+        services = (self.fragment or {}).get("services", {})
+        for container in wanted["containers"]:
+            container["also"] = [compose.digest_of_first_edition(services[container["service"]], read_at_start)]
+        return dict(wanted, wish=self.wish, interim=self._interim())
+
+    def _wanted(self, settle):
+        return {
             "name": self.name,
             "state": "present",
             "needs": self._needs(),
             "directories": self._directories(),
-            "files": self.files,
-            "secret_files": self.secret_files,
+            "files": [dict(entry, content=settle(entry["content"])) for entry in self.files],
+            "secret_files": [dict(entry, content=encoded(settle(entry["content"]))) for entry in self.secret_files],
             "images": self._images(),
-            "containers": self._containers(fragment),
-            "jobs": self._jobs(fragment),
+            "containers": self._containers(),
+            "jobs": self._jobs(),
             "reload": self._reload(),
             "follows": self._followed(),
             "hold": self._holds(),
-            "interim": interim,
             # What stands beside the containers for the next plan to compare with is no reason to restart one.
             "release": {"description": self.description, "plan": self._part_of_plan()},
         }
-        # Files that hold for a moment are no part of what is wanted in the end.
-        return dict(wanted, wish=digest_of(dict(wanted, interim=[])))
 
     def _value(self, name):
         """A variable as the role sees it, with its expressions resolved; None where it is not set."""
@@ -121,10 +134,7 @@ class Bundle:
             if part == "config":
                 files.append(self._file(os.path.join(self.directory, part, rest), content, "0444"))
             elif part == "secrets":
-                # In base64: Ansible writes a module's arguments to the host's journal and masks only what stands there
-                # letter by letter, which a text of several lines does not.
-                encoded = base64.b64encode(content.encode("utf-8")).decode("ascii")
-                secret_files.append(self._file(os.path.join(self.directory, part, rest), encoded, "0400"))
+                secret_files.append(self._file(os.path.join(self.directory, part, rest), content, "0400"))
             else:
                 files.append(self._file("/" + rest, content, "0644", owner=0))
         for path, content in (self.description.get("files") or {}).items():
@@ -193,13 +203,15 @@ class Bundle:
                 name: settings["worker_" + name] for name in ("memory_limit_mb", "memory_reservation_mb", "cpus")})
         return given
 
-    def _files_read_at_start(self):
+    def _files_read_at_start(self, settle):
         """Contents of the files whose change calls for a new container: all that no reload covers."""
         reloaded = {path for entry in self._reload() for path in entry["files"]}
         inside = self.directory + "/"
+        plain = {entry["path"]: settle(entry["content"]) for entry in self.files}
+        secret = {entry["path"]: encoded(settle(entry["content"])) for entry in self.secret_files}
         return {
-            entry["path"]: entry["content"] for entry in self.files + self.secret_files
-            if entry["path"] not in reloaded and entry["path"].startswith(inside)}
+            path: content for path, content in {**plain, **secret}.items()
+            if path not in reloaded and path.startswith(inside)}
 
     def _images(self):
         image = self.description.get("image")
@@ -208,14 +220,13 @@ class Bundle:
         return [{"reference": image, "user": f"{self.owner}:{self.group}",
                  "contract": self.description.get("image_contract", [])}]
 
-    def _containers(self, fragment):
+    def _containers(self):
         """The containers in the order in which they are started."""
-        services = (fragment or {}).get("services", {})
+        services = (self.fragment or {}).get("services", {})
         return [
             {
                 "key": key, "service": service, "name": name, "image": services[service]["image"],
                 "digest": services[service]["labels"][labels.DIGEST],
-                "also": [compose.digest_of_first_edition(services[service], self.read_at_start)],
                 "limits": compose.live_limits(services[service]),
                 "networks": [self.project.network(network) for network in services[service].get("networks", [])],
                 "wait_seconds": self.description.get("wait_seconds", 120),
@@ -223,8 +234,8 @@ class Bundle:
             for key, kind in self.description.get("containers", {}).items()
             for service, name in zip(kind["services"], kind["names"], strict=True) if service in services]
 
-    def _jobs(self, fragment):
-        services = (fragment or {}).get("services", {})
+    def _jobs(self):
+        services = (self.fragment or {}).get("services", {})
         return [
             dict(
                 job, image=services[job["service"]]["image"],
@@ -276,14 +287,20 @@ class Bundle:
         return directories
 
 
-def absent(name, templates_dir):
-    """A service that is not wanted, as the module that does the work on the host takes it."""
-    host_files = [
-        without_suffix(source)[len("host"):] for source in sources(templates_dir) if source.startswith("host/")]
-    return {
-        "name": name, "state": "absent", "host_files": host_files, "wish": "", "needs": [],
-        "directories": [], "files": [], "secret_files": [], "images": [], "containers": [], "jobs": [], "reload": [],
-        "follows": [], "hold": [], "interim": [], "release": {}}
+class Removal:
+    """A service that is not wanted: its containers and files go, its data stays."""
+
+    wish = None
+    secrets = ()
+
+    def __init__(self, name, templates_dir):
+        self.name = name
+        self.host_files = [
+            without_suffix(source)[len("host"):] for source in sources(templates_dir) if source.startswith("host/")]
+
+    def arguments(self):
+        """The service as the module that does the work on the host takes it."""
+        return {"name": self.name, "state": "absent", "host_files": self.host_files}
 
 
 def _leads_to(route, present):
@@ -296,6 +313,12 @@ def digest_of(arguments):
     """Digest of all that is wanted of a service."""
     text = json.dumps([BUNDLE_VERSION, arguments], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def encoded(text):
+    """A secret in base64: Ansible writes a module's arguments to the host's journal and masks only what stands there
+    letter by letter, which a text of several lines does not."""
+    return base64.b64encode(text.encode("utf-8")).decode("ascii")
 
 
 def to_yaml(value):

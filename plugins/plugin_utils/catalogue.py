@@ -18,7 +18,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import description
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compiled, description
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import SUFFIX, sources
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 COLLECTION = "trenova.selfhost"
@@ -51,11 +53,27 @@ class Catalogue:
         #: {short name: directory} of the roles that describe a service.
         self.places = places(task_vars, names or names_in_play(action, task_vars))
         self._templars = {}
+        self._everything = None
 
     def templar(self, path, **more):
         """A templar that sees what the role in this directory sees."""
         variables = dict(role_variables(self._action, path, self._task_vars), **more)
-        return self._action._templar.copy_with_new_env(available_variables=variables)
+        return shared(self._action._templar.copy_with_new_env(available_variables=variables))
+
+    def value(self, variable, default=None):
+        """A variable as the roles see it, all of them together, or the default where it is empty or not set."""
+        if self._everything is None:
+            defaults = {}
+            for path in self.places.values():
+                defaults.update(role_defaults(self._action, path))
+            self._everything = {**defaults, **self._task_vars}
+        if variable not in self._everything:
+            return default
+        if None not in self._templars:
+            self._templars[None] = shared(
+                self._action._templar.copy_with_new_env(available_variables=self._everything))
+        found = self._templars[None].template(self._everything[variable])
+        return default if found is None or found == "" else found
 
     def is_enabled(self, name):
         """Whether a role is wanted on the host, which the plan waits for."""
@@ -110,7 +128,7 @@ class Catalogue:
         except Exception as error:
             raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
         # This collection's own are held to the schema by its tests.
-        if not path.startswith(ROLES_DIRECTORY + os.sep) and (faults := description.faults(told)):
+        if not _real_path(path).startswith(ROLES_DIRECTORY + os.sep) and (faults := description.faults(told)):
             raise DescriptionInvalid(source, faults)
         profile = (told.get("exports") or {}).get("profile")
         if profile is not None and (faults := description.faults(profile, "profile")):
@@ -180,14 +198,43 @@ def _main_file(action, path, folder):
 
 def load(action, path):
     """Content of a YAML file of a role, in which expressions may stand. Nobody may change what it returns."""
-    known = _own_files().get(path)
+    known = _own_files().get(_real_path(path))
     # `unsafe` means that the loader hands out what it has in place of a deep copy.
     return known if known is not None else action._loader.load_from_file(path, trusted_as_template=True, unsafe=True)
 
 
+@functools.cache
+def _real_path(path):
+    """The path without links: a checkout is reached by one."""
+    return os.path.realpath(path)
+
+
 def preload():
-    """Parse the files of this collection's roles now, so that processes which are forked later have them."""
-    _own_files()
+    """Parse the files of this collection's roles, and compile their templates, for processes that are forked later."""
+    compiled.prepare(_expressions(_own_files()), escape_backslashes=True)
+    compiled.prepare(_own_templates(), escape_backslashes=False)
+
+
+def _expressions(value):
+    """All texts with expressions in a value."""
+    if isinstance(value, dict):
+        for entry in value.values():
+            yield from _expressions(entry)
+    elif isinstance(value, list):
+        for entry in value:
+            yield from _expressions(entry)
+    elif isinstance(value, str) and "{{" in value:
+        yield value
+
+
+def _own_templates():
+    """Texts of the templates of this collection's roles."""
+    for name in own_roles():
+        directory = os.path.join(ROLES_DIRECTORY, name, "templates")
+        for source in sources(directory):
+            if source.endswith(SUFFIX):
+                with open(os.path.join(directory, source), encoding="utf-8") as stream:
+                    yield stream.read()
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle, absent
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle, Removal
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
@@ -35,17 +35,13 @@ class Wanted:
         self._task_vars = task_vars
         self.run = run
         self.project = project_of(action, task_vars)
-        self.secrets = []
         places = Catalogue(action, task_vars, self.project).places
         self.services = [self._service(name, places[name]) for name in _in_order(names, run)]
 
     def _service(self, name, path):
         if not runs_here(self.run.services[name]):
-            return absent(name, os.path.join(path, "templates"))
-        bundle = Bundle(
-            self._action, roles.role_variables(self._action, path, self._task_vars), self.run, name)
-        self.secrets += bundle.secrets
-        return bundle.arguments()
+            return Removal(name, os.path.join(path, "templates"))
+        return Bundle(self._action, roles.role_variables(self._action, path, self._task_vars), self.run, name)
 
     def due(self):
         """Names of the services that differ from what the measurement of the host has found, as far as that tells."""
@@ -53,9 +49,9 @@ class Wanted:
         known = {*deployed["services"], *(
             container["role"] for container in self.run.capacity["containers"] if container.get("role"))}
         return [
-            service["name"] for service in self.services
-            if (service["name"] in known if service["state"] == "absent"
-                else not self.run.is_unchanged(service["name"], service["wish"]))]
+            service.name for service in self.services if (
+                service.name in known if service.wish is None
+                else not self.run.is_unchanged(service.name, service.wish))]
 
     def execute(self, version):
         """Bring the host to what is wanted, with a line for each service as it ends; the result of the module."""
@@ -66,12 +62,12 @@ class Wanted:
             "project": {
                 "name": self.project.name, "directory": self.project.directory,
                 "networks": self.project.compose_networks()},
-            "services": self.services,
+            "services": [service.arguments() for service in self.services],
             "host": {
                 "disk_free_gb_before": deployed["disk_free_gb_before"] or self.run.capacity["disk_free_gb"],
-                "members": {service["name"]: 1 for service in self.services if service["state"] == "present"}},
+                "members": {service.name: 1 for service in self.services if service.wish}},
             "logins": logins["logins"],
-            "secrets": sorted({*self.secrets, *logins["secrets"]}),
+            "secrets": sorted(set(logins["secrets"]).union(*(service.secrets for service in self.services))),
             "progress": progress.path,
             "version": version,
         }

@@ -11,8 +11,17 @@ the same password on two installations, and the passwords here are random ones.
 from __future__ import annotations
 
 import base64
+import contextlib
+import contextvars
+import functools
 import hashlib
 import hmac
+import re
+
+#: Whether hashes are put off; what their words stand for.
+_DEFERRING = contextvars.ContextVar("deferring", default=False)
+_DEFERRED = {}
+_WORD = re.compile(r"bcrypt-of-[0-9a-f]{32}")
 
 SCRAM_ITERATIONS = 4096
 BCRYPT_COST = 10
@@ -43,8 +52,35 @@ def rabbitmq_password_hash(password, login):
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
+@contextlib.contextmanager
+def deferring():
+    """Within it, `bcrypt_hash` gives words that stand for hashes, which `settled` replaces.
+
+    A hash takes a twentieth of a second on purpose. Whether one has changed is told by what it is made of.
+    """
+    token = _DEFERRING.set(True)
+    try:
+        yield
+    finally:
+        _DEFERRING.reset(token)
+
+
+def settled(text):
+    """A text with the hashes in place of the words that stand for them."""
+    return _WORD.sub(lambda match: _bcrypt(*_DEFERRED[match.group()]), text)
+
+
 def bcrypt_hash(password, login):
     """bcrypt hash of cost 10, as Caddy and the application take it. Needs the Python package bcrypt."""
+    if not _DEFERRING.get():
+        return _bcrypt(password, login)
+    word = "bcrypt-of-" + derived_salt(password, login, "deferred", 16).hex()
+    _DEFERRED[word] = (password, login)
+    return word
+
+
+@functools.cache
+def _bcrypt(password, login):
     import bcrypt  # noqa: PLC0415  # a requirement of the controller, where filters run, not of the hosts
 
     salt = derived_salt(password, login, "bcrypt", 16)

@@ -14,6 +14,8 @@ import os
 from ansible.errors import AnsibleActionFail
 from ansible.template import trust_as_template
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
+
 SUFFIX = ".j2"
 
 
@@ -36,8 +38,8 @@ class Renderer:
     def __init__(self, action, templates_dir, variables):
         self.templates_dir = templates_dir
         self._action = action
-        self.templar = action._templar.copy_with_new_env(
-            searchpath=[templates_dir, os.path.dirname(templates_dir)], available_variables=variables)
+        self.templar = shared(action._templar.copy_with_new_env(
+            searchpath=[templates_dir, os.path.dirname(templates_dir)], available_variables=variables))
 
     def seeing(self, variables):
         """A renderer of the same templates with other variables."""

@@ -70,8 +70,8 @@ def test_limits_that_are_set_while_a_container_runs_are_no_part_of_its_digest(ke
 
 
 @pytest.mark.parametrize(("text", "size"), [
-    ("512m", 512 * 1048576), ("1.5g", 1536 * 1048576), ("2GB", 2 * 1024 ** 3), ("4096", 4096), (4096, 4096), ("1k", 1024),
-    (None, None), ("", None), ("much", None), ("1x", None),
+    ("512m", 512 * 1048576), ("1.5g", 1536 * 1048576), ("2GB", 2 * 1024 ** 3), ("4096", 4096), (4096, 4096),
+    ("1k", 1024), (None, None), ("", None), ("much", None), ("1x", None),
 ])
 def test_sizes_are_read_as_compose_writes_them(text, size):
     assert compose.size_bytes(text) == size

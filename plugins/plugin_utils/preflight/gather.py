@@ -137,7 +137,9 @@ def facts_of(action, run, task_vars):
         asked = service.get("reachable", [])
         names.update(entry["password_variable"] for entry in asked if "password_variable" in entry)
     names.update(f"{name}_compose_extra" for name in run.services)
-    variables = {name: templated(action, task_vars, name, None) for name in names}
+    catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
+    # What only a role's defaults say is no wish of the inventory.
+    variables = {name: catalogue.value(name) if name in task_vars else None for name in names}
     known = known_variables(action, task_vars)
     prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *run.services])
     project = project_of(action, task_vars)
@@ -145,7 +147,7 @@ def facts_of(action, run, task_vars):
         variables, run.capacity, run.plan, run.services, now=time.time(),
         project=project,
         given=[name for name in task_vars if name.startswith(prefixes)], known=known,
-        certificate=certificate_fault(variables) if templated(action, task_vars, "caddy_tls", "") == "files" else None)
+        certificate=certificate_fault(variables) if catalogue.value("caddy_tls") == "files" else None)
 
 
 def known_variables(action, task_vars):

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a run may cost on the controller, in things that can be counted."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import test_bundle
+from ansible.parsing import dataloader
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, compiled, hashes, run
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.converging import Wanted
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import gather
+
+
+def host(name):
+    """Variables of another host of the same inventory."""
+    variables, _known = test_bundle.in_play()
+    return dict(variables, inventory_hostname=name, trenova_domain=f"{name}.trucks.co")
+
+
+def prepare(variables):
+    """What the first task does for a host that nothing has changed on."""
+    action = test_bundle.action_for(variables)
+    gather.check_host(action, variables)
+    known = run.current(action, variables)
+    return Wanted(action, variables, known, known.described).due()
+
+
+def test_files_of_roles_are_parsed_once_and_never_copied(monkeypatch):
+    catalogue.preload()
+    variables, copies, parsed = host("erp2"), [], []
+
+    def counted(value, *rest):
+        copies.append(value)
+        return copy.deepcopy(value, *rest)
+
+    real = dataloader.DataLoader.load
+
+    def load(self, data, file_name="<string>", **more):
+        parsed.append(file_name)
+        return real(self, data, file_name, **more)
+
+    monkeypatch.setattr(dataloader, "copy", type("copy", (), {"deepcopy": staticmethod(counted)}))
+    monkeypatch.setattr(dataloader.DataLoader, "load", load)
+    prepare(variables)
+    assert copies == []
+    # What is shared by the roles is none of theirs.
+    assert [name for name in parsed if "/roles/" in name] == []
+
+
+def test_templates_are_compiled_once_for_all_hosts():
+    catalogue.preload()
+    prepare(host("erp3"))
+    before = compiled.count()
+    prepare(host("erp3"))
+    assert compiled.count() == before
+
+
+def test_own_templates_are_compiled_before_the_controller_forks():
+    catalogue.preload()
+    before = compiled.count()
+    prepare(host("erp4"))
+    # Only what stands in the inventory itself is new.
+    assert compiled.count() - before < 12
+
+
+def test_hashes_that_are_slow_on_purpose_are_made_for_a_deployment_only(monkeypatch):
+    made = []
+    monkeypatch.setattr(hashes, "_bcrypt", lambda password, login: made.append(login) or "$2b$10$hash")
+    variables = host("erp5")
+    action = test_bundle.action_for(variables)
+    known = run.current(action, variables)
+    wanted = Wanted(action, variables, known, known.described)
+    assert wanted.due()
+    assert made == []
+    texts = str([service.arguments() for service in wanted.services])
+    assert set(made) == {"admin@trenova.app", "operator"}
+    assert "bcrypt-of-" not in texts
+
+
+@pytest.mark.parametrize("variable", ["trenova_admin_password", "trenova_dashboard_password"])
+def test_another_password_is_another_wish(variable):
+    wishes = []
+    for password in ("correct-horse-battery", "horse-staple-correct"):
+        variables = dict(host("erp6"), **{variable: password}, api_bootstrap="seed")
+        action = test_bundle.action_for(variables)
+        known = run.current(action, variables)
+        wishes.append([service.wish for service in Wanted(action, variables, known, ["api", "caddy"]).services])
+    assert wishes[0] != wishes[1]
