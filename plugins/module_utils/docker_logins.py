@@ -60,21 +60,21 @@ def config_path():
 class DockerLogins:
     """What is wanted, what is there, and what of that is ours.
 
-    wanted: what `encoded` made. record: file that remembers which entries we wrote, by a digest of each, so that one
-    which the administrator replaced since is known as his.
+    wanted: what `encoded` made. record: what remembers which entries we wrote, by a digest of each, so that one which
+    the administrator replaced since is known as his; the path of a file, or its content where the caller keeps it.
     """
 
     def __init__(self, wanted, record, path=None):
         logins = json.loads(base64.b64decode(wanted).decode("utf-8")) if wanted else {}
         self.wanted = {key_of(registry): auth(entry) for registry, entry in logins.items()}
         self.path = path or config_path()
-        self.record_path = record
+        self.record_path = None if isinstance(record, dict) else record
         found = host.read_json(self.path)
         self.is_broken = self._is_broken(found)
         #: Why the file cannot take our logins; None when it can, or need not.
         self.fault = self._fault(found)
         self.found = {} if self.is_broken else found or {}
-        self.record = host.read_json(record) or {}
+        self.record = record if self.record_path is None else host.read_json(record) or {}
         self.config = self._merged()
 
     @staticmethod
@@ -119,14 +119,17 @@ class DockerLogins:
         files = []
         if self.is_broken:
             return files
-        if self.wanted or self.record:
+        if self.record_path and (self.wanted or self.record):
             # The record first: an entry that it names in vain does no harm, one that it does not name stays for ever.
-            content = {key: digest(self.config["auths"][key]) for key in sorted(self.wanted)}
-            files.append(self._file(self.record_path, json.dumps(content, indent=2, sort_keys=True)))
+            files.append(self._file(self.record_path, json.dumps(self.entries(), indent=2, sort_keys=True)))
         # Where nothing of ours is wanted or there, even the mode is the administrator's own affair.
         if self.wanted or self.changed():
             files.append(self._file(self.path, json.dumps(self.config, indent="\t")))
         return [managed for managed in files if managed.differs()]
+
+    def entries(self):
+        """What the record has to remember: a digest of each entry that is ours."""
+        return {key: digest(self.config["auths"][key]) for key in sorted(self.wanted)}
 
     @staticmethod
     def _file(path, text):

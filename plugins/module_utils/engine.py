@@ -64,6 +64,44 @@ def images(*references):
     return _known("/images/{}/json", references)
 
 
+def networks(*names):
+    """What the Engine knows of networks, by name; absent ones are left out."""
+    return _known("/networks/{}", names)
+
+
+def containers_of(project):
+    """{name: labels} of all containers of a Compose project, those that do not run and one-off ones included."""
+    found = _read("/containers/json?all=true&filters=" + _of_project(project))
+    return {entry["Names"][0].lstrip("/"): entry.get("Labels") or {} for entry in found if entry.get("Names")}
+
+
+def networks_of(project):
+    """{name: labels} of all networks of a Compose project."""
+    return {entry["Name"]: entry.get("Labels") or {} for entry in _read("/networks?filters=" + _of_project(project))}
+
+
+def information():
+    """What the Engine says of itself and of what the kernel lets it limit."""
+    return _read("/info")
+
+
+def memory_in_use(name):
+    """Bytes that a running container cannot give back: its memory without pages of files.
+
+    Shared memory is no page of a file here, PostgreSQL's buffers for instance: the kernel counts it apart.
+    """
+    answer = _read("/containers/{}/stats?stream=false&one-shot=true".format(quote(name, safe="")))
+    memory = (answer or {}).get("memory_stats") or {}
+    parts = memory.get("stats") or {}
+    # The names of cgroup v1 begin with "total_", where the group's children are to be counted too.
+    pages = [parts.get("total_" + part, parts.get(part, 0)) for part in ("inactive_file", "active_file")]
+    return max(0, memory.get("usage", 0) - sum(pages))
+
+
+def _of_project(project):
+    return quote(json.dumps({"label": ["com.docker.compose.project=" + project]}))
+
+
 def _known(path, names):
     answers = {name: _read(path.format(quote(name, safe="/:@"))) for name in sorted(set(names))}
     return {name: answer for name, answer in answers.items() if answer is not None}

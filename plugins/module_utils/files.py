@@ -10,6 +10,9 @@ import os
 import stat
 import tempfile
 
+#: Begin of the names of files that are written before they take another one's place.
+TEMPORARY = ".trenova-"
+
 
 class ManagedFile:
     """One file with its wanted content, owner and mode."""
@@ -106,7 +109,7 @@ def ensure_directory(path, mode, owner, group):
 
 
 def _replace(path, content, mode, owner, group):
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".trenova-")
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as stream:
             os.fchown(stream.fileno(), owner, group)

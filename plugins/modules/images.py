@@ -87,6 +87,7 @@ checked:
   elements: str
 """
 
+import functools
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -94,36 +95,10 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.images import contract_fault, pull
 from ansible_collections.trenova.selfhost.plugins.module_utils.docker_logins import DockerLogins
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile
-from ansible_collections.trenova.selfhost.plugins.module_utils.images import clause_command, proof
-
-CONTRACT_SECONDS = 90
-
-
-def pull(reference):
-    """Pull one image; None on success, else what went wrong."""
-    done = engine.docker("pull", "--quiet", reference, seconds=1800, check=False)
-    return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
-
-
-def contract_fault(image):
-    """The first clause of its contract that an image does not keep, in words; None when it keeps all."""
-    for clause in image["contract"]:
-        command = [
-            "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp:mode=1777",  # noqa: S108  # inside the container
-             "--user", image["user"],
-            "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true", "--memory", "512m", "--pids-limit", "256"]
-        for capability in clause["capabilities"]:
-            command += ["--cap-add", capability]
-        program, *words = clause_command(clause)
-        command += ["--entrypoint", program, image["reference"], *words]
-        done = engine.docker(*command, seconds=CONTRACT_SECONDS, check=False)
-        if done.returncode != 0:
-            last = (done.stdout + done.stderr).strip().splitlines()[-3:]
-            return "{role}_image {reference} is not {says}".format(says=clause["says"], **image) + (
-                " (it said: {})".format(" / ".join(last)) if last else "")
-    return None
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import proof
 
 
 def keep_logins(module):
@@ -175,7 +150,7 @@ def main():
         if missing and not module.check_mode:
             # Two at a time: more only share the same line and disk.
             with ThreadPoolExecutor(max_workers=2) as pool:
-                faults = dict(zip(missing, pool.map(pull, missing)))
+                faults = dict(zip(missing, pool.map(functools.partial(pull, engine), missing)))
             failed = {reference: fault for reference, fault in faults.items() if fault}
             if failed:
                 lines = []
@@ -190,7 +165,7 @@ def main():
             image for image in images if image["reference"] in found
             and proven.get(image["role"]) != proof(found[image["reference"]]["Id"], image["contract"], image["user"])]
         with ThreadPoolExecutor(max_workers=2) as pool:
-            faults = [fault for fault in pool.map(contract_fault, due) if fault]
+            faults = [fault for fault in pool.map(functools.partial(contract_fault, engine), due) if fault]
     except engine.EngineError as error:
         if module.check_mode:
             # On a bare server there is no Engine yet: all images would be pulled.

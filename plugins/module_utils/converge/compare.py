@@ -1,0 +1,309 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What is wanted of a service against what is there: files, directories, containers, limits, networks, jobs, images.
+
+The same comparison serves a run, a check, and the measurement that tells which services are as their records say. It
+only reads: files, and the Engine's socket.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import Any, NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine as docker_engine
+from ansible_collections.trenova.selfhost.plugins.module_utils import labels
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import images, jobs
+from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import attributes_differ
+
+#: What has to be done to a container: it is absent or does not run; it is another one; it is the right one and must be
+#: made anew or started again; or only its limits differ.
+START, REPLACE, RESTART, LIMITS = "start", "replace", "restart", "limits"
+#: After a reboot the Engine starts a container of ours, unless an administrator has stopped it.
+RESTART_POLICY = "unless-stopped"
+#: What a live change of a memory limit must leave above what the container uses.
+MEMORY_MARGIN = 1.1
+
+
+class Limit(NamedTuple):
+    """A limit of a container: key in its host configuration, option of `docker update`, whether the kernel has it."""
+
+    key: str
+    option: str
+    feature: str
+
+
+LIMIT_KEYS = {
+    "memory": Limit("Memory", "--memory", "MemoryLimit"),
+    "memory_swap": Limit("MemorySwap", "--memory-swap", "SwapLimit"),
+    "memory_reservation": Limit("MemoryReservation", "--memory-reservation", "MemoryLimit"),
+    "nano_cpus": Limit("NanoCpus", "--cpus", "CpuCfsQuota"),
+    "cpu_shares": Limit("CpuShares", "--cpu-shares", "CPUShares"),
+    "pids_limit": Limit("PidsLimit", "--pids-limit", "PidsLimit"),
+}
+
+
+class Finding(NamedTuple):
+    """What has to be done to one container: what is wanted, what the Engine knows, the action, and its words."""
+
+    wanted: Any
+    found: Any
+    action: str
+    says: str
+
+    @property
+    def name(self):
+        """Name of the container."""
+        return self.wanted["name"]
+
+
+class Snapshot:
+    """What the Engine knows of all that some services are about, asked once; by default, nothing."""
+
+    def __init__(self, containers=None, images=None, networks=None, owned=None, project_networks=None):
+        self.containers = containers or {}
+        self.images = images or {}
+        self.networks = networks or {}
+        #: {name: labels} of all containers and networks of the project.
+        self.owned = owned or {}
+        self.project_networks = project_networks or {}
+
+    @classmethod
+    def take(cls, engine, project, services, lists=None):
+        """Ask the Engine. Raises EngineError where it does not answer.
+
+        lists: what `lists_of` said of the project, where that is asked once for several snapshots.
+        """
+        owned, project_networks = lists or lists_of(engine, project["name"])
+        containers = [container for service in services for container in service["containers"]]
+        followed = [name for service in services for name in service["follows"]]
+        references = [container["image"] for container in containers]
+        references += [entry["reference"] for service in services for entry in service["images"]]
+        references += [job["image"] for service in services for job in service["jobs"]]
+        networks = [name for container in containers for name in container["networks"]]
+        networks += [network_name(project, key) for key in project["networks"]]
+        return cls(
+            engine.containers(*[container["name"] for container in containers], *followed),
+            engine.images(*references), engine.networks(*networks), owned, project_networks)
+
+
+def lists_of(engine, project_name):
+    """({name: labels} of all containers, the same of all networks) of a project."""
+    return engine.containers_of(project_name), engine.networks_of(project_name)
+
+
+class Comparison:
+    """In what the host differs from what is wanted of one service."""
+
+    def __init__(self, service, files, state, project, snapshot, engine, proofs=None, restarted=(), off_network=None):
+        """restarted: names of containers that are started before this service is, which is what a check foretells.
+
+        off_network: {container: why} of those whose network has to be removed first.
+        """
+        self.service = service
+        self.snapshot = snapshot
+        self.directory = os.path.join(project["directory"], service["name"])
+        self.changed_files = [managed for managed in files if managed.differs()]
+        self.stale = stale_files(self.directory, {managed.path for managed in files})
+        self.directories = [
+            entry for entry in service["directories"]
+            if attributes_differ(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])]
+        found = [_finding(container, service["follows"], snapshot, engine, restarted, off_network or {})
+                 for container in service["containers"]]
+        self.findings = [finding for finding in found if finding.action]
+        self.owned = containers_of(service["name"], snapshot.owned)
+        wanted = {container["name"] for container in service["containers"]}
+        self.retired = [name for name in self.owned if name not in wanted]
+        self.missing_images = images.missing(service, snapshot.images)
+        self.unproven = images.unproven(service, snapshot.images, proofs or {})
+        self.due_jobs = jobs.due(service, files, self.changed_files, state, snapshot)
+        self.pending = state.pending
+        self.held = state.held
+
+    def differs(self):
+        """Whether anything has to be done in the service's own turn or after it."""
+        return self.has_work() or bool(self.retired)
+
+    def has_work(self):
+        """Whether anything has to be done in the service's own turn."""
+        return bool(
+            self.changed_files or self.directories or self.stale or self.findings or self.missing_images
+            or self.due_jobs or self.pending or self.held)
+
+    def ran_before(self):
+        """Whether a container of the service exists."""
+        return bool(self.owned) or any(
+            container["name"] in self.snapshot.containers for container in self.service["containers"])
+
+    def starts(self):
+        """Names of the containers that are created, replaced or started again."""
+        return [finding.name for finding in self.findings if finding.action != LIMITS]
+
+    def may_start(self):
+        """As `starts`, and those whose limits are set, which may end in a replacement."""
+        return [finding.name for finding in self.findings]
+
+
+def stale_files(directory, wanted):
+    """Files below config/ and secrets/ of a service that nothing accounts for any more."""
+    found = []
+    for part in ("config", "secrets"):
+        found += glob.glob(os.path.join(directory, part, "**", "*"), recursive=True)
+    return sorted(path for path in found if os.path.isfile(path) and path not in wanted)
+
+
+def containers_of(name, owned):
+    """Names of the containers that were made from the fragment of a service, one-off ones aside."""
+    return sorted(
+        container for container, found in owned.items()
+        if found.get(labels.ROLE) == name and found.get("com.docker.compose.oneoff") != "True")
+
+
+def network_name(project, key):
+    """Name on the Engine of a network of the project."""
+    return project["networks"][key].get("name") or "{}_{}".format(project["name"], key)
+
+
+def wrong_networks(project, snapshot):
+    """{name: why} of the networks that have to be removed, because the Engine cannot change them."""
+    found = {}
+    for key, wanted in project["networks"].items():
+        name = network_name(project, key)
+        network = snapshot.networks.get(name)
+        if network is None:
+            continue
+        if bool(network.get("Internal")) != bool(wanted.get("internal", False)):
+            found[name] = "was internal" if network.get("Internal") else "was not internal"
+        elif network.get("Driver", "bridge") != wanted.get("driver", "bridge"):
+            found[name] = "had the driver {}".format(network["Driver"])
+    for name, known in snapshot.project_networks.items():
+        key = known.get("com.docker.compose.network")
+        if key in project["networks"] and name != network_name(project, key):
+            found[name] = f"is called {network_name(project, key)} now"
+    return found
+
+
+def attached_to(network, containers):
+    """Names of the containers that are on a network."""
+    return sorted(
+        name for name, found in containers.items()
+        if network in ((found.get("NetworkSettings") or {}).get("Networks") or {}))
+
+
+def differing_limits(container, limits, engine):
+    """Names of the limits that differ from the given ones. What the kernel cannot limit does not count."""
+    found = container.get("HostConfig") or {}
+    differing = [
+        name for name, limit in LIMIT_KEYS.items()
+        if limits.get(name) is not None and (found.get(limit.key) or 0) != limits[name]]
+    if differing:
+        features = engine.information()
+        differing = [name for name in differing if features.get(LIMIT_KEYS[name].feature, True)]
+    if (found.get("RestartPolicy") or {}).get("Name") != RESTART_POLICY:
+        differing.append("restart_policy")
+    return differing
+
+
+def _finding(wanted, follows, snapshot, engine, restarted, off_network):
+    """Finding of one container; its action is None where the container is the wanted one."""
+    name = wanted["name"]
+    found = snapshot.containers.get(name)
+    if name in off_network:
+        return Finding(wanted, found, REPLACE, f"replaced {name}: {off_network[name]}")
+    if found is None:
+        return Finding(wanted, None, START, f"started {name}")
+    another = _another(wanted, found, snapshot)
+    if another:
+        return Finding(wanted, found, REPLACE, f"replaced {name}: {another}")
+    for action, says in (_off_network(wanted, found, snapshot), _not_serving(found)):
+        if action:
+            return Finding(wanted, found, action, f"put right: {name} {says}")
+    if not docker_engine.is_serving(found):
+        return Finding(wanted, found, START, f"waited for {name}, which was starting")
+    younger = _younger(found, follows, snapshot, restarted)
+    if younger:
+        return Finding(wanted, found, RESTART, f"restarted {name}: {younger} was started after it")
+    differing = differing_limits(found, wanted["limits"], engine)
+    if not differing:
+        return Finding(wanted, found, None, "")
+    if "memory" in differing and _is_too_small(wanted["limits"]["memory"], found, engine):
+        return Finding(wanted, found, REPLACE, f"replaced {name}: it uses more memory than its new limit leaves")
+    return Finding(wanted, found, LIMITS, "set limits of {}: {}".format(name, ", ".join(differing)))
+
+
+def _is_too_small(limit, found, engine):
+    """Whether a lower memory limit leaves a container less than it uses, so that the kernel would end it."""
+    before = found["HostConfig"].get("Memory") or 0
+    is_lower = not before or limit < before
+    return is_lower and limit < engine.memory_in_use(found["Name"].lstrip("/")) * MEMORY_MARGIN
+
+
+def _another(wanted, found, snapshot):
+    """Why a container is another one than the wanted one, None where it is not."""
+    digest = (found["Config"].get("Labels") or {}).get(labels.DIGEST)
+    if digest != wanted["digest"] and digest not in wanted["also"]:
+        return "another definition"
+    image = snapshot.images.get(wanted["image"])
+    return "another image" if image is not None and image["Id"] != found["Image"] else None
+
+
+def _off_network(wanted, found, snapshot):
+    """A container that was made before a network was: it must be made anew to be on it."""
+    attached = (found.get("NetworkSettings") or {}).get("Networks") or {}
+    for name in wanted["networks"]:
+        network = snapshot.networks.get(name)
+        if network is None or name not in attached:
+            return RESTART, f"was not on the network {name}"
+        if attached[name].get("NetworkID") and attached[name]["NetworkID"] != network["Id"]:
+            return RESTART, f"was on a network {name} that is gone"
+    return None, None
+
+
+def _not_serving(found):
+    """A container that will not come right by itself, or that does not run."""
+    status = found["State"]["Status"]
+    if status == "exited":
+        return START, "had ended"
+    if status == "created":
+        return START, "was never started"
+    if status != "running":
+        return RESTART, f"was {status}"
+    if docker_engine.health(found) == "unhealthy":
+        return RESTART, "was unhealthy"
+    return None, None
+
+
+def _younger(found, follows, snapshot, restarted):
+    """Name of a container that this one follows and that was, or will be, started later; None where there is none."""
+    own = docker_engine.started_at(found)
+    for name in follows:
+        followed = snapshot.containers.get(name)
+        if name in restarted or followed is not None and own < docker_engine.started_at(followed):
+            return name
+    return None
+
+
+def needs_engine(service):
+    """Whether a service is of a kind that cannot be compared without an Engine."""
+    return bool(service["containers"] or service["jobs"] or service["images"])
+
+
+def look_around(engine, project, services, must_answer):
+    """A snapshot for these services; an empty one where the Engine does not answer and need not."""
+    try:
+        return Snapshot.take(engine, project, services)
+    except EngineError:
+        if must_answer:
+            raise
+        return Snapshot()
+
+
+def broken_networks(project, snapshot):
+    """({name: why} of the networks that have to be removed, {container: why} of what is on them)."""
+    wrong = wrong_networks(project, snapshot)
+    return wrong, {
+        container: f"its network {name} {why}"
+        for name, why in wrong.items() for container in attached_to(name, snapshot.containers)}

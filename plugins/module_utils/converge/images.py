@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Images: pull what is missing, and prove that an image is what its role needs.
+
+An image has a contract, clauses that are checked in a container without network or capabilities. What was proven is
+remembered by the image's id.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
+from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import clause_command, proof
+
+PULL_SECONDS = 1800
+CONTRACT_SECONDS = 90
+#: More pulls at a time only share the same line and disk.
+PULLS_AT_A_TIME = 2
+
+
+def pull(engine, reference):
+    """Pull one image; None on success, else what went wrong."""
+    try:
+        done = engine.docker("pull", "--quiet", reference, seconds=PULL_SECONDS, check=False)
+    except EngineError as error:
+        return str(error)
+    return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
+
+
+def contract_fault(engine, image):
+    """The first clause of its contract that an image does not keep, in words; None when it keeps all."""
+    for clause in image["contract"]:
+        command = [
+            "run", "--rm", "--network", "none", "--read-only",
+            "--tmpfs", "/tmp:mode=1777",  # noqa: S108  # inside the container
+            "--user", image["user"], "--cap-drop", "ALL", "--security-opt", "no-new-privileges:true",
+            "--memory", "512m", "--pids-limit", "256"]
+        for capability in clause["capabilities"]:
+            command += ["--cap-add", capability]
+        program, *words = clause_command(clause)
+        command += ["--entrypoint", program, image["reference"], *words]
+        done = engine.docker(*command, seconds=CONTRACT_SECONDS, check=False)
+        if done.returncode != 0:
+            last = (done.stdout + done.stderr).strip().splitlines()[-3:]
+            return "{role}_image {reference} is not {says}".format(says=clause["says"], **image) + (
+                " (it said: {})".format(" / ".join(last)) if last else "")
+    return None
+
+
+def missing(service, present):
+    """References of a service that are not on the host."""
+    wanted = [image["reference"] for image in service["images"]]
+    return sorted({reference for reference in wanted if reference not in present})
+
+
+def unproven(service, present, proofs):
+    """{key of its proof: image} of a service's images that are on the host and not proven yet."""
+    found = {}
+    for number, image in enumerate(service["images"]):
+        known = present.get(image["reference"])
+        key = proof_key(service["name"], number)
+        if known is not None and proofs.get(key) != proof(known["Id"], image["contract"], image["user"]):
+            found[key] = dict(image, role=service["name"])
+    return found
+
+
+def proof_key(role, number):
+    """Key of the proof of the n-th image of a role; that of the first is the role's name."""
+    return f"{role}-{number + 1}" if number else role
+
+
+def fetch(service, proofs, engine):
+    """Pull what is missing, and prove what is not proven: (references that were pulled, new proofs).
+
+    Raises ConvergeError where an image cannot be had, or is not what the role needs.
+    """
+    references = [image["reference"] for image in service["images"]]
+    pulled = missing(service, engine.images(*references))
+    for reference in pulled:
+        fault = pull(engine, reference)
+        if fault:
+            raise ConvergeError(
+                f"the image {reference} cannot be pulled: {fault}. Push it to the registry (playbooks/images.yml), or "
+                "load it from an archive; nothing was changed")
+    present = engine.images(*references)
+    due = unproven(service, present, proofs)
+    for image in due.values():
+        fault = contract_fault(engine, image)
+        if fault:
+            raise ConvergeError(f"{fault}; nothing was started with it")
+    return pulled, {
+        key: proof(present[image["reference"]]["Id"], image["contract"], image["user"]) for key, image in due.items()}

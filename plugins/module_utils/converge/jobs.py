@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""One-off jobs of the Compose file, migrations for instance, and whether they are due.
+
+A job belongs to what it works with: an image, or the files of the service. What it last succeeded for is kept in the
+state file, so that a new memory limit runs no migrations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
+from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import RecordedFile, sha256
+
+#: Once for an image (and the files it names), or once for all files of the service.
+ONCE_PER = ("image", "files")
+#: Lines of its output that tell why a job failed.
+LAST_LINES = 40
+
+
+def due(service, files, changed_files, state, snapshot):
+    """The jobs of a service that have to run before anything of it is started or replaced."""
+    found = []
+    for job in service["jobs"]:
+        known = state.jobs.get(job["service"])
+        if job["once_per"] == "files" and changed_files:
+            found.append(job)
+        elif known is None and is_done_by_first_edition(service, job, state, snapshot):
+            continue
+        elif known is None or known != key(job, files, snapshot.images):
+            found.append(job)
+    return found
+
+
+def adopt(service, files, state, snapshot):
+    """Record the jobs that the first edition has run for the image that runs now."""
+    for job in service["jobs"]:
+        if job["service"] not in state.jobs and is_done_by_first_edition(service, job, state, snapshot):
+            state.jobs[job["service"]] = key(job, files, snapshot.images)
+
+
+def is_done_by_first_edition(service, job, state, snapshot):
+    """Whether the first edition, which kept no keys, has run a job: a container runs from its image."""
+    image = snapshot.images.get(job["image"])
+    if not state.is_first_edition or job["once_per"] != "image" or image is None:
+        return False
+    found = [snapshot.containers.get(container["name"]) for container in service["containers"]]
+    return any(each and each["State"]["Status"] == "running" and each["Image"] == image["Id"] for each in found)
+
+
+def key(job, files, images):
+    """What a success of a job holds for; None where its image is not on the host."""
+    digests = {managed.path: _digest(managed) for managed in files}
+    if job["once_per"] == "files":
+        return _text_digest(sorted(digests.items()))
+    if job["image"] not in images:
+        return None
+    return _text_digest([images[job["image"]]["Id"], sorted((path, digests.get(path)) for path in job["files"])])
+
+
+def run(job, project, engine):
+    """Run a job to its end. Raises ConvergeError, with the last lines of its output, where it fails or does not end."""
+    remove_leftovers(job, project, engine)
+    try:
+        done = engine.compose("run", "--rm", "--no-deps", "-T", job["service"], seconds=job["seconds"])
+    except EngineError as error:
+        remove_leftovers(job, project, engine)
+        raise ConvergeError("{} did not end; nothing was replaced: {}".format(job["says"], error)) from error
+    if done.returncode != 0:
+        lines = (done.stdout + done.stderr).splitlines()[-LAST_LINES:]
+        raise ConvergeError("{} failed; nothing was replaced".format(job["says"]), lines)
+
+
+def remove_leftovers(job, project, engine):
+    """Stop and remove containers of a job whose run was given up: they go on without the command that started them."""
+    wanted = {"com.docker.compose.oneoff": "True", "com.docker.compose.service": job["service"]}
+    left = sorted(
+        name for name, found in engine.containers_of(project["name"]).items()
+        if all(found.get(label) == value for label, value in wanted.items()))
+    if left:
+        engine.stop(*left)
+        engine.remove(*left)
+
+
+def _digest(managed):
+    return managed.sha256 if isinstance(managed, RecordedFile) else sha256(managed.content)
+
+
+def _text_digest(value):
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,0 +1,467 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: converge
+short_description: Bring all services of a host to their wanted state
+version_added: 0.2.0
+description:
+  - Compares, writes, starts, replaces, reloads and removes, for all services of a host in one execution. A service
+    begins when all that it needs are done. Side by side go only those of which nothing ran before; what ran is replaced
+    by one service at a time, one container after the other.
+  - A container whose digest label is the wanted one, which runs, is healthy and is on its networks, is left alone.
+    Limits are set while it runs.
+  - When a new container does not become healthy, its last log lines are shown, files and limits are put back and what
+    ran before is started again. Services that are at work go on; those that need the failed one are not begun.
+  - What is kept of each service on the host stands in C(.state) below the project's directory.
+options:
+  project:
+    description: The project of Compose.
+    type: dict
+    required: true
+    suboptions:
+      name: {description: Name of the project., type: str, default: trenova}
+      directory: {description: Directory of the project., type: path, default: /opt/trenova}
+      networks:
+        description:
+          - The networks by their key in Compose, each with C(name), C(internal) and C(driver). One on the Engine that
+            is not so is removed with the containers on it, which are then started again.
+        type: dict
+        default: {}
+  services:
+    description: The services, in the order of the plan.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the role, which is also the directory below that of the project.
+        type: str
+        required: true
+      state:
+        description:
+          - V(absent) stops and removes the containers and the files of the service, after all others are done. Its data
+            stays.
+        type: str
+        choices: [present, absent]
+        default: present
+      wish:
+        description:
+          - Digest of all that is wanted. It is kept on the host when that is reached, and the measurement of the next
+            run returns it when nothing has changed since.
+        type: str
+        default: ""
+      needs:
+        description: Services that must be done before this one begins. Those that are not in this run do not count.
+        type: list
+        elements: str
+        default: []
+      directories:
+        description: Directories to create or mend.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path: {description: Absolute path., type: path, required: true}
+          mode: {description: Octal mode., type: str, default: "0755"}
+          owner: {description: Numeric user., type: int, default: 0}
+          group: {description: Numeric group., type: int, default: 0}
+      files:
+        description: Files to write, the service's fragment for Compose and the base file of all fragments included.
+        type: list
+        elements: dict
+        default: []
+        suboptions: &file
+          path: {description: Absolute path., type: path, required: true}
+          content: {description: Wanted content., type: str, required: true}
+          mode: {description: Octal mode., type: str, default: "0644"}
+          owner: {description: Numeric user., type: int, default: 0}
+          group: {description: Numeric group., type: int, default: 0}
+      secret_files:
+        description: As C(files), for content that must not be shown.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          path: {description: Absolute path., type: path, required: true}
+          content: {description: Wanted content in base64., type: str, required: true}
+          mode: {description: Octal mode., type: str, default: "0400"}
+          owner: {description: Numeric user., type: int, default: 0}
+          group: {description: Numeric group., type: int, default: 0}
+      interim:
+        description:
+          - Contents that hold in place of those in C(files) until all other services of this run are done, an edge that
+            must not yet lead to new instances for instance. They stay when a service fails.
+        type: list
+        elements: dict
+        default: []
+        suboptions: *file
+      host_files:
+        description: Files outside of the project's directory that go with the service when it is V(absent).
+        type: list
+        elements: str
+        default: []
+      images:
+        description: Images to pull where they are missing, and to prove once.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          reference: {description: Reference of the image., type: str, required: true}
+          user: {description: User and group that the container runs as., type: str, default: "0:0"}
+          contract:
+            description: What the image must have, clause by clause.
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              says: {description: What the image must be., type: str, required: true}
+              programs: {description: Programs that must be on its path., type: list, elements: str, default: []}
+              command: {description: A command that must succeed in it., type: list, elements: str, default: []}
+              capabilities: {description: Capabilities that the container has., type: list, elements: str, default: []}
+      containers:
+        description: The containers, in the order in which they are replaced.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          key: {description: Key of the container within the service., type: str, required: true}
+          service: {description: Name of the service in Compose., type: str, required: true}
+          name: {description: Name of the container., type: str, required: true}
+          image: {description: Reference of the image., type: str, required: true}
+          digest:
+            description: Digest of all that the container must be replaced for, limits aside.
+            type: str
+            required: true
+          also: {description: Digests that mean the same., type: list, elements: str, default: []}
+          limits:
+            description: Limits that are set while the container runs; one that is left out is not looked at.
+            type: dict
+            default: {}
+            suboptions:
+              memory: {description: Memory in bytes., type: int}
+              memory_swap: {description: Memory and swap in bytes., type: int}
+              memory_reservation: {description: Memory in bytes that it is left as long as possible., type: int}
+              nano_cpus: {description: "Processor time, in billionths of a core.", type: int}
+              cpu_shares: {description: Weight among containers that all want the processor., type: int}
+              pids_limit: {description: Number of processes and threads., type: int}
+          networks:
+            description: Names on the Engine of the networks that it must be on.
+            type: list
+            elements: str
+            default: []
+          wait_seconds: {description: How long it may take to become healthy., type: int, default: 120}
+      jobs:
+        description: Jobs of the Compose file, migrations say, that must succeed before a container is replaced.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          service: {description: Name of the job in Compose., type: str, required: true}
+          image: {description: Reference of its image., type: str, required: true}
+          files:
+            description: Files of the service whose contents count for V(image).
+            type: list
+            elements: str
+            default: []
+          seconds: {description: How long it may take., type: int, default: 900}
+          says: {description: "What the job does, for messages.", type: str, required: true}
+          once_per:
+            description:
+              - Whether the job is due once for an image, and the contents of its files, or whenever any file of the
+                service changes.
+            type: str
+            choices: [image, files]
+            default: image
+      reload:
+        description: Commands and signals that make a running service read changed files.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          files: {description: Paths whose change calls for it., type: list, elements: str, required: true}
+          container: {description: "Container to run it in, the host itself when left out.", type: str}
+          command: {description: The command., type: list, elements: str}
+          signal: {description: Signal to send to the container in place of a command., type: str}
+          after_start: {description: Whether to run it after each start of the container too., type: bool, default: false}
+      follows:
+        description: Containers after whose start a container of this service must have been started itself.
+        type: list
+        elements: str
+        default: []
+      hold:
+        description: Commands around the restart of a container that ran before, which make its clients wait.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          container: {description: Container that the commands run in., type: str, required: true}
+          before: {description: Command that makes clients wait., type: list, elements: str, required: true}
+          after:
+            description: Command that lets them go on. It runs whatever happened, up to three times until it succeeds.
+            type: list
+            elements: str
+            required: true
+          seconds: {description: How long each command may take., type: int, default: 30}
+          says: {description: "What is done, for messages.", type: str, required: true}
+      release:
+        description: What is kept for later runs.
+        type: dict
+        default: {}
+        suboptions:
+          description: {description: What other services need to know of this one., type: dict, default: {}}
+          plan: {description: The part of the plan that concerns it., type: dict, default: {}}
+  host:
+    description: What is kept for later runs of the host itself.
+    type: dict
+    default: {}
+  logins:
+    description: Logins of registries as JSON in base64.
+    type: str
+    default: ""
+  secrets:
+    description: Values that are masked wherever they turn up in the output, in log lines for instance.
+    type: list
+    elements: str
+    default: []
+  progress:
+    description: File on the host to which a line of JSON is appended for each service that has ended. None when empty.
+    type: str
+    default: ""
+  version:
+    description: Version of the collection, which stands in what is kept on the host.
+    type: str
+    required: true
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Says what would be done in the words of what is done, and changes nothing. It needs no Engine.
+  diff_mode:
+    support: full
+    details: Shows the difference of every file; of a secret only that it differs.
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Converge one service
+  trenova.selfhost.converge:
+    version: 0.2.0
+    project: {name: trenova, directory: /opt/trenova}
+    services:
+      - name: redis
+        files:
+          - {path: /opt/trenova/compose.yaml, content: "name: trenova\n"}
+          - {path: /opt/trenova/redis/compose.yaml, content: "{{ fragment }}"}
+        images:
+          - reference: docker.io/library/redis:8.2
+        containers:
+          - key: main
+            service: redis
+            name: tren-redis
+            image: docker.io/library/redis:8.2
+            digest: 3f1c
+"""
+
+RETURN = r"""
+services:
+  description: The result of each service, by its name.
+  returned: always
+  type: dict
+  contains:
+    state:
+      description:
+        - What was (or would be) done, in one word. C(unchanged), C(started), C(replaced), C(restarted), C(reloaded),
+          C(limits), C(written), C(removed), C(failed), or C(waited) where a service that it needs has failed.
+      type: str
+      returned: always
+    says: {description: What was done and why., type: list, elements: str, returned: always}
+    seconds: {description: How long it took., type: float, returned: always}
+    put_back: {description: What was put back after a failure., type: list, elements: str, returned: always}
+    log_lines: {description: What failed printed last., type: list, elements: str, returned: always}
+changed_files:
+  description: Paths that were (or would be) written or removed. Each service has this and the following, too.
+  returned: always
+  type: list
+  elements: str
+started:
+  description: Containers that were (or would be) created, replaced or restarted.
+  returned: always
+  type: list
+  elements: str
+reloaded:
+  description: Commands that made a service read its files again.
+  returned: always
+  type: list
+  elements: str
+removed:
+  description: Containers that were (or would be) removed.
+  returned: always
+  type: list
+  elements: str
+limited:
+  description: Containers whose limits were (or would be) set while they run.
+  returned: always
+  type: list
+  elements: str
+prepared:
+  description: Jobs that were (or would be) run.
+  returned: always
+  type: list
+  elements: str
+rolled_back:
+  description: What was put back after a failure.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import contextlib
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import locking
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.run import Run
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.service import FAULTS
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine, Tools
+
+DIRECTORY_OPTIONS = {
+    "path": {"type": "path", "required": True},
+    "mode": {"type": "str", "default": "0755"},
+    "owner": {"type": "int", "default": 0},
+    "group": {"type": "int", "default": 0},
+}
+FILE_OPTIONS = dict(
+    DIRECTORY_OPTIONS, content={"type": "str", "required": True}, mode={"type": "str", "default": "0644"})
+SECRET_FILE_OPTIONS = dict(
+    FILE_OPTIONS, content={"type": "str", "required": True, "no_log": True}, mode={"type": "str", "default": "0400"})
+
+
+def strings(**options):
+    """Option that is a list of texts."""
+    return dict({"type": "list", "elements": "str"}, **options or {"default": []})
+
+
+def dicts(options, **more):
+    """Option that is a list of structured values."""
+    return dict({"type": "list", "elements": "dict", "options": options}, **more or {"default": []})
+
+
+IMAGE_OPTIONS = {
+    "reference": {"type": "str", "required": True},
+    "user": {"type": "str", "default": "0:0"},
+    "contract": dicts({
+        "says": {"type": "str", "required": True},
+        "programs": strings(),
+        "command": strings(),
+        "capabilities": strings(),
+    }, required_one_of=[["programs", "command"]], default=[]),
+}
+CONTAINER_OPTIONS = {
+    # A name within the service, no key of a cipher.
+    "key": {"type": "str", "required": True, "no_log": False},
+    "service": {"type": "str", "required": True},
+    "name": {"type": "str", "required": True},
+    "image": {"type": "str", "required": True},
+    "digest": {"type": "str", "required": True},
+    "also": strings(),
+    "limits": {
+        "type": "dict", "default": {},
+        "options": {
+            "memory": {"type": "int"},
+            "memory_swap": {"type": "int"},
+            "memory_reservation": {"type": "int"},
+            "nano_cpus": {"type": "int"},
+            "cpu_shares": {"type": "int"},
+            "pids_limit": {"type": "int"},
+        },
+    },
+    "networks": strings(),
+    "wait_seconds": {"type": "int", "default": 120},
+}
+JOB_OPTIONS = {
+    "service": {"type": "str", "required": True},
+    "image": {"type": "str", "required": True},
+    "files": strings(),
+    "seconds": {"type": "int", "default": 900},
+    "says": {"type": "str", "required": True},
+    "once_per": {"type": "str", "choices": ["image", "files"], "default": "image"},
+}
+RELOAD_OPTIONS = {
+    "files": strings(required=True),
+    "container": {"type": "str"},
+    "command": {"type": "list", "elements": "str"},
+    "signal": {"type": "str"},
+    "after_start": {"type": "bool", "default": False},
+}
+HOLD_OPTIONS = {
+    "container": {"type": "str", "required": True},
+    "before": strings(required=True),
+    "after": strings(required=True),
+    "seconds": {"type": "int", "default": 30},
+    "says": {"type": "str", "required": True},
+}
+SERVICE_OPTIONS = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "wish": {"type": "str", "default": ""},
+    "needs": strings(),
+    "directories": dicts(DIRECTORY_OPTIONS),
+    "files": dicts(FILE_OPTIONS),
+    # Their content is masked; paths and modes are none of the secret.
+    "secret_files": dicts(SECRET_FILE_OPTIONS, no_log=False, default=[]),
+    "interim": dicts(FILE_OPTIONS),
+    "host_files": strings(),
+    "images": dicts(IMAGE_OPTIONS),
+    "containers": dicts(CONTAINER_OPTIONS),
+    "jobs": dicts(JOB_OPTIONS),
+    "reload": dicts(
+        RELOAD_OPTIONS, default=[], required_one_of=[["command", "signal"]], mutually_exclusive=[["command", "signal"]],
+        required_by={"signal": ["container"]}),
+    "follows": strings(),
+    "hold": dicts(HOLD_OPTIONS),
+    "release": {
+        "type": "dict", "default": {},
+        "options": {"description": {"type": "dict", "default": {}}, "plan": {"type": "dict", "default": {}}},
+    },
+}
+ARGUMENT_SPEC = {
+    "project": {
+        "type": "dict", "required": True,
+        "options": {
+            "name": {"type": "str", "default": "trenova"},
+            "directory": {"type": "path", "default": "/opt/trenova"},
+            "networks": {"type": "dict", "default": {}},
+        },
+    },
+    "services": dicts(SERVICE_OPTIONS, required=True),
+    "host": {"type": "dict", "default": {}},
+    "logins": {"type": "str", "default": "", "no_log": True},
+    "secrets": strings(default=[], no_log=True),
+    "progress": {"type": "str", "default": ""},
+    "version": {"type": "str", "required": True},
+}
+
+
+def main():
+    """Entry point."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    run = Run(module.params, Tools(Engine(module.params["project"]["directory"])), module.check_mode)
+    try:
+        # From before the first look: what the watch is restarting does not run, and will in a moment.
+        with contextlib.nullcontext() if module.check_mode else locking.held():
+            run.execute()
+    except (*FAULTS, locking.LockError) as error:
+        module.fail_json(msg="\n".join(filter(None, [run.failure(), str(error)])), **run.result())
+    if run.failure():
+        module.fail_json(msg=run.failure(), **run.result())
+    module.exit_json(**run.result())
+
+
+if __name__ == "__main__":
+    main()
