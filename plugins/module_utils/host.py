@@ -286,24 +286,11 @@ def owners(data_dir, project_dir):
     return found
 
 
-def _of_services(project_dir, name):
-    """The file of that name in the directory of each service that has one: {service: content}."""
-    paths = sorted(glob.glob(os.path.join(project_dir, "*", name)))
-    return {os.path.basename(os.path.dirname(path)): read_json(path) for path in paths}
-
-
-def deployed(data_dir, project_dir):
-    """What of ours is on the host already: service descriptions, the applied plan, the data's PostgreSQL major."""
-    first = read_json(os.path.join(project_dir, "host.json")) or {}
+def data_of(data_dir, project_dir):
+    """What the data and the files of the project say of themselves: owners, PostgreSQL's major, our daemon.json."""
     return {
-        "services": _of_services(project_dir, "service.json"),
-        "images": read_json(os.path.join(project_dir, "images.json")) or {},
-        "plan": _of_services(project_dir, "plan.json"),
-        "disk_free_gb_before": first.get("disk_free_gb_before"),
         "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),
-        # Names only: what belongs to them stays on the host.
-        "registry_logins": sorted(read_json(os.path.join(project_dir, "registry-logins.json")) or {}),
         "postgres_major": read_text(os.path.join(data_dir, "postgres", "PG_VERSION"))
         or read_text(os.path.join(data_dir, "postgres", "data", "PG_VERSION")),
     }

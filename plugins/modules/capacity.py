@@ -64,7 +64,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, labels
-from ansible_collections.trenova.selfhost.plugins.module_utils.service_state import recorded_files, unchanged_wishes
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine
 
 DOCKER_COMMANDS = {
     "version": ("version", "--format", "{{json .}}"),
@@ -133,13 +134,25 @@ def measure(data_dir, project_dir, paths):
     with ThreadPoolExecutor(len(DOCKER_COMMANDS)) as pool:
         answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
         facts = host_facts(data_dir, project_dir, paths)
-        facts["deployed"]["unchanged"] = unchanged_wishes(project_dir)
-        facts["deployed"]["files"] = recorded_files(project_dir)
     docker = {name: future.result() for name, future in answers.items()}
     facts["docker"] = engine_facts(docker["version"], docker["compose"])
     facts["containers"] = container_facts(docker["containers"])
     facts["images"] = image_facts(docker["images"])
     return facts
+
+
+def released(project_dir):
+    """What of ours is on the host already, by its state files, and which services are as those say."""
+    found = releases.measure(project_dir, Engine(project_dir))
+    return {
+        "services": found["services"], "plan": found["plan"], "files": found["files"], "unchanged": found["unchanged"],
+        "newer": found["newer"],
+        "images": found["host"].get("images") or {},
+        # Names only: what belongs to them stays on the host.
+        "registry_logins": sorted(found["host"].get("registry_logins") or {}),
+        "disk_free_gb_before": found["host"].get("disk_free_gb_before"),
+        "members": found["host"].get("members") or {},
+    }
 
 
 def host_facts(data_dir, project_dir, paths):
@@ -162,7 +175,7 @@ def host_facts(data_dir, project_dir, paths):
         "service_manager": "systemd" if os.path.isdir("/run/systemd/system") else None,
         "clock": {"synchronized": host.clock_synchronized(), "epoch_seconds": time.time()},
         "listeners": host.listeners(),
-        "deployed": host.deployed(data_dir, project_dir),
+        "deployed": dict(host.data_of(data_dir, project_dir), **released(project_dir)),
     }
     first_free = facts["deployed"]["disk_free_gb_before"]
     facts["disk_used_by_trenova_gb"] = round(max(0.0, first_free - disk["free_gb"]), 1) if first_free else 0.0

@@ -9,6 +9,8 @@ module: converge
 short_description: Bring all services of a host to their wanted state
 version_added: 0.2.0
 description:
+  - The action plugin renders what is wanted of the services that the tags of the run choose, and tells of each as it
+    ends.
   - Compares, writes, starts, replaces, reloads and removes, for all services of a host in one execution. A service
     begins when all that it needs are done. Side by side go only those of which nothing ran before; what ran is replaced
     by one service at a time, one container after the other.
@@ -19,9 +21,8 @@ description:
   - What is kept of each service on the host stands in C(.state) below the project's directory.
 options:
   project:
-    description: The project of Compose.
+    description: The project of Compose. Filled in by the action plugin, like all other options.
     type: dict
-    required: true
     suboptions:
       name: {description: Name of the project., type: str, default: trenova}
       directory: {description: Directory of the project., type: path, default: /opt/trenova}
@@ -35,7 +36,7 @@ options:
     description: The services, in the order of the plan.
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name:
         description: Name of the role, which is also the directory below that of the project.
@@ -186,7 +187,7 @@ options:
           container: {description: "Container to run it in, the host itself when left out.", type: str}
           command: {description: The command., type: list, elements: str}
           signal: {description: Signal to send to the container in place of a command., type: str}
-          after_start: {description: Whether to run it after each start of the container too., type: bool, default: false}
+          after_start: {description: Whether to run it after each start of the container., type: bool, default: false}
       follows:
         description: Containers after whose start a container of this service must have been started itself.
         type: list
@@ -234,7 +235,7 @@ options:
   version:
     description: Version of the collection, which stands in what is kept on the host.
     type: str
-    required: true
+    default: ""
 extends_documentation_fragment:
   - trenova.selfhost.attributes
 attributes:
@@ -249,23 +250,8 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Converge one service
+- name: Bring all services to their wanted state
   trenova.selfhost.converge:
-    version: 0.2.0
-    project: {name: trenova, directory: /opt/trenova}
-    services:
-      - name: redis
-        files:
-          - {path: /opt/trenova/compose.yaml, content: "name: trenova\n"}
-          - {path: /opt/trenova/redis/compose.yaml, content: "{{ fragment }}"}
-        images:
-          - reference: docker.io/library/redis:8.2
-        containers:
-          - key: main
-            service: redis
-            name: tren-redis
-            image: docker.io/library/redis:8.2
-            digest: 3f1c
 """
 
 RETURN = r"""
@@ -432,19 +418,19 @@ SERVICE_OPTIONS = {
 }
 ARGUMENT_SPEC = {
     "project": {
-        "type": "dict", "required": True,
+        "type": "dict", "apply_defaults": True,
         "options": {
             "name": {"type": "str", "default": "trenova"},
             "directory": {"type": "path", "default": "/opt/trenova"},
             "networks": {"type": "dict", "default": {}},
         },
     },
-    "services": dicts(SERVICE_OPTIONS, required=True),
+    "services": dicts(SERVICE_OPTIONS),
     "host": {"type": "dict", "default": {}},
     "logins": {"type": "str", "default": "", "no_log": True},
     "secrets": strings(default=[], no_log=True),
     "progress": {"type": "str", "default": ""},
-    "version": {"type": "str", "required": True},
+    "version": {"type": "str", "default": ""},
 }
 
 

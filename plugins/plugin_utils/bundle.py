@@ -108,7 +108,9 @@ class Bundle:
 
     def _needs(self):
         """Services that are started before this one: those that it needs, and uses where they are there."""
-        named = [*self.description.get("needs", []), *self.description.get("uses", [])]
+        named = [*self.description.get("needs", []), *self.description.get("uses", []), *(
+            name for name, service in self.run.services.items()
+            if name != self.name and (service.get("rollout") or {}).get("order") == "first")]
         return [name for name in named if runs_here(self.run.services.get(name, {"enabled": False}))]
 
     def _reaches_outside(self):
@@ -179,19 +181,21 @@ class Bundle:
             return None
         # The text that YAML knows no more of where it comes from than we do.
         short = yaml.load(str(self.renderer.render("compose.yaml.j2")), _LOADER) or {}  # noqa: S506  # a safe loader
-        capacity, services = self.run.capacity, {}
+        capacity, services, later = self.run.capacity, {}, {}
         for key, definition in (short.get("services") or {}).items():
             kind = self.description["containers"][key]
             for service, name in zip(kind["services"], kind["names"], strict=True):
                 services[service] = compose.hardened(
                     dict(definition, container_name=name, hostname=name), self._limits(key), self.name, capacity)
+                later[service] = kind.get("at_next_start", [])
         for service, definition in (short.get("jobs") or {}).items():
             services[service] = compose.job(
                 dict(definition, container_name=self.project.container(service)), self._limits("main"), self.name,
                 capacity)
         services = compose.merge(services, self.extra)
-        for definition in services.values():
-            definition["labels"][labels.DIGEST] = compose.digest(definition, self.read_at_start)
+        for service, definition in services.items():
+            definition["labels"][labels.DIGEST] = compose.digest(
+                definition, self.read_at_start, later.get(service, ()))
         return {"services": services}
 
     def _limits(self, key):
@@ -266,7 +270,7 @@ class Bundle:
         return found
 
     def _part_of_plan(self):
-        return part_of(self.run.plan, self.name) if self.name in self.run.plan["services"] else None
+        return part_of(self.run.plan, self.name) if self.name in self.run.plan["services"] else {}
 
     def _directories(self):
         directories = []

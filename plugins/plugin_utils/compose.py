@@ -114,13 +114,18 @@ def job(service, plan, role, capacity):
     return complete
 
 
-def digest(definition, files):
+def digest(definition, files, at_next_start=()):
     """Digest of all that a container must be replaced for: its definition and the files it reads at start.
 
-    Limits are no part of it: they are set while it runs. `files` maps paths to contents. Secrets are among them: the
+    Limits are no part of it: they are set while it runs; nor are variables of the environment that may wait for the
+    next start. `files` maps paths to contents. Secrets are among them: the
     digest changes when they do, and tells nothing of them, because it also covers material of high entropy.
     """
-    return _digest({key: value for key, value in definition.items() if key not in LIVE_KEYS}, files)
+    kept = {key: value for key, value in definition.items() if key not in LIVE_KEYS}
+    if at_next_start:
+        kept["environment"] = {
+            name: value for name, value in (kept.get("environment") or {}).items() if name not in at_next_start}
+    return _digest(kept, files)
 
 
 def digest_of_first_edition(definition, files):
@@ -143,7 +148,7 @@ def live_limits(definition):
         "memory_reservation": size_bytes(definition.get("mem_reservation")),
         "nano_cpus": None if cpus is None else round(float(cpus) * 1e9),
         "cpu_shares": definition.get("cpu_shares"),
-        "pids": definition.get("pids_limit"),
+        "pids_limit": definition.get("pids_limit"),
     }
 
 

@@ -69,6 +69,12 @@ def test_limits_that_are_set_while_a_container_runs_are_no_part_of_its_digest(ke
     assert compose.digest({"image": "i", key: 1}, {}) == compose.digest({"image": "i", key: 2}, {})
 
 
+def test_variables_that_wait_for_the_next_start_are_no_part_of_a_digest():
+    first, second = ({"image": "i", "environment": {"GOMEMLIMIT": limit, "HOME": "/h"}} for limit in ("1MiB", "2MiB"))
+    assert compose.digest(first, {}, ["GOMEMLIMIT"]) == compose.digest(second, {}, ["GOMEMLIMIT"])
+    assert compose.digest(first, {}, ["HOME"]) != compose.digest(second, {}, ["HOME"])
+
+
 @pytest.mark.parametrize(("text", "size"), [
     ("512m", 512 * 1048576), ("1.5g", 1536 * 1048576), ("2GB", 2 * 1024 ** 3), ("4096", 4096), (4096, 4096),
     ("1k", 1024), (None, None), ("", None), ("much", None), ("1x", None),
@@ -82,7 +88,7 @@ def test_live_limits_are_in_the_units_of_the_engine():
         "mem_limit": "512m", "memswap_limit": "1g", "mem_reservation": "128m", "cpus": 0.29, "pids_limit": 64})
     assert limits == {
         "memory": 512 * 1048576, "memory_swap": 1024 ** 3, "memory_reservation": 128 * 1048576, "nano_cpus": 290000000,
-        "cpu_shares": None, "pids": 64}
+        "cpu_shares": None, "pids_limit": 64}
 
 
 def test_merge_appends_lists_and_replaces_values():

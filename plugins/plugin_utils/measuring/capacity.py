@@ -41,5 +41,5 @@ def empty():
         "listeners": [], "containers": [], "disks": {}, "kernel": {}, "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
         "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
-                     "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}},
+                     "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}, "members": {}, "newer": []},
     }

@@ -25,7 +25,7 @@ __all__ = [
 
 CHECKS = (
     server.check_plan, server.check_distribution, server.check_room, server.check_docker, server.check_ports,
-    server.check_project, server.check_directories, server.check_clock, inventory.check_unknown,
+    server.check_releases, server.check_project, server.check_directories, server.check_clock, inventory.check_unknown,
     inventory.check_formats, inventory.check_required, inventory.check_domain, inventory.check_names_differ,
     inventory.check_tls, inventory.check_administrator, services.check_needs, inventory.check_secrets,
     registries.check_logins, services.check_images, services.check_postgres_major, services.check_data_is_there,

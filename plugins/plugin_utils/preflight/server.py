@@ -100,6 +100,12 @@ def check_project(facts):
                 "docker rename {} <another name>".format(container["name"]))
 
 
+def check_releases(facts):
+    """Nothing on the host was written by a newer version of the collection, which this one would misread."""
+    for sentence in facts.capacity["deployed"].get("newer") or []:
+        yield Problem(sentence, "this host", "use that version of the collection, or a newer one")
+
+
 def check_clock(facts):
     """The clock is right: signed requests to the object storage are refused when it is off."""
     clock = facts.capacity.get("clock")
