@@ -19,4 +19,4 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
         run, _is_new = checked_run(self, task_vars)
-        return Wanted(self, task_vars, run, selected(run.described, task_vars)).execute(collection_version())
+        return Wanted(self, task_vars, run, selected(run.places, task_vars)).execute(collection_version())

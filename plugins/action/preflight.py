@@ -38,5 +38,5 @@ class ActionModule(ActionBase):
         if is_new:
             result["ansible_facts"] = run.to_facts()
         if arguments["compare"]:
-            result["due"] = Wanted(self, task_vars, run, selected(run.described, task_vars)).due()
+            result["due"] = Wanted(self, task_vars, run, selected(run.places, task_vars)).due()
         return result

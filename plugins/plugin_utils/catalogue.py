@@ -41,17 +41,17 @@ class DescriptionInvalid(AnsibleActionFail):
 class Catalogue:
     """The roles that take part in a run, as one host sees them.
 
-    `names` are the roles, with or without their collection. Without any they are those of the play and the one that
+    `names` are the roles, with or without their collection; `places` their directories, where these are known. Without any they are those of the play and the one that
     runs now; in a play without roles, all of this collection and those that the inventory adds. Expressions are
     resolved by the variables of the host, each role's own defaults below them.
     """
 
-    def __init__(self, action, task_vars, project, names=()):
+    def __init__(self, action, task_vars, project, names=(), places=None):
         self._action = action
         self._task_vars = task_vars
         self._project = project
         #: {short name: directory} of the roles that describe a service.
-        self.places = places(task_vars, names or names_in_play(action, task_vars))
+        self.places = places or places_of(task_vars, names or names_in_play(action, task_vars))
         self._templars = {}
         self._everything = None
 
@@ -151,7 +151,7 @@ def names_in_play(action, task_vars):
     return [*own, *templated(action, task_vars, "trenova_roles_extra", [])]
 
 
-def places(task_vars, names):
+def places_of(task_vars, names):
     """{short name: directory} of the roles among these that describe a service."""
     found = {name: role_path(name, task_vars.get("playbook_dir")) for name in names}
     if task_vars.get("ansible_role_name") in found:

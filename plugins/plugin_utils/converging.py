@@ -9,7 +9,6 @@ import os
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle, Removal
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.progress import Progress
@@ -35,8 +34,7 @@ class Wanted:
         self._task_vars = task_vars
         self.run = run
         self.project = project_of(action, task_vars)
-        places = Catalogue(action, task_vars, self.project).places
-        self.services = [self._service(name, places[name]) for name in _in_order(names, run)]
+        self.services = [self._service(name, run.places[name]) for name in _in_order(names, run)]
 
     def _service(self, name, path):
         if not runs_here(self.run.services[name]):

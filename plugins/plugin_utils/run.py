@@ -52,8 +52,8 @@ class Run:
     plan: dict[str, Any]
     #: Descriptions by service: those of the run's roles, what is on the host besides, and what they need of others.
     services: dict[str, Any]
-    #: Services whose roles take part in this run.
-    described: tuple[str, ...]
+    #: {service: directory of its role} of those that take part in this run.
+    places: dict[str, str]
     #: Whether the preflight found nothing wrong.
     checked: bool = False
     #: Whether the run has changed something on the host since it was measured.
@@ -67,15 +67,14 @@ class Run:
         kept = (task_vars.get("ansible_facts") or {}).get(FACT) or {}
         if kept.get("run") != TOKEN:
             return None
-        values = {field.name: kept[field.name] for field in dataclasses.fields(cls)}
-        return cls(**dict(values, described=tuple(kept["described"])))
+        return cls(**{field.name: kept[field.name] for field in dataclasses.fields(cls)})
 
     def to_facts(self):
         """The facts for the tasks that follow. Every one of them is handed all facts of its host, so the explanations,
         most of a plan, which only `playbooks/plan.yml` shows, are left out."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plan = {key: value for key, value in self.plan.items() if key != "explain"}
-        return {FACT: dict(values, run=TOKEN, plan=plan, described=list(self.described))}
+        return {FACT: dict(values, run=TOKEN, plan=plan)}
 
     def but(self, **changes):
         """The same with other values."""
@@ -94,17 +93,19 @@ def current(action, task_vars, names=(), refresh=False):
     `names` are the roles that take part, those of the play when there are none. A role that the play includes only
     late adds itself.
     """
-    known = None if refresh else Run.from_facts(task_vars)
-    project = project_of(action, task_vars)
+    known, project = Run.from_facts(task_vars), project_of(action, task_vars)
     catalogue = Catalogue(action, task_vars, project, names)
     if known is None:
         return planned(action, task_vars, catalogue, measure(action, task_vars, catalogue, project))
-    if set(catalogue.places) <= set(known.described):
+    places = {**catalogue.places, **known.places}
+    if refresh:
+        everything = Catalogue(action, task_vars, project, places=places)
+        return planned(action, task_vars, everything, measure(action, task_vars, everything, project)).but(
+            checked=known.checked)
+    if len(places) == len(known.places):
         return known
     late = planned(action, task_vars, catalogue, known.capacity, known.services)
-    return late.but(
-        described=tuple(sorted({*known.described, *late.described})), changed=known.changed,
-        measured_at=known.measured_at)
+    return late.but(places=places, changed=known.changed, measured_at=known.measured_at)
 
 
 def planned(action, task_vars, catalogue, capacity, earlier=None):
@@ -124,7 +125,7 @@ def planned(action, task_vars, catalogue, capacity, earlier=None):
     described = catalogue.describe(plan, capacity)
     services.update(described)
     services.update(catalogue.counterparts(plan, capacity, services))
-    return Run(capacity=capacity, plan=plan, services=services, described=tuple(sorted(described)))
+    return Run(capacity=capacity, plan=plan, services=services, places=dict(catalogue.places))
 
 
 def _is_current(service):

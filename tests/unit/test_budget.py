@@ -27,7 +27,7 @@ def prepare(variables):
     action = test_bundle.action_for(variables)
     gather.check_host(action, variables)
     known = run.current(action, variables)
-    return Wanted(action, variables, known, known.described).due()
+    return Wanted(action, variables, known, known.places).due()
 
 
 def test_files_of_roles_are_parsed_once_and_never_copied(monkeypatch):
@@ -74,7 +74,7 @@ def test_hashes_that_are_slow_on_purpose_are_made_for_a_deployment_only(monkeypa
     variables = host("erp5")
     action = test_bundle.action_for(variables)
     known = run.current(action, variables)
-    wanted = Wanted(action, variables, known, known.described)
+    wanted = Wanted(action, variables, known, known.places)
     assert wanted.due()
     assert made == []
     texts = str([service.arguments() for service in wanted.services])

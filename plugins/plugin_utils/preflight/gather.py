@@ -48,7 +48,7 @@ def checked_before(action, task_vars):
     """The run, where it has checked the host already with all roles that it knows of now; None otherwise."""
     known = Run.from_facts(task_vars)
     taking_part = Catalogue(action, task_vars, project_of(action, task_vars)).places
-    return known if known and known.checked and set(taking_part) <= set(known.described) else None
+    return known if known and known.checked and set(taking_part) <= set(known.places) else None
 
 
 def check_host(action, task_vars):
@@ -70,7 +70,7 @@ def check_host(action, task_vars):
     problems = preflight.check_all(facts)
     if not problems:
         problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
-        problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.described), facts)
+        problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.places), facts)
     return problems, run.but(checked=not problems)
 
 
