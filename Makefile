@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres bench bench-memory fuzz-sizing matrix docs
+.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ proof-airgap: setup ## A server that reaches no registry is deployed from one ar
 
 proof-postgres: setup ## Each major version of PostgreSQL as somebody else's server
 	@tests/postgres/prove.sh
+
+proof-rollout: setup ## Changes of all kinds under 50 requests a second, none of which may fail
+	@$(BIN)/python tests/lab/molecule.py rollout
 
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md

@@ -100,6 +100,14 @@ options:
         elements: dict
         default: []
         suboptions: *file
+      between:
+        description:
+          - Contents in place of those of C(interim) from when another service has started new containers,
+            before it replaces the first that ran. Those of C(files) where there are none.
+        type: list
+        elements: dict
+        default: []
+        suboptions: *file
       host_files:
         description: Files outside of the project's directory that go with the service when it is V(absent).
         type: list
@@ -402,6 +410,7 @@ SERVICE_OPTIONS = {
     # Their content is masked; paths and modes are none of the secret.
     "secret_files": dicts(SECRET_FILE_OPTIONS, no_log=False, default=[]),
     "interim": dicts(FILE_OPTIONS),
+    "between": dicts(FILE_OPTIONS),
     "host_files": strings(),
     "images": dicts(IMAGE_OPTIONS),
     "containers": dicts(CONTAINER_OPTIONS),

@@ -14,7 +14,7 @@ import os
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes, routes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
     container_names,
     is_available,
@@ -80,7 +80,7 @@ class Bundle:
         services = (self.fragment or {}).get("services", {})
         for container in wanted["containers"]:
             container["also"] = [compose.digest_of_first_edition(services[container["service"]], read_at_start)]
-        return dict(wanted, wish=self.wish, interim=self._interim())
+        return dict(wanted, wish=self.wish, **self._stages())
 
     def _wanted(self, settle):
         return {
@@ -111,7 +111,16 @@ class Bundle:
         named = [*self.description.get("needs", []), *self.description.get("uses", []), *(
             name for name, service in self.run.services.items()
             if name != self.name and (service.get("rollout") or {}).get("order") == "first")]
-        return [name for name in named if runs_here(self.run.services.get(name, {"enabled": False}))]
+        needs = [name for name in named if runs_here(self.run.services.get(name, {"enabled": False}))]
+        return list(dict.fromkeys(needs + self._entrances()))
+
+    def _entrances(self):
+        """Entrances that lead here and run already: they have to know first which containers may come and go."""
+        running = {container.get("role") for container in self.run.capacity["containers"]}
+        return [
+            name for name, service in self.run.services.items()
+            if self.description.get("routes") and name != self.name and name in running
+            and (service.get("rollout") or {}).get("edge") and runs_here(service)]
 
     def _reaches_outside(self):
         """Whether the service talks to one that is not on this host, so that it needs a network with a way out."""
@@ -150,22 +159,27 @@ class Bundle:
     def _add_file(self, path, content):
         self.files.append(self._file(path, content, "0644", owner=0))
 
-    def _interim(self):
-        """Files of an entrance that hold until all others are done: they lead to what serves already, and no further.
+    def _stages(self):
+        """{stage: files} of an entrance on its way from the containers that serve now to those that are wanted.
 
-        Nothing where the final ones do the same, or where nothing serves yet.
+        interim: leads to what serves already, what will go included. between: also to what is new. Nothing where the
+        final files say the same, or where nothing serves yet.
         """
         if not (self.description.get("rollout") or {}).get("edge"):
-            return []
-        present = {
-            container["name"] for container in self.run.capacity["containers"] if container["state"] == "running"}
-        services = {name: dict(service, routes=[_leads_to(route, present) for route in service.get("routes", [])])
-                    for name, service in self.run.services.items()}
-        if services == self.run.services:
-            return []
+            return {"interim": [], "between": []}
+        running = {
+            container["name"]: container.get("role") for container in self.run.capacity["containers"]
+            if container["state"] == "running"}
+        found = {}
+        for stage, is_wanted in (("interim", False), ("between", True)):
+            services = routes.leading_to(self.run.services, running, is_wanted)
+            found[stage] = [] if services == self.run.services else self._differing(services)
+        return found
+
+    def _differing(self, services):
+        """Files of the service that would be others with these descriptions of all services."""
         renderer = self.renderer.seeing(dict(self.variables, services=services))
-        final = {entry["path"]: entry for entry in self.files}
-        found = []
+        final, found = {entry["path"]: entry for entry in self.files}, []
         for source in sources(self.renderer.templates_dir):
             part, _separator, rest = without_suffix(source).partition("/")
             path = os.path.join(self.directory, part, rest)
@@ -305,12 +319,6 @@ class Removal:
     def arguments(self):
         """The service as the module that does the work on the host takes it."""
         return {"name": self.name, "state": "absent", "host_files": self.host_files}
-
-
-def _leads_to(route, present):
-    """A route with those of its upstreams that serve already; with all where none does."""
-    upstreams = [upstream for upstream in route["upstreams"] if upstream.rpartition(":")[0] in present]
-    return dict(route, upstreams=upstreams or route["upstreams"])
 
 
 def digest_of(arguments):

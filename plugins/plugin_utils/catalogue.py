@@ -41,9 +41,10 @@ class DescriptionInvalid(AnsibleActionFail):
 class Catalogue:
     """The roles that take part in a run, as one host sees them.
 
-    `names` are the roles, with or without their collection; `places` their directories, where these are known. Without any they are those of the play and the one that
-    runs now; in a play without roles, all of this collection and those that the inventory adds. Expressions are
-    resolved by the variables of the host, each role's own defaults below them.
+    `names` are the roles, with or without their collection; `places` their directories, where these are known.
+    Without any they are those of the play and the one that runs now; in a play without roles, all of this collection
+    and those that the inventory adds. Expressions are resolved by the variables of the host, each role's own defaults
+    below them.
     """
 
     def __init__(self, action, task_vars, project, names=(), places=None):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def declared(services, extra):
     """Routes of all enabled services, and those that the inventory adds."""
@@ -40,3 +42,31 @@ def sites(services, extra=None):
     for site in found.values():
         site["routes"].sort(key=lambda route: (-len(route["path"]), route["path"]))
     return [found[host] for host in sorted(found)]
+
+
+def leading_to(services, running, wanted):
+    """Descriptions whose routes lead to the containers that run, {name: role}; with `wanted`, also to those that shall.
+
+    A route to something that does not run at all stays as it is.
+    """
+    return {
+        name: dict(service, routes=[_leading_to(name, service, route, running, wanted) for route in service["routes"]])
+        if service.get("routes") else service for name, service in services.items()}
+
+
+def _leading_to(name, service, route, running, wanted):
+    endpoint = (service.get("endpoints") or {}).get(route.get("endpoint"))
+    if endpoint is None:
+        return route
+    first = service["containers"][endpoint.get("container", "main")]["name"]
+    of_kind = re.compile(re.escape(first) + r"(-[0-9]+)?")
+    found = [container for container, role in running.items() if role == name and of_kind.fullmatch(container)]
+    upstreams = [f"{container}:{endpoint['port']}" for container in sorted(found, key=_by_number)]
+    if not upstreams:
+        return route
+    return dict(route, upstreams=list(dict.fromkeys(upstreams + (route["upstreams"] if wanted else []))))
+
+
+def _by_number(container):
+    number = container.rpartition("-")[2]
+    return int(number) if number.isdigit() else 1

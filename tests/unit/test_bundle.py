@@ -98,7 +98,7 @@ def test_the_part_of_the_plan_is_left_with_each_planned_service(role):
     variables, known = in_play()
     expected = {
         "schema_version": 1, "tier": "small", "mode": "document", "users": None,
-        "figures": known.plan["services"][role]} if role in PLANNED else None
+        "figures": known.plan["services"][role]} if role in PLANNED else {}
     assert part(by_plan(role, variables, known)) == expected
 
 

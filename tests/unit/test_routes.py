@@ -36,3 +36,26 @@ def test_names_of_instances():
     assert instances.instance_names(0, "tren-api") == []
     assert instances.instance_names(1, "tren-api") == ["tren-api"]
     assert instances.instance_names(3, "tren-api") == ["tren-api", "tren-api-2", "tren-api-3"]
+
+
+EDGE = {"api": {
+    "containers": {"main": {"name": "tren-api", "names": ["tren-api", "tren-api-3"]},
+                   "worker": {"name": "tren-api-worker", "names": []}},
+    "endpoints": {"http": {"port": 3001}},
+    "routes": [{"host": "erp.test", "endpoint": "http", "upstreams": ["tren-api:3001", "tren-api-3:3001"]}]}}
+RUNNING = {"tren-api-10": "api", "tren-api-2": "api", "tren-api": "api", "tren-api-worker": "api", "tren-db": "pg",
+           "tren-api-7": "somebody"}
+
+
+def test_an_entrance_leads_to_what_runs_until_what_is_new_serves():
+    [route] = routes.leading_to(EDGE, RUNNING, wanted=False)["api"]["routes"]
+    assert route["upstreams"] == ["tren-api:3001", "tren-api-2:3001", "tren-api-10:3001"]
+
+
+def test_an_entrance_leads_to_what_is_new_before_what_goes_is_stopped():
+    [route] = routes.leading_to(EDGE, RUNNING, wanted=True)["api"]["routes"]
+    assert route["upstreams"] == ["tren-api:3001", "tren-api-2:3001", "tren-api-10:3001", "tren-api-3:3001"]
+
+
+def test_a_route_to_what_does_not_run_at_all_stays_as_it_is():
+    assert routes.leading_to(EDGE, {}, wanted=False) == EDGE

@@ -80,6 +80,7 @@ class Run:
         wanted = {each["name"]: each for each in self.parameters["services"]}
         present = [each for each in wanted.values() if each["state"] == "present"]
         self.services = [Service(wanted[name], self.shared) for name in ordered(present)]
+        self.shared.services = self.services
         absent = [each for each in wanted.values() if each["state"] == "absent"]
         self.removals = [Removal(each, self.shared) for each in reversed(absent)]
 

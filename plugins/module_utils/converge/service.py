@@ -48,6 +48,14 @@ class Shared:
         self.users = {}
         #: {container: why} of those whose network has to be removed first.
         self.off_network = {}
+        #: The services of this run.
+        self.services = []
+
+    def widen(self):
+        """Have entrances lead to containers that have been started."""
+        for service in self.services:
+            if service.second_step and not service.failed():
+                service.widen()
 
     def use(self, name, paths):
         """A service holds with what is, from now on, in these files."""
@@ -217,21 +225,31 @@ class Service(Turn):
                 "{} did not let its clients go on: {} failed".format(entry["container"], " ".join(entry["after"]))
                 for entry in left))
 
+    def widen(self):
+        """Before the second step: lead to what another service has started, and still to what will go."""
+        between = {entry["path"]: ManagedFile(**entry) for entry in self.wanted["between"]}
+        self._step([
+            between.get(managed.path, managed) for managed in managed_files(self.wanted)
+            if managed.path in self.second_step])
+
     def finish(self):
         """The second step: the files that hold when all other services are done."""
+        self._step([managed for managed in managed_files(self.wanted) if managed.path in self.second_step])
+        self.second_step = []
+        self.complete()
+
+    def _step(self, files):
         changed = set()
         self._written, self._touched, self._limits_before = [], [], []
         try:
-            for managed in managed_files(self.wanted):
-                if managed.path in self.second_step and managed.differs():
+            for managed in files:
+                if managed.differs():
                     self._write(managed)
                     changed.add(managed.path)
             self._reload(changed, set(), False)
         except FAULTS as error:
             self._roll_back()
             raise _told(error) from error
-        self.second_step = []
-        self.complete()
 
     def complete(self):
         """Keep what the service was compared with, for the measurement of the next run."""
@@ -303,7 +321,14 @@ class Service(Turn):
     def _start(self):
         findings = self.comparison.findings
         if self.comparison.ran_before():
-            for finding in findings:
+            # What is new serves, and is led to, before the first of what ran goes away.
+            new = [finding for finding in findings if finding.found is None]
+            others = [finding for finding in findings if finding.found is not None]
+            for finding in new:
+                self._change_container(finding)
+            if new and others:
+                self.shared.widen()
+            for finding in others:
                 self._change_container(finding)
         elif findings:
             # Where nothing ran before there is nothing to lose, so all start at once.
