@@ -63,5 +63,5 @@ def clause_command(clause):
 
 def proof(image_id, contract, user):
     """What a successful check of an image holds for: this image, this contract, this user."""
-    clauses = [dict(EMPTY_CLAUSE, **clause) for clause in contract]
+    clauses = [dict(EMPTY_CLAUSE, **{key: value for key, value in clause.items() if value}) for clause in contract]
     return hashlib.sha256(json.dumps([image_id, clauses, user], sort_keys=True).encode()).hexdigest()[:32]

@@ -131,6 +131,7 @@ options:
               programs: {description: Programs that must be on its path., type: list, elements: str, default: []}
               command: {description: A command that must succeed in it., type: list, elements: str, default: []}
               capabilities: {description: Capabilities that the container has., type: list, elements: str, default: []}
+              state: {description: "Directory that the command finds, where it exists, at C(/state).", type: path}
       containers:
         description: The containers, in the order in which they are replaced.
         type: list
@@ -354,6 +355,7 @@ IMAGE_OPTIONS = {
         "programs": strings(),
         "command": strings(),
         "capabilities": strings(),
+        "state": {"type": "path"},
     }, required_one_of=[["programs", "command"]], default=[]),
 }
 CONTAINER_OPTIONS = {

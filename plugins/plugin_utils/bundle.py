@@ -235,8 +235,10 @@ class Bundle:
         image = self.description.get("image")
         if not image:
             return []
-        return [{"reference": image, "user": f"{self.owner}:{self.group}",
-                 "contract": self.description.get("image_contract", [])}]
+        contract = [
+            dict(clause, state=self.project.data_path(clause["state"])) if "state" in clause else clause
+            for clause in self.description.get("image_contract", [])]
+        return [{"reference": image, "user": f"{self.owner}:{self.group}", "contract": contract}]
 
     def _containers(self):
         """The containers in the order in which they are started."""

@@ -156,7 +156,7 @@ def test_image_of_another_major_is_refused_by_what_is_in_it(server, host):
     before = server.started()
     image = {"postgres_image": "172.30.60.2:5000/library/postgres:17.99"}
     run = server.run(variables=image, expect=2)
-    assert "The data directory holds a database of PostgreSQL 17, and postgres_image is PostgreSQL 18" in run.output
+    assert "the data is of PostgreSQL 17, the image is PostgreSQL 18" in run.output
     assert server.started() == before
 
 

@@ -9,6 +9,8 @@ remembered by the image's id.
 
 from __future__ import annotations
 
+import os
+
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import clause_command, proof
@@ -38,6 +40,8 @@ def contract_fault(engine, image):
             "--memory", "512m", "--pids-limit", "256"]
         for capability in clause["capabilities"]:
             command += ["--cap-add", capability]
+        if clause.get("state") and os.path.isdir(clause["state"]):
+            command += ["--mount", "type=bind,source={},target=/state,readonly".format(clause["state"])]
         program, *words = clause_command(clause)
         command += ["--entrypoint", program, image["reference"], *words]
         done = engine.docker(*command, seconds=CONTRACT_SECONDS, check=False)
