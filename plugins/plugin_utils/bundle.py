@@ -16,6 +16,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, p
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
 
 HEADER = "# Managed by trenova.selfhost: change the inventory and run the playbook, not this file.\n"
 
@@ -123,12 +124,11 @@ class Bundle:
         if not os.path.exists(os.path.join(self.renderer.templates_dir, "compose.yaml.j2")):
             return None
         short = yaml.safe_load(self.renderer.render("compose.yaml.j2")) or {}
-        capacity = self.context.capacity
-        services = {}
+        capacity, containers, services = self.context.capacity, containers_of(self.plan), {}
         for key, definition in (short.get("services") or {}).items():
-            services[key] = compose.hardened(definition, self.plan, self.name, capacity)
+            services[key] = compose.hardened(definition, containers, self.name, capacity)
         for key, definition in (short.get("jobs") or {}).items():
-            services[key] = compose.job(definition, self.plan, self.name, capacity)
+            services[key] = compose.job(definition, containers, self.name, capacity)
         services = compose.merge(services, self.extra)
         read_at_start = self._files_read_at_start()
         for definition in services.values():

@@ -18,6 +18,9 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import labels
 #: Engines from this version on probe a starting container in short intervals (start_interval).
 START_INTERVAL_ENGINE = (25, 0)
 
+#: Key of a fragment's container that says of which kind it is, where it is not the main one.
+CONTAINER_KIND = "x-container"
+
 LOGGING = {"driver": "local", "options": {"max-size": "10m", "max-file": "3"}}
 
 
@@ -80,8 +83,10 @@ def health_check(check, engine_version):
     return complete
 
 
-def hardened(service, plan, role, capacity):
+def hardened(service, containers, role, capacity):
     """A service with the limits, restrictions, log rotation and labels that all containers carry.
+
+    `containers` has the limits of each kind of container, of which the service says its own.
 
     Whatever the fragment says itself wins: an image that needs a capability adds it there, visibly.
     """
@@ -95,17 +100,18 @@ def hardened(service, plan, role, capacity):
         "labels": {labels.ROLE: role},
     }
     complete = dict(common)
-    complete.update(resources(plan, capacity))
-    complete.update({key: value for key, value in service.items() if key not in ("labels", "healthcheck")})
+    complete.update(resources(containers[service.get(CONTAINER_KIND, "main")], capacity))
+    complete.update({
+        key: value for key, value in service.items() if key not in ("labels", "healthcheck", CONTAINER_KIND)})
     complete["labels"] = dict(common["labels"], **service.get("labels", {}))
     if "healthcheck" in service:
         complete["healthcheck"] = health_check(service["healthcheck"], capacity["docker"]["version"])
     return complete
 
 
-def job(service, plan, role, capacity):
+def job(service, containers, role, capacity):
     """A one-off container: as a service, but never started by `up` and never restarted."""
-    complete = hardened(service, plan, role, capacity)
+    complete = hardened(service, containers, role, capacity)
     complete["restart"] = "no"
     complete["profiles"] = ["jobs"]
     return complete

@@ -12,6 +12,7 @@ PLAN = {
     "memory_limit_mb": 512, "memory_reservation_mb": 256, "cpus": 1.0, "pids_limit": 200, "nofile": 65536,
     "oom_score_adj": -300, "shm_size_mb": 128,
 }
+CONTAINERS = {"main": PLAN, "exporter": dict(PLAN, memory_limit_mb=64, cpus=0.25)}
 
 
 @pytest.mark.parametrize(("text", "expected"), [
@@ -22,7 +23,7 @@ def test_version_tuple(text, expected):
 
 
 def test_every_container_is_restricted_and_limited():
-    service = compose.hardened({"image": "i"}, PLAN, "postgres", CAPACITY)
+    service = compose.hardened({"image": "i"}, CONTAINERS, "postgres", CAPACITY)
     assert service["cap_drop"] == ["ALL"]
     assert service["read_only"] is True
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -32,20 +33,27 @@ def test_every_container_is_restricted_and_limited():
 
 
 def test_fragment_wins_over_the_common_part():
-    service = compose.hardened({"image": "i", "cap_add": ["NET_BIND_SERVICE"], "read_only": False}, PLAN, "x", CAPACITY)
+    fragment = {"image": "i", "cap_add": ["NET_BIND_SERVICE"], "read_only": False}
+    service = compose.hardened(fragment, CONTAINERS, "x", CAPACITY)
     assert service["read_only"] is False
     assert service["cap_add"] == ["NET_BIND_SERVICE"]
 
 
+def test_a_container_of_another_kind_has_limits_of_its_own_and_keeps_its_kind_to_itself():
+    exporter = compose.hardened({"image": "i", "x-container": "exporter"}, CONTAINERS, "postgres", CAPACITY)
+    assert (exporter["mem_limit"], exporter["cpus"], exporter["pids_limit"]) == ("64m", 0.25, 200)
+    assert "x-container" not in exporter
+
+
 def test_nothing_is_asked_that_a_host_inside_a_container_cannot_give():
     inside = dict(CAPACITY, process_limits={"can_lower_oom_score": False, "open_files": 20000})
-    free, bound = (compose.hardened({}, PLAN, "x", capacity) for capacity in (CAPACITY, inside))
+    free, bound = (compose.hardened({}, CONTAINERS, "x", capacity) for capacity in (CAPACITY, inside))
     assert (free["oom_score_adj"], free["ulimits"]["nofile"]["hard"]) == (-300, 65536)
     assert (bound["oom_score_adj"], bound["ulimits"]["nofile"]["hard"]) == (0, 20000)
 
 
 def test_job_is_never_started_by_up():
-    job = compose.job({"image": "i"}, PLAN, "api", CAPACITY)
+    job = compose.job({"image": "i"}, CONTAINERS, "api", CAPACITY)
     assert (job["restart"], job["profiles"]) == ("no", ["jobs"])
 
 

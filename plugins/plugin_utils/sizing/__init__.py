@@ -27,13 +27,16 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     totals,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import SERVICES, PlanError
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import PlanError
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES as _KNOWN
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft, sheet_key
 
 __all__ = ["SCHEMA_VERSION", "SERVICES", "PlanError", "plan", "plan_hosts"]
 
+#: Names of the services, in the order of a plan.
+SERVICES = tuple(_KNOWN)
 #: Rises when a key of the plan is renamed or removed.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def plan(capacity, intent):
@@ -100,8 +103,8 @@ def _decided(found, wanted, elsewhere, growth=None):
     draft = Draft(found, wanted, elsewhere, growth)
     postgres_cpus = postgres.plan_container(draft)
     pgbouncer.plan_servers(draft, postgres_cpus)
-    app_pools = api.plan(draft)
-    pgbouncer.plan_clients(draft, app_pools)
+    api.plan(draft)
+    pgbouncer.plan_clients(draft, totals.application_connections(draft))
     for service in (asynq_dashboard, redis, rabbitmq, client, caddy):
         service.plan(draft)
     # What grows gets what the others leave of the disk.
@@ -111,8 +114,16 @@ def _decided(found, wanted, elsewhere, growth=None):
     problems = draft.problems + draft.unused_overrides()
     if problems:
         raise PlanError(problems)
-    draft.sheets = {service: draft.sheets[service] for service in SERVICES if service in draft.sheets}
+    draft.sheets = {
+        sheet_key(service, sheet.kind): sheet for service in SERVICES for sheet in draft.sheets_of(service)}
     return draft
+
+
+def _exported(sheets):
+    """A service as a plan shows it: the figures of its main containers, and those of the other kinds in `containers`.
+    """
+    main, *others = sheets
+    return dict(main.export(), containers={sheet.kind: sheet.export() for sheet in others})
 
 
 def _assemble(draft):
@@ -126,7 +137,7 @@ def _assemble(draft):
         "users": draft.intent.users,
         "mode": draft.intent.mode,
         "host": host.describe(draft.capacity),
-        "services": {service: sheet.export() for service, sheet in draft.sheets.items() if service in draft.here},
+        "services": {service: _exported(draft.sheets_of(service)) for service in SERVICES if service in draft.here},
         "explain": explain,
         "totals": totals.summary(draft),
         "disk": disk.budget(draft),

@@ -30,6 +30,6 @@ def open_files(connections: int) -> int:
 def plan(draft):
     """Decide Caddy."""
     sheet = container.plan_container(draft, "caddy", ENVELOPE)
-    golang.plan_runtime(draft, "caddy")
+    golang.plan_runtime(sheet)
     sheet.setting("volume_mb", 100, unit="MB", rule="the document's figure", source=str(tiers.CADDY_VOLUME),
                   bounds=Bounds(floor=100))

@@ -13,14 +13,15 @@ from collections.abc import Mapping
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import deviations, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import (
-    SERVICES,
     TIERS,
     VARIABLES,
     Capacity,
     Intent,
+    Override,
     PlanError,
     Profile,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
 
 MODES = ("document", "balanced")
 DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
@@ -189,7 +190,7 @@ def _read_intent(mapping, problems):
         accept_backup_on_data_disk=take("accept_backup_on_data_disk", flag, False),
         restore_document=take("restore_document", _deviation_ids, ()),
         minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
-        services=take("services", _services, SERVICES),
+        services=take("services", _services, tuple(SERVICES)),
         hosts=take("hosts", _hosts, {}),
         profile=take("profile", _profile, Profile()),
     )
@@ -272,11 +273,39 @@ def _hosts(value):
 def _overrides(value):
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping of services, got {shown(value)}")
+    sheets = {}
     for service, settings in value.items():
         if service not in SERVICES:
             raise ValueError(f"no service is called {shown(service)}{did_you_mean(service, SERVICES)}")
-        if not isinstance(settings, Mapping):
-            raise ValueError(f"{service}: expected a mapping of settings, got {shown(settings)}")
+        sheets.update(_overrides_of(service, settings))
+    return sheets
+
+
+def _overrides_of(service, settings):
+    """{sheet: overrides} of a service, each by the name that the operator has written."""
+    kinds, main = SERVICES[service].kinds, {}
+    sheets = {service: main}
+    for name, value in _settings(service, settings).items():
+        if name in kinds:
+            place = f"{service}.{name}"
+            for inner, figure in _settings(place, value).items():
+                sheets.setdefault(place, {})[inner] = Override(figure, f"{place}.{inner}")
+        else:
+            main[name] = Override(value, f"{service}.{name}")
+    for kind, earlier in kinds.items():
+        for name in [name for name in main if name in earlier]:
+            figures = sheets.setdefault(f"{service}.{kind}", {})
+            if earlier[name] in figures:
+                raise ValueError(
+                    f"{service}.{name} is the earlier name of {service}.{kind}.{earlier[name]}, and both are set; "
+                    "take one of them out")
+            figures[earlier[name]] = main.pop(name)
+    return sheets
+
+
+def _settings(place, value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{place}: expected a mapping of settings, got {shown(value)}")
     return value
 
 

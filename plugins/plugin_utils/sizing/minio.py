@@ -115,7 +115,7 @@ def plan(draft):
         return
     nodes, besides = intent.hosts_of("minio"), disk.besides_gb(draft, "minio")
     sheet = container.plan_container(draft, "minio", ENVELOPE if nodes == 1 else DISTRIBUTED)
-    golang.plan_runtime(draft, "minio")
+    golang.plan_runtime(sheet)
     limit = sheet["memory_limit_mb"]
     sheet.setting(
         "requests_max", requests_max(limit, nodes), unit="requests",

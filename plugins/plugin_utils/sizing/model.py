@@ -12,11 +12,6 @@ from typing import Any, NamedTuple
 
 TIERS = ("minimum", "small", "medium", "large")
 
-#: Order of the services in a plan.
-SERVICES = (
-    "postgres", "pgbouncer", "redis", "rabbitmq", "minio", "api", "client", "asynq_dashboard", "caddy", "backup",
-)
-
 #: Variable of the inventory behind each entry of the intent; messages name what the operator can set.
 VARIABLES = {
     "tier": "trenova_tier",
@@ -91,7 +86,8 @@ class Intent:
     tier: str
     users: int | None
     mode: str
-    overrides: Mapping[str, Mapping[str, Any]]
+    #: Figures of the operator's own, by sheet (`api`, `api.worker`) and name.
+    overrides: Mapping[str, Mapping[str, Override]]
     strict: bool
     accept_undersized_host: bool
     accept_overcommit: bool
@@ -107,6 +103,13 @@ class Intent:
     def hosts_of(self, service: str) -> int:
         """Number of hosts that run a service."""
         return self.hosts.get(service, 1)
+
+
+class Override(NamedTuple):
+    """A figure that the operator has set himself, and the name below `trenova_plan_overrides` by which he did."""
+
+    value: Any
+    name: str
 
 
 class Bounds(NamedTuple):

@@ -179,5 +179,4 @@ def plan_clients(draft, app_pools):
         rule="max_client_conn + 10 + pool", source="PgBouncer: check_limits",
         inputs={"max_client_conn": clients, "default_pool_size": sheet["default_pool_size"]})
     container.plan_weights(
-        draft, "pgbouncer", ENVELOPE, open_files=open_files(files),
-        files_rule="max(65536, 2 * file_descriptors)")
+        sheet, ENVELOPE, open_files=open_files(files), files_rule="max(65536, 2 * file_descriptors)")

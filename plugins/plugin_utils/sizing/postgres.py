@@ -271,7 +271,7 @@ def plan_settings(draft):
     _plan_memory(draft, sheet)
     _plan_wal(draft, sheet)
     _plan_planner(draft, sheet)
-    container.plan_weights(draft, "postgres", ENVELOPE, pids=max(ENVELOPE.pids, 2 * sheet["max_connections"]))
+    container.plan_weights(sheet, ENVELOPE, pids=max(ENVELOPE.pids, 2 * sheet["max_connections"]))
 
 
 def _plan_connections(draft, sheet):

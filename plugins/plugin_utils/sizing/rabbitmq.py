@@ -134,8 +134,8 @@ def plan(draft):
     """Decide RabbitMQ."""
     limit = container.plan_memory(draft, "rabbitmq", ENVELOPE, deviation="rabbitmq-limit", document=0)
     container.plan_cpus(draft, "rabbitmq", ENVELOPE)
-    container.plan_weights(draft, "rabbitmq", ENVELOPE)
     sheet = draft.sheet("rabbitmq")
+    container.plan_weights(sheet, ENVELOPE)
     # Without a limit the watermark still needs a size to go by.
     size = limit or tiers.RABBITMQ_MEMORY.value(draft.intent.tier)
     watermark = sheet.setting(

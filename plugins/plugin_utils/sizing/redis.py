@@ -196,7 +196,7 @@ def plan(draft):
         rule="the hosts that run Redis, each with a sentinel where there are several", source="groups of the inventory")
     maxclients = _plan_clients(draft)
     container.plan_weights(
-        draft, "redis", ENVELOPE, open_files=max(container.OPEN_FILES, maxclients + _OWN_FILES),
+        draft.sheet("redis"), ENVELOPE, open_files=max(container.OPEN_FILES, maxclients + _OWN_FILES),
         files_rule="max(65536, maxclients + 32)")
 
 
@@ -227,7 +227,7 @@ def _plan_data(sheet, limit, cpus):
 
 def _plan_clients(draft):
     api = draft.sheet("api")
-    processes = (api["instances"] + api["workers"]) * draft.intent.hosts_of("api")
+    processes = sum(sheet.count for sheet in draft.sheets_of("api")) * draft.intent.hosts_of("api")
     threads = draft.sheet("asynq_dashboard")["gomaxprocs"]
     expected = clients(processes, api["redis_pool_size"], threads)
     return draft.sheet("redis").setting(

@@ -41,11 +41,12 @@ def test_instances_are_shared_out_and_the_budget_counts_all_of_them():
     figures = {name: result[name]["services"]["api"] for name in APPS}
     # 500 users need five instances of one core; two on each of three hosts.
     assert [entry["instances"] for entry in figures.values()] == [2, 2, 2]
-    assert [entry["settings"]["workers"] for entry in figures.values()] == [1, 1, 1]
+    assert [entry["containers"]["worker"]["count"] for entry in figures.values()] == [1, 1, 1]
     budget = result["db1"]["totals"]["connections"]
     assert budget["application"] == sum(
         entry["instances"] * entry["settings"]["database_pool"]
-        + entry["settings"]["workers"] * entry["settings"]["worker_database_pool"] for entry in figures.values())
+        + entry["containers"]["worker"]["count"] * entry["containers"]["worker"]["settings"]["database_pool"]
+        for entry in figures.values())
     assert all(other["totals"]["connections"] == budget for other in result.values())
     assert budget["application"] <= budget["max_client_conn"]
 
