@@ -114,7 +114,7 @@ def one_of_several(action, task_vars, service_hosts):
     """
     known, name = known_facts(task_vars), task_vars["inventory_hostname"]
     wish = wanted(action, task_vars, {})
-    wanted_services = wish.pop("services")
+    wanted_services = wish["services"]
     unplaced = [service for service in wanted_services if not service_hosts.get(service)]
     if unplaced:
         raise PlanImpossible([

@@ -3,7 +3,8 @@
 
 """The sizing engine: from what a host has and what its operator wants to every number that a role needs.
 
-Plain Python without I/O. `plan` is the way in; the formulas behind it are public functions of the services' modules.
+Plain Python without I/O. `plan_hosts` is the way in; the formulas behind it are public functions of the services'
+modules.
 """
 
 from __future__ import annotations
@@ -39,48 +40,52 @@ SERVICES = tuple(_KNOWN)
 SCHEMA_VERSION = 2
 
 
-def plan(capacity, intent):
-    """Plan a host.
+#: Stands for the one host of an installation that has no other.
+_ONE = "host"
 
-    `capacity` maps what was measured: `cores`, `memory_mb` (MiB that containers may use), `disk_free_gb`,
-    `disk_total_gb`, `disk_used_by_trenova_gb` (decimal GB), `disk_kind` (ssd, nvme, hdd, unknown), `architecture` and
-    `backup_on_data_disk` (whether the backups go to the file system of the data).
+
+def plan(capacity, intent):
+    """The plan of an installation on one host, as `plan_hosts` makes it."""
+    return plan_hosts({_ONE: capacity}, dict.fromkeys(SERVICES, [_ONE]), intent)[_ONE]
+
+
+def plan_hosts(capacities, groups, intent):
+    """Plan all hosts of an installation: {host: plan}, in the order of `capacities`. One host is the simplest of them.
+
+    `capacities` maps each host to what was measured on it: `cores`, `memory_mb` (MiB that containers may use),
+    `disk_free_gb`, `disk_total_gb`, `disk_used_by_trenova_gb` (decimal GB), `disk_kind` (ssd, nvme, hdd, unknown),
+    `architecture` and `backup_on_data_disk` (whether the backups go to the file system of the data).
 
     `intent` maps what the operator wants: `tier` or `users` or both, `mode`, `overrides` ({service: {setting: value}}),
     `strict`, `accept_undersized_host`, `accept_overcommit`, `accept_backup_on_data_disk`, `reserved_memory_mb` (MiB
-    that other software on the host needs), `restore_document`, `minio_mode`, `profile`, `services`, the names of
-    those whose containers run on this host (all, when it is absent): the sums are theirs; and `hosts`, the number of
-    hosts of each service that runs on several.
+    that other software on the host needs), `restore_document`, `minio_mode`, `profile`, and `services`, the names of
+    those that are wanted at all (every one, when it is absent).
 
-    Returns a JSON-able dict, always the same for the same input, with the values (`services`), how each came about
+    `groups` maps each service to the hosts that run it; a service that is not named runs nowhere. A service that runs
+    on several hosts is planned for each by its own capacity; what the hosts share, the connection budget above all, by
+    the capacity of the first host of each group. The sums of a host are those of the services that run on it.
+
+    A plan is a JSON-able dict, always the same for the same input, with the values (`services`), how each came about
     (`explain`), the sums (`totals`), the disk (`disk`), every departure from the requirements document
     (`deviations`), and what speaks against carrying it out (`warnings`, `refusals`). A host that is too small fills
     `refusals`.
 
-    Raises PlanError, with every problem at once, for input that cannot be used.
-    """
-    return _plan(*inputs.read(capacity, intent))
-
-
-def plan_hosts(capacities, groups, intent):
-    """Plan all hosts of an installation: {host: plan}, in the order of `capacities`.
-
-    `capacities` maps each host to what was measured on it, `groups` each service to the hosts that run it; a service
-    that is not named runs nowhere. A service that runs on several hosts is planned for each by its own capacity; what
-    the hosts share, the connection budget above all, by the capacity of the first host of each group.
-
-    Raises PlanError, with the problems of all hosts, each with the host's name.
+    Raises PlanError, with every problem of all hosts at once, for input that cannot be used.
     """
     problems, read = [], {}
+    problems.extend(
+        f"groups: no service is called {inputs.shown(service)}{inputs.did_you_mean(service, SERVICES)}"
+        for service in groups if service not in SERVICES)
     unknown = sorted({name for hosts in groups.values() for name in hosts} - set(capacities))
     problems.extend(f"{name}: is in a group of the inventory, but nothing is known of it" for name in unknown)
     counts = {service: len(hosts) for service, hosts in groups.items() if hosts}
     for name, capacity in capacities.items():
-        here = [service for service in SERVICES if name in groups.get(service, ())]
+        here = [service for service, hosts in groups.items() if name in hosts]
         try:
-            read[name] = inputs.read(capacity, dict(intent, services=here, hosts=counts))
+            read[name] = inputs.read(capacity, intent, here, counts)
         except PlanError as error:
-            problems.extend(f"{name}: {problem}" for problem in error.problems)
+            problems.extend(error.problems if len(capacities) == 1 else (
+                f"{name}: {problem}" for problem in error.problems))
     if problems:
         raise PlanError(problems)
     first = {service: hosts[0] for service, hosts in groups.items() if hosts}
@@ -90,7 +95,7 @@ def plan_hosts(capacities, groups, intent):
         for name, (found, wanted) in read.items()}
 
 
-def _plan(found, wanted, elsewhere=None):
+def _plan(found, wanted, elsewhere):
     draft = _decided(found, wanted, elsewhere)
     if wanted.mode == "balanced" and totals.headroom_mb(draft) < 0:
         lean = _decided(found, wanted, elsewhere, Growth(0))

@@ -128,8 +128,10 @@ class _Reader:
             return default
 
 
-def read(capacity, intent):
-    """Typed capacity and intent.
+def read(capacity, intent, placed, hosts):
+    """Typed capacity and intent of a host.
+
+    `placed` names the services that run on this host if they are wanted, `hosts` has the number of hosts of each.
 
     Raises PlanError with every problem of both when something is missing, of the wrong kind or unknown. Unknown
     entries of the capacity are ignored (a measurement holds more than the plan needs); unknown entries of the
@@ -138,6 +140,8 @@ def read(capacity, intent):
     problems = []
     found = _read_capacity(capacity, problems)
     reserved_mb, wanted = _read_intent(intent, problems)
+    wanted = dataclasses.replace(
+        wanted, hosts=hosts, services=tuple(service for service in wanted.services if service in placed))
     if reserved_mb >= found.memory_mb and not problems:
         problems.append(
             f"{VARIABLES['reserved_memory_mb']}: {reserved_mb} MiB are all that the host has ({found.memory_mb} MiB)")
@@ -191,7 +195,6 @@ def _read_intent(mapping, problems):
         restore_document=take("restore_document", _deviation_ids, ()),
         minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
         services=take("services", _services, tuple(SERVICES)),
-        hosts=take("hosts", _hosts, {}),
         profile=take("profile", _profile, Profile()),
     )
 
@@ -257,17 +260,6 @@ def _users(value):
             f"expected at most {MOST_USERS} users who work at the same time, got {shown(value)}; "
             "more of them need several installations")
     return result
-
-
-def _hosts(value):
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected a mapping of services to numbers of hosts, got {shown(value)}")
-    counts = {}
-    for service, count in value.items():
-        counts[choice(service, SERVICES)] = whole(count)
-        if counts[service] < 1:
-            raise ValueError(f"{service}: expected at least one host, got {shown(count)}")
-    return counts
 
 
 def _overrides(value):

@@ -23,7 +23,6 @@ VARIABLES = {
     "accept_overcommit": "trenova_accept_overcommit",
     "accept_backup_on_data_disk": "trenova_accept_backup_on_data_disk",
     "reserved_memory_mb": "trenova_reserved_memory_mb",
-    "hosts": "groups of the inventory",
     "restore_document": "trenova_restore_document",
     "minio_mode": "minio_mode",
     "services": "roles of the play",
