@@ -90,6 +90,22 @@ def is_enabled(action, task_vars, path):
     return bool(_described(action, task_vars, path, "enabled", True))
 
 
+def resources(action, task_vars, path):
+    """What a role says that its containers may use: {kind: figures}; empty for one whose numbers the plan knows."""
+    found = container_resources(load(action, os.path.join(path, "meta", "service.yml")))
+    templar = action._templar.copy_with_new_env(available_variables=role_variables(action, path, task_vars))
+    return templar.template(found)
+
+
+def container_resources(description):
+    """The `resources` of a description: those of the service, or of each of its containers."""
+    containers = description.get("containers")
+    if isinstance(containers, dict):
+        return {kind: entry["resources"] for kind, entry in containers.items()
+                if isinstance(entry, dict) and "resources" in entry}
+    return {"main": description["resources"]} if "resources" in description else {}
+
+
 def image(action, task_vars, path):
     """Reference of the image that a role runs; None when it runs none."""
     return _described(action, task_vars, path, "image", None)

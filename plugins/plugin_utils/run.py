@@ -125,6 +125,8 @@ def one_of_several(action, task_vars, service_hosts):
     if missing := [host for host in hosts if not measured[host]]:
         raise PlanImpossible([UNKNOWN_HOST.format(host) for host in missing])
     placed = {service: service_hosts[service] for service in wanted_services}
+    # A role without a group runs wherever the play has it.
+    placed.update((service, service_hosts.get(service) or [name]) for service in wish["foreign"])
     try:
         plan = sizing.plan_hosts(measured, placed, wish)[name]
     except sizing.PlanError as error:
@@ -184,16 +186,27 @@ def wanted(action, task_vars, known):
         value = templated(action, task_vars, variable, None)
         if value is not None:
             intent[key] = value
-    intent["services"] = services_here(action, task_vars, known)
+    here = services_here(action, task_vars, known)
+    intent["services"] = [name for name in sizing.SERVICES if name in here]
+    intent["foreign"] = foreign_resources(action, task_vars, known, sorted(here - set(sizing.SERVICES)))
     return intent
 
 
 def services_here(action, task_vars, known):
-    """Names of the planned services whose containers run on this host, or will."""
+    """Names of the services whose containers run on this host, or will."""
     in_play = catalogue.roles_in_play(task_vars)
     here = {name for name, service in known.items() if name not in in_play and runs_here(service)}
     here.update(name for name, path in in_play.items() if catalogue.is_enabled(action, task_vars, path))
-    return [name for name in sizing.SERVICES if name in here]
+    return here
+
+
+def foreign_resources(action, task_vars, known, names):
+    """What services that no formula knows say themselves that their containers may use: {service: {kind: figures}}."""
+    in_play = catalogue.roles_in_play(task_vars)
+    found = {
+        name: catalogue.resources(action, task_vars, in_play[name]) if name in in_play
+        else catalogue.container_resources(known[name]) for name in names}
+    return {name: containers for name, containers in found.items() if containers}
 
 
 def templated(action, task_vars, variable, default):

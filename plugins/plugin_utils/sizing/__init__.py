@@ -17,6 +17,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     client,
     deviations,
     disk,
+    foreign,
     host,
     inputs,
     minio,
@@ -30,7 +31,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import PlanError
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES as _KNOWN
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft, sheet_key
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import MAIN, Draft, sheet_key
 
 __all__ = ["SCHEMA_VERSION", "SERVICES", "PlanError", "plan", "plan_hosts"]
 
@@ -46,7 +47,7 @@ _ONE = "host"
 
 def plan(capacity, intent):
     """The plan of an installation on one host, as `plan_hosts` makes it."""
-    return plan_hosts({_ONE: capacity}, dict.fromkeys(SERVICES, [_ONE]), intent)[_ONE]
+    return plan_hosts({_ONE: capacity}, dict.fromkeys([*SERVICES, *inputs.foreign_names(intent)], [_ONE]), intent)[_ONE]
 
 
 def plan_hosts(capacities, groups, intent):
@@ -58,8 +59,10 @@ def plan_hosts(capacities, groups, intent):
 
     `intent` maps what the operator wants: `tier` or `users` or both, `mode`, `overrides` ({service: {setting: value}}),
     `strict`, `accept_undersized_host`, `accept_overcommit`, `accept_backup_on_data_disk`, `reserved_memory_mb` (MiB
-    that other software on the host needs), `restore_document`, `minio_mode`, `profile`, and `services`, the names of
-    those that are wanted at all (every one, when it is absent).
+    that other software on the host needs), `restore_document`, `minio_mode`, `profile`, `services`, the names of
+    those that are wanted at all (every one, when it is absent), and `foreign`, what the containers of services that no
+    formula knows may use ({service: {kind: {figure: value}}}, `main` among the kinds; `services.RESOURCES` has the
+    figures). They count in every sum.
 
     `groups` maps each service to the hosts that run it; a service that is not named runs nowhere. A service that runs
     on several hosts is planned for each by its own capacity; what the hosts share, the connection budget above all, by
@@ -73,9 +76,10 @@ def plan_hosts(capacities, groups, intent):
     Raises PlanError, with every problem of all hosts at once, for input that cannot be used.
     """
     problems, read = [], {}
+    services = [*SERVICES, *inputs.foreign_names(intent)]
     problems.extend(
-        f"groups: no service is called {inputs.shown(service)}{inputs.did_you_mean(service, SERVICES)}"
-        for service in groups if service not in SERVICES)
+        f"groups: no service is called {inputs.shown(service)}{inputs.did_you_mean(service, services)}"
+        for service in groups if service not in services)
     unknown = sorted({name for hosts in groups.values() for name in hosts} - set(capacities))
     problems.extend(f"{name}: is in a group of the inventory, but nothing is known of it" for name in unknown)
     counts = {service: len(hosts) for service, hosts in groups.items() if hosts}
@@ -116,11 +120,13 @@ def _decided(found, wanted, elsewhere, growth=None):
     postgres.plan_settings(draft)
     minio.plan(draft)
     backup.plan(draft)
+    foreign.plan(draft)
     problems = draft.problems + draft.unused_overrides()
     if problems:
         raise PlanError(problems)
     draft.sheets = {
-        sheet_key(service, sheet.kind): sheet for service in SERVICES for sheet in draft.sheets_of(service)}
+        sheet_key(service, sheet.kind): sheet for service in (*SERVICES, *draft.intent.foreign)
+        for sheet in draft.sheets_of(service)}
     return draft
 
 
@@ -142,7 +148,9 @@ def _assemble(draft):
         "users": draft.intent.users,
         "mode": draft.intent.mode,
         "host": host.describe(draft.capacity),
-        "services": {service: _exported(draft.sheets_of(service)) for service in SERVICES if service in draft.here},
+        "services": {
+            sheet.service: _exported(draft.sheets_of(sheet.service)) for sheet in draft.here.values()
+            if sheet.kind == MAIN},
         "explain": explain,
         "totals": totals.summary(draft),
         "disk": disk.budget(draft),

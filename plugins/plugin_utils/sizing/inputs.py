@@ -20,8 +20,9 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
     Override,
     PlanError,
     Profile,
+    plain,
 )
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import RESOURCES, SERVICES, known
 
 MODES = ("document", "balanced")
 DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
@@ -44,6 +45,9 @@ _WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", re.IGNORECASE)
 #: Units of figures: the base and the power that an amount with a unit of its own is converted by.
 UNITS = {"kB": (1024, 1), "MiB": (1024, 2), "GB": (1000, 3)}
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+#: What a service and a kind of containers may be called.
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 #: The words of YAML and INI for a boolean.
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -140,8 +144,8 @@ def read(capacity, intent, placed, hosts):
     problems = []
     found = _read_capacity(capacity, problems)
     reserved_mb, wanted = _read_intent(intent, problems)
-    wanted = dataclasses.replace(
-        wanted, hosts=hosts, services=tuple(service for service in wanted.services if service in placed))
+    wanted = dataclasses.replace(wanted, hosts=hosts, services=tuple(
+        service for service in (*wanted.services, *wanted.foreign) if service in placed))
     if reserved_mb >= found.memory_mb and not problems:
         problems.append(
             f"{VARIABLES['reserved_memory_mb']}: {reserved_mb} MiB are all that the host has ({found.memory_mb} MiB)")
@@ -183,11 +187,12 @@ def _read_intent(mapping, problems):
     if reader.mapping.get("tier") is None and reader.mapping.get("users") is None:
         problems.append("set trenova_tier or trenova_users")
     reserved_mb = take("reserved_memory_mb", _reserved_mb, 0)
+    foreign = _read_foreign(reader.mapping.get("foreign"), problems)
     return reserved_mb, Intent(
         tier=tier or tiers.tier_for_users(users or 1),
         users=users,
         mode=take("mode", lambda value: choice(value, MODES), "document"),
-        overrides=take("overrides", _overrides, {}),
+        overrides=take("overrides", lambda value: _overrides(value, foreign), {}),
         strict=take("strict", flag, False),
         accept_undersized_host=take("accept_undersized_host", flag, False),
         accept_overcommit=take("accept_overcommit", flag, False),
@@ -196,6 +201,7 @@ def _read_intent(mapping, problems):
         minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
         services=take("services", _services, tuple(SERVICES)),
         profile=take("profile", _profile, Profile()),
+        foreign=foreign,
     )
 
 
@@ -262,20 +268,21 @@ def _users(value):
     return result
 
 
-def _overrides(value):
+def _overrides(value, foreign):
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping of services, got {shown(value)}")
     sheets = {}
     for service, settings in value.items():
-        if service not in SERVICES:
-            raise ValueError(f"no service is called {shown(service)}{did_you_mean(service, SERVICES)}")
-        sheets.update(_overrides_of(service, settings))
+        if service not in SERVICES and service not in foreign:
+            raise ValueError(f"no service is called {shown(service)}{did_you_mean(service, [*SERVICES, *foreign])}")
+        kinds = {kind: {} for kind in foreign.get(service, ()) if kind != "main"} or known(service).kinds
+        sheets.update(_overrides_of(service, kinds, settings))
     return sheets
 
 
-def _overrides_of(service, settings):
+def _overrides_of(service, kinds, settings):
     """{sheet: overrides} of a service, each by the name that the operator has written."""
-    kinds, main = SERVICES[service].kinds, {}
+    main = {}
     sheets = {service: main}
     for name, value in _settings(service, settings).items():
         if name in kinds:
@@ -299,6 +306,63 @@ def _settings(place, value):
     if not isinstance(value, Mapping):
         raise ValueError(f"{place}: expected a mapping of settings, got {shown(value)}")
     return value
+
+
+def foreign_names(intent) -> list[str]:
+    """Names of the services of somebody else's that an intent has, before it is known to be sound."""
+    found = intent.get("foreign") if isinstance(intent, Mapping) else None
+    return list(found) if isinstance(found, Mapping) else []
+
+
+def _read_foreign(value, problems):
+    """{service: {kind: figures}} of somebody else's services, whole and in the order of a plan."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        problems.append(f"{VARIABLES['foreign']}: expected a mapping of services, got {shown(value)}")
+        return {}
+    return {service: _foreign_service(service, containers, problems) for service, containers in value.items()}
+
+
+def _foreign_service(service, containers, problems):
+    place = f"meta/service.yml of the role {service}"
+    if service in SERVICES or not _NAME.fullmatch(str(service)):
+        problems.append(f"{place}: {shown(service)} cannot be the name of a service of its own; choose another")
+    if not isinstance(containers, Mapping) or "main" not in containers:
+        problems.append(f"{place}: expected resources of the container main, got {shown(containers)}")
+        return {}
+    return {kind: _foreign_container(f"{place}: resources of the container {kind}", kind, figures, problems)
+            for kind, figures in sorted(containers.items(), key=lambda item: item[0] != "main")}
+
+
+def _foreign_container(place, kind, figures, problems):
+    if not _NAME.fullmatch(str(kind)):
+        problems.append(f"{place}: expected a name of small letters, digits and underscores, got {shown(kind)}")
+    reader, found = _Reader(figures, place, problems), {}
+    if reader.mapping is not figures:
+        return found
+    problems.extend(
+        f"{place}: {name} is unknown{did_you_mean(name, RESOURCES)}" for name in figures if name not in RESOURCES)
+    for name, resource in RESOURCES.items():
+        value = reader.take(
+            name, f"{place}: {name}", lambda given, resource=resource: _resource(given, resource, found),
+            resource.default, required=resource.default is None and not resource.optional)
+        if value is not None and (name != "count" or kind != "main" or value != 1):
+            found[name] = value
+    return found
+
+
+def _resource(value, resource, found):
+    """A figure of a container within its bounds. Raises ValueError otherwise."""
+    bare = without_unit(value, resource.unit) if resource.unit in UNITS else value
+    result = whole(bare) if resource.whole else float(number(bare))
+    most = found.get(resource.within, resource.most)
+    for beyond, word, bound in ((result < resource.least, "at least", resource.least),
+                                (most is not None and result > most, "at most", most)):
+        if beyond:
+            why = f", its {resource.within}" if word == "at most" and resource.within else ""
+            raise ValueError(f"expected {word} {plain(bound)} {resource.unit}".rstrip() + f"{why}, got {shown(value)}")
+    return result
 
 
 def _deviation_ids(value):

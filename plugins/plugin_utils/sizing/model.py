@@ -27,6 +27,7 @@ VARIABLES = {
     "minio_mode": "minio_mode",
     "services": "roles of the play",
     "profile": "profile",
+    "foreign": "resources of other roles",
 }
 
 
@@ -98,6 +99,8 @@ class Intent:
     #: Number of hosts that run a service, for those that run on more than one.
     hosts: Mapping[str, int] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
+    #: What the containers of somebody else's services may use, by service, kind and figure.
+    foreign: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     def hosts_of(self, service: str) -> int:
         """Number of hosts that run a service."""

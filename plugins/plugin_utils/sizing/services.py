@@ -58,6 +58,35 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
+class Resource(NamedTuple):
+    """A figure that Docker is told of a container, as a description of somebody else's role gives it."""
+
+    unit: str
+    least: float
+    most: float | None = None
+    #: The figure that it must not exceed.
+    within: str | None = None
+    #: What holds where the role does not say; None where it must.
+    default: int | None = None
+    #: Whether it may be left out altogether.
+    optional: bool = False
+    whole: bool = True
+
+
+#: What such a description says of a container, in the order of a plan.
+RESOURCES: Mapping[str, Resource] = {
+    "count": Resource("containers", 0, 1000, default=1),
+    "memory_limit_mb": Resource("MiB", 6),
+    "memory_reservation_mb": Resource("MiB", 0, within="memory_limit_mb"),
+    "cpus": Resource("cores", 0.01, whole=False),
+    "pids_limit": Resource("processes", 1),
+    "nofile": Resource("files", 1, 1048576),
+    "oom_score_adj": Resource("", -1000, 1000),
+    "cpu_shares": Resource("", 2, 262144, optional=True),
+    "shm_size_mb": Resource("MiB", 1, within="memory_limit_mb", optional=True),
+}
+
+
 def known(service: str) -> Service:
     """What is known of a service; of one of somebody else's nothing."""
     return SERVICES.get(service, Service())

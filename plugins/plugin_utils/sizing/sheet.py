@@ -25,7 +25,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
     plain,
     rounded,
 )
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import known
 
 MAIN = "main"
 UNBOUND = Bounds()
@@ -104,7 +103,7 @@ class Draft:
                 problems.append(f"{place}: nothing is planned for it on this host")
                 continue
             sheet = self.sheets[key]
-            names = sheet.names if sheet.kind != MAIN else [*sheet.names, *known(sheet.service).kinds]
+            names = [*sheet.names, *(other.kind for other in self.sheets_of(key))]
             problems.extend(
                 f"{place}: no setting is called {reading.shown(name)}{reading.did_you_mean(name, names)}"
                 for name in settings if name not in sheet.names)

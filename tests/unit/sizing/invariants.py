@@ -57,6 +57,9 @@ def random_intent(chance: random.Random, overridden: bool = True) -> dict:
         intent["reserved_memory_mb"] = chance.choice((1, 50, 200))
     if chance.random() < 0.2:
         intent["minio_mode"] = "external"
+    if chance.random() < 0.2:
+        intent["foreign"] = {"greeter": {
+            kind: random_resources(chance) for kind in chance.choice((("main",), ("main", "sidecar")))}}
     if overridden and chance.random() < 0.4:
         intent["overrides"] = {
             service: {name: chance.choice((0, 1, chance.randint(1, 5000), chance.randint(0, 10**9)))
@@ -64,6 +67,14 @@ def random_intent(chance: random.Random, overridden: bool = True) -> dict:
             for service, names in OVERRIDES.items()
             if chance.random() < 0.3 and not (service == "minio" and "minio_mode" in intent)}
     return intent
+
+
+def random_resources(chance: random.Random) -> dict:
+    """What a role of somebody else's may say of a container."""
+    limit = int(10 ** chance.uniform(1, 5))
+    return {
+        "count": chance.choice((1, 1, 3)), "memory_limit_mb": limit, "memory_reservation_mb": chance.randint(0, limit),
+        "cpus": chance.choice((0.25, 1, 48)), "pids_limit": 64, "nofile": 1024, "oom_score_adj": 300}
 
 
 def rules(result: dict) -> set:
