@@ -33,6 +33,17 @@ def gomemlimit_mb(memory_limit_mb: int) -> int:
     return limit * (85 if limit < 256 else 90) // 100
 
 
+def limits(memory_limit_mb: int, cpus: float, host_cores: int | None = None) -> dict[str, int]:
+    """What a Go program is told in a container of so many MiB and cores: `gomaxprocs` as a number, `gomemlimit_mb` in
+    MiB. Without `host_cores` the host is taken to have enough.
+
+    Source: `gomaxprocs`, `gomemlimit_mb`.
+    """
+    enough = max(2, int(math.ceil(arguments.amount("cpus", cpus))))
+    return {"gomaxprocs": gomaxprocs(enough if host_cores is None else host_cores, cpus),
+            "gomemlimit_mb": gomemlimit_mb(memory_limit_mb)}
+
+
 def plan_runtime(sheet, **how):
     """Decide GOMAXPROCS and GOMEMLIMIT from the CPU quota and memory limit of a sheet."""
     host_cores = sheet.draft.capacity_of(sheet.service).whole_cores

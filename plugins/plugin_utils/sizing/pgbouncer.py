@@ -77,6 +77,19 @@ def pool_of_one(pool: int, bouncers: int) -> int:
     return max(5, -(-pool // bouncers)) if bouncers > 1 else pool
 
 
+def pool(cpus: int, bouncers: int = 1) -> dict[str, int]:
+    """What each of some PgBouncers is told before a PostgreSQL of so many cores, as numbers of connections, and the
+    `backends` that all of them and the direct connections come to.
+
+    Source: `server_pool`, `pool_of_one`, `reserve_pool`, with max_db_connections as the hard cap.
+    """
+    count = arguments.whole("bouncers", bouncers, 1)
+    size = pool_of_one(server_pool(arguments.whole("cpus", cpus, 1)), count)
+    most = size + reserve_pool(size)
+    return {"default_pool_size": size, "reserve_pool_size": reserve_pool(size), "max_db_connections": most,
+            "backends": count * most + DIRECT_CONNECTIONS}
+
+
 def client_connections(app_pools: int) -> int:
     """max_client_conn for the sum of the application's pools: half as many again in fifties, between 200 and 5000.
 

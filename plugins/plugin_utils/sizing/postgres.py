@@ -180,6 +180,27 @@ def work_mem_kb(memory_limit_mb: int, cpus: int, backends: int) -> int:
                  LEAST_WORK_MEM_KB, MOST_WORK_MEM_KB)
 
 
+def memory(memory_limit_mb: int, cpus: int, backends: int) -> dict[str, float]:
+    """How a PostgreSQL of so many MiB, cores and backends divides its memory, as the plan does it without figures of an
+    operator's own; the names say the units.
+
+    `peak_memory_mb` is the worst case in MiB, and `safe` whether it stays within 90 % of the limit.
+    Source: the functions of each figure.
+    """
+    limit, cores = arguments.whole("memory_limit_mb", memory_limit_mb, 1), arguments.whole("cpus", cpus, 1)
+    count = arguments.whole("backends", backends, 1)
+    shared, maintenance = shared_buffers_mb(limit), maintenance_work_mem_mb(limit)
+    work_mem, autovacuum = work_mem_kb(limit, cores, count), autovacuum_workers(limit, cores)
+    wal = wal_buffers_kb(shared)
+    worst = worst_case_mb(shared, work_mem / 1024, count, maintenance, autovacuum, wal / 1024, BACKEND_MB)
+    return {
+        "shared_buffers_mb": shared, "work_mem_kb": work_mem, "maintenance_work_mem_mb": maintenance,
+        "wal_buffers_kb": wal, "effective_cache_size_mb": effective_cache_size_mb(limit, count),
+        "autovacuum_max_workers": autovacuum, "hash_mem_multiplier": hash_mem_multiplier(limit),
+        "shm_size_mb": shm_size_mb(limit, maintenance), "peak_memory_mb": round(worst),
+        "safe": worst <= SAFE_SHARE * limit}
+
+
 def effective_cache_size_mb(memory_limit_mb: int, backends: int) -> int:
     """What the planner takes for cached in MiB: three quarters of the limit, as far as idle backends of 2 MiB leave it.
 

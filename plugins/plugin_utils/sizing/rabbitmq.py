@@ -38,7 +38,7 @@ def watermark_mb(memory_limit_mb: int) -> int:
 
     Source: RabbitMQ recommends 0.4 to 0.7, and the absolute form in containers.
     """
-    return memory_limit_mb * 6 // 10
+    return arguments.whole("memory_limit_mb", memory_limit_mb) * 6 // 10
 
 
 def raft_wal_mb(memory_limit_mb: int) -> int:

@@ -49,6 +49,11 @@ def runway_days(disk_gb: float, users: int, full_share: float = disk.FULL_SHARE)
         arguments.amount("disk_gb", disk_gb), tiers.BASE_GB, per_year, arguments.part("full_share", full_share))
 
 
+def runway_whole_days(disk_gb: float, users: int, full_share: float = disk.FULL_SHARE) -> int:
+    """Days that are over before a disk of so many GB is 80 % full. Source: `runway_days`, rounded down."""
+    return int(runway_days(disk_gb, users, full_share) + 1e-9)
+
+
 def transfer_seconds(size_gb: float, megabits_per_second: float) -> float:
     """Time in seconds that so many decimal GB take over a line of so many Mbit/s. Source: arithmetic, no overhead."""
     line = arguments.above_zero("megabits_per_second", megabits_per_second)
