@@ -90,11 +90,16 @@ def is_enabled(action, task_vars, path):
     return bool(_described(action, task_vars, path, "enabled", True))
 
 
-def resources(action, task_vars, path):
-    """What a role says that its containers may use: {kind: figures}; empty for one whose numbers the plan knows."""
-    found = container_resources(load(action, os.path.join(path, "meta", "service.yml")))
+def before_plan(action, task_vars, path):
+    """What the plan must know of a role beforehand, in the form of a description; None for one that is not wanted."""
+    description = load(action, os.path.join(path, "meta", "service.yml"))
     templar = action._templar.copy_with_new_env(available_variables=role_variables(action, path, task_vars))
-    return templar.template(found)
+    try:
+        if not templar.template(description.get("enabled", True)):
+            return None
+        return templar.template({"profile": description.get("profile"), "resources": container_resources(description)})
+    except Exception as error:
+        raise AnsibleActionFail(f"roles/{os.path.basename(path)}/meta/service.yml: {error}") from error
 
 
 def container_resources(description):

@@ -188,25 +188,21 @@ def wanted(action, task_vars, known):
             intent[key] = value
     here = services_here(action, task_vars, known)
     intent["services"] = [name for name in sizing.SERVICES if name in here]
-    intent["foreign"] = foreign_resources(action, task_vars, known, sorted(here - set(sizing.SERVICES)))
+    intent["foreign"] = {
+        name: service["resources"] for name, service in sorted(here.items())
+        if service["resources"] and name not in sizing.SERVICES}
+    intent["profile"] = next((here[name]["profile"] for name in intent["services"] if here[name]["profile"]), None)
     return intent
 
 
 def services_here(action, task_vars, known):
-    """Names of the services whose containers run on this host, or will."""
+    """The services whose containers run on this host, or will: {service: what the plan must know of it beforehand}."""
     in_play = catalogue.roles_in_play(task_vars)
-    here = {name for name, service in known.items() if name not in in_play and runs_here(service)}
-    here.update(name for name, path in in_play.items() if catalogue.is_enabled(action, task_vars, path))
-    return here
-
-
-def foreign_resources(action, task_vars, known, names):
-    """What services that no formula knows say themselves that their containers may use: {service: {kind: figures}}."""
-    in_play = catalogue.roles_in_play(task_vars)
-    found = {
-        name: catalogue.resources(action, task_vars, in_play[name]) if name in in_play
-        else catalogue.container_resources(known[name]) for name in names}
-    return {name: containers for name, containers in found.items() if containers}
+    here = {
+        name: {"profile": service.get("profile"), "resources": catalogue.container_resources(service)}
+        for name, service in known.items() if name not in in_play and runs_here(service)}
+    described = {name: catalogue.before_plan(action, task_vars, path) for name, path in in_play.items()}
+    return dict(here, **{name: service for name, service in described.items() if service})
 
 
 def templated(action, task_vars, variable, default):

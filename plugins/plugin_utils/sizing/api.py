@@ -80,9 +80,9 @@ def plan(draft):
     _plan_worker_limits(draft, sheet, worker)
     golang.plan_runtime(worker, **({"deviation": "api-gomaxprocs", "document": cores} if workers else {}))
     worker.setting(
-        "database_pool", max(LEAST_POOL, draft.intent.profile.asynq_concurrency), unit="connections",
+        "database_pool", max(LEAST_POOL, draft.intent.profile.job_concurrency), unit="connections",
         rule="one for each job, at least 10", source="chosen: a job holds one connection",
-        inputs={"asynq_concurrency": draft.intent.profile.asynq_concurrency}, bounds=Bounds(least=1))
+        inputs={"asynq_concurrency": draft.intent.profile.job_concurrency}, bounds=Bounds(least=1))
 
 
 def _plan_instances(draft, sheet):
@@ -105,7 +105,7 @@ def _needed(users: int | None, cpus: float) -> int:
 def _plan_jobs(draft, sheet):
     limit, profile = sheet["memory_limit_mb"], draft.intent.profile
     sheet.setting(
-        "asynq_concurrency", profile.asynq_concurrency, unit="jobs", derived=True,
+        "asynq_concurrency", profile.job_concurrency, unit="jobs", derived=True,
         rule="hard coded in the application", source="application profile")
     sheet.setting(
         "asynq_memory_mb", min(512, limit // 2), unit="MiB", derived=True, rule="half of memory_limit, at most 512 MiB",
@@ -117,16 +117,16 @@ def _plan_pools(draft, sheet, instances):
     server_pool = draft.sheet("pgbouncer")["default_pool_size"] * hosts("pgbouncer")
     workers, instances = tiers.API_WORKERS.value(draft.intent.tier), instances * hosts("api")
     # Without a worker-only mode every instance works on jobs, dedicated workers or not.
-    concurrency = 0 if profile.worker_only_mode and workers else profile.asynq_concurrency
+    concurrency = 0 if profile.worker_only and workers else profile.job_concurrency
     sheet.setting(
         "database_pool", database_pool(server_pool, instances, concurrency), unit="connections",
         rule="max(10, ceil(1.5 * server pool / instances)) + jobs of the instance",
         source="chosen: queueing belongs into PgBouncer",
         inputs={"server_pool": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
     sheet.setting(
-        "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.asynq_concurrency), unit="connections",
+        "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.job_concurrency), unit="connections",
         rule="max(10 * GOMAXPROCS, 10 + asynq_concurrency)", source="go-redis: 10 connections per CPU",
-        inputs={"gomaxprocs": sheet["gomaxprocs"], "asynq_concurrency": profile.asynq_concurrency},
+        inputs={"gomaxprocs": sheet["gomaxprocs"], "asynq_concurrency": profile.job_concurrency},
         bounds=Bounds(least=1))
 
 

@@ -380,7 +380,13 @@ def _services(value):
 def _profile(value):
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping, got {shown(value)}")
-    concurrency = whole(value.get("asynq_concurrency", Profile.asynq_concurrency))
-    if concurrency < 1:
-        raise ValueError(f"asynq_concurrency: expected at least 1, got {concurrency}")
-    return Profile(concurrency, flag(value.get("worker_only_mode", Profile.worker_only_mode)))
+    try:
+        concurrency = whole(value.get("job_concurrency", Profile.job_concurrency))
+        if concurrency < 1:
+            raise ValueError(f"expected at least 1, got {concurrency}")
+    except ValueError as error:
+        raise ValueError(f"job_concurrency: {error}") from None
+    try:
+        return Profile(concurrency, flag(value.get("worker_only", Profile.worker_only)))
+    except ValueError as error:
+        raise ValueError(f"worker_only: {error}") from None

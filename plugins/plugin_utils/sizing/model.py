@@ -26,7 +26,7 @@ VARIABLES = {
     "restore_document": "trenova_restore_document",
     "minio_mode": "minio_mode",
     "services": "roles of the play",
-    "profile": "profile",
+    "profile": "application profile",
     "foreign": "resources of other roles",
 }
 
@@ -75,8 +75,10 @@ class Capacity:
 class Profile:
     """What the engine must know of the application's version; the defaults are those of v0.7.2."""
 
-    asynq_concurrency: int = 10
-    worker_only_mode: bool = False
+    #: Jobs that a process works on at once.
+    job_concurrency: int = 10
+    #: Whether a worker can be told to work on jobs alone, so that instances need not.
+    worker_only: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ SUMS = (7808, 13440, 25600, 51200)
 
 @pytest.mark.parametrize("path", FIGURES)
 def test_figures_on_the_recommended_hosts(path):
-    profile = {"worker_only_mode": True}
+    profile = {"worker_only": True}
     assert tuple(value_at(plan_of(tier, mode="balanced", profile=profile), path) for tier in TIERS) == FIGURES[path]
 
 

@@ -102,8 +102,13 @@ def test_capacity(capacity, problem):
     ({"tier": "small", "restore_document": ["minio-single-node"]},
      "trenova_restore_document: minio-single-node is not undone by name; "
      "set minio_mode: external, with the address of a distributed store"),
-    ({"tier": "small", "profile": {"asynq_concurrency": 0}}, "profile: asynq_concurrency: expected at least 1, got 0"),
-    ({"tier": "small", "profile": "v0.7.2"}, 'profile: expected a mapping, got "v0.7.2"'),
+    ({"tier": "small", "profile": {"job_concurrency": 0}},
+     "application profile: job_concurrency: expected at least 1, got 0"),
+    ({"tier": "small", "profile": {"job_concurrency": "ten"}},
+     'application profile: job_concurrency: expected a whole number, got "ten"'),
+    ({"tier": "small", "profile": {"worker_only": "perhaps"}},
+     'application profile: worker_only: expected true or false, got "perhaps"'),
+    ({"tier": "small", "profile": "v0.7.2"}, 'application profile: expected a mapping, got "v0.7.2"'),
 ])
 def test_intent(intent, problem):
     assert problems(intent=intent) == [problem]

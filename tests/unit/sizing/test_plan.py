@@ -178,13 +178,13 @@ def test_instances_are_bounded_by_half_the_cores():
 
 
 def test_workers_take_the_jobs_where_the_application_can():
-    profile = {"worker_only_mode": True}
+    profile = {"worker_only": True}
     assert value_at(plan_of("large", profile=profile), "api.settings.database_pool") == 10
     assert value_at(plan_of("medium", profile=profile), "api.settings.database_pool") == 25
 
 
 def test_concurrency_of_the_profile_is_followed():
-    result = plan_of("small", profile={"asynq_concurrency": 30, "something": "else"})
+    result = plan_of("small", profile={"job_concurrency": 30, "something": "else"})
     assert value_at(result, "api.settings.database_pool") == 60
     assert value_at(result, "api.settings.redis_pool_size") == 40
 
