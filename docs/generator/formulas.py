@@ -19,7 +19,7 @@ SIZING = "plugins/plugin_utils/sizing"
 #: Modules with formulas, in the order in which a plan needs them; then those beside the plan.
 FORMULAS = (
     "host", "balance", "container", "golang", "tiers", "disk", "postgres", "pgbouncer", "redis", "rabbitmq", "minio",
-    "api", "asynq", "caddy", "backup", "tuners", "load", "storage", "recovery", "quorum")
+    "api", "backup", "tuners", "load", "storage", "recovery", "quorum")
 #: Parameters of functions that carry a plan out instead of calculating a number.
 CARRIERS = {"draft", "sheet", "sheets", "capacity"}
 NO_FORMULAS = {"tiers.every"}
@@ -31,11 +31,11 @@ EXAMPLES = (
     ("tuners", "pgtune_classic_work_mem_kb", (512 * 1024, 1, 33)),
     ("postgres", "work_mem_bound_mb", (512, 100)),
     ("postgres", "work_mem_kb", (4096, 4, 33)),
-    ("postgres", "least_memory_mb", (100, 4)),
-    ("pgbouncer", "connection_budget", (20, 5, 100)),
-    ("redis", "split", (2048,)),
+    ("postgres", "memory", (512, 1, 33)),
+    ("golang", "limits", (512, 1)),
+    ("pgbouncer", "pool", (8,)),
+    ("redis", "maxmemory_for_mb", (2048, "aof")),
     ("minio", "usable_gb", (16, 1000)),
-    ("asynq", "shares", ({"critical": 6, "default": 3, "low": 1},)),
     ("storage", "runway_days", (100, 50)),
     ("recovery", "copy_seconds", (100, 0.3)),
 )

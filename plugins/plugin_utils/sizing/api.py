@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, golang, load, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, golang, load, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 #: Least memory: seen by running v0.7.2, 125 MiB resident after a light load. Two cores in mode balanced: a quota of
@@ -48,22 +48,6 @@ def database_pool(server_pool: int, instances: int, concurrency: int) -> int:
 def redis_pool(threads: int, concurrency: int) -> int:
     """Redis connections of one process: go-redis' own 10 per thread, at least 10 beside the jobs. Source: go-redis."""
     return max(10 * threads, 10 + concurrency)
-
-
-def pgxpool_connections(cores: int) -> int:
-    """Connections that pgxpool opens at most unless its DSN says `pool_max_conns`: the cores, at least 4.
-
-    Source: pgx v5, pgxpool; a limit that database/sql sets above it has no effect.
-    """
-    return max(4, arguments.whole("cores", cores, 1))
-
-
-def database_pools_most(server_pool: int, workers: int = 0) -> int:
-    """Database connections that all instances together should have at most: four server pools, and one for each worker.
-
-    Source: chosen here; more of them only wait in PgBouncer.
-    """
-    return 4 * arguments.whole("server_pool", server_pool, 1) + arguments.whole("workers", workers)
 
 
 def plan(draft):

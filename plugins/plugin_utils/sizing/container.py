@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, balance, host
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import balance, host
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.tiers import Quote, Row
 
@@ -121,19 +121,3 @@ def plan_container(draft, service, envelope):
     plan_cpus(draft, service, envelope)
     plan_weights(draft.sheet(service), envelope)
     return draft.sheet(service)
-
-
-def swap_limit_mb(memory_limit_mb: int, swapless: bool = True) -> int:
-    """Memory and swap together in MiB: the limit, which leaves no swap, or twice the limit.
-
-    Source: Docker: a limit of memory alone allows as much swap again. Latency wants none.
-    """
-    return arguments.whole("memory_limit_mb", memory_limit_mb, LEAST_MEMORY_MB) * (1 if swapless else 2)
-
-
-def cpu_quotas_most(cores: float) -> float:
-    """Cores that the quotas of all containers together may have: twice those of the host.
-
-    Source: chosen here; CPU is compressible.
-    """
-    return 2 * arguments.above_zero("cores", cores)

@@ -35,25 +35,6 @@ def peak_requests_per_second(average_per_second: float, peak_factor: float = PEA
     return arguments.amount("peak_factor", peak_factor, 1) * arguments.amount("average_per_second", average_per_second)
 
 
-def in_flight(requests_per_second: float, latency_seconds: float) -> float:
-    """Requests that are under way at once, as a number: arrivals times the time that each stays, L = X * W.
-
-    Source: Little's law.
-    """
-    return (arguments.amount("requests_per_second", requests_per_second)
-            * arguments.amount("latency_seconds", latency_seconds))
-
-
-def busy_database_connections(requests_per_second: float, query_seconds: float,
-                              queries_per_request: float = 1) -> float:
-    """Database connections that are busy at once, as a number: requests times the time that their queries take.
-
-    Source: Little's law.
-    """
-    queries = arguments.amount("queries_per_request", queries_per_request)
-    return in_flight(requests_per_second, queries * arguments.amount("query_seconds", query_seconds))
-
-
 def instances(peak_per_second: float, cpus: float = 1, requests_per_core: float = REQUESTS_PER_CORE,
               busy_share: float = BUSY_SHARE, highly_available: bool = False) -> int:
     """Instances that answer a peak of requests per second, each with so many cores at 60 % of 200 requests per second

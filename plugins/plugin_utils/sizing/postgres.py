@@ -119,17 +119,6 @@ def work_mem_bound_mb(memory_limit_mb: int, backends: int, autovacuum: int = 3, 
     return (SAFE_SHARE * memory_limit_mb - idle) / (NODES_PER_BACKEND * count)
 
 
-def least_memory_mb(backends: int, work_mem_mb: float, autovacuum: int = 3) -> float:
-    """Memory limit in MiB from which so many backends with so much work_mem are safe (m_min).
-
-    Source: `worst_case_mb` with shared buffers of a quarter and maintenance memory of a sixteenth of the limit. WAL
-    buffers are left out: it is an estimate to speak with, the plan checks the exact sum.
-    """
-    left = SAFE_SHARE - 0.25 - arguments.whole("autovacuum", autovacuum, 0, 10) / 16
-    each = BACKEND_MB + NODES_PER_BACKEND * arguments.amount("work_mem_mb", work_mem_mb)
-    return arguments.whole("backends", backends, 1) * each / left
-
-
 def max_connections(nominal: int, backends: int) -> int:
     """max_connections: the document's number, or a fifth more than the real backends, in tens, if that is higher.
 
@@ -243,15 +232,6 @@ def max_slot_wal_keep_size_mb(max_wal_size: int, volume_gb: float) -> int:
     Source: chosen here; PostgreSQL keeps without end.
     """
     return max(1024, min(arguments.whole("max_wal_size", max_wal_size, 32), _fifth_mb(volume_gb)))
-
-
-def least_wal_senders(replicas: int = 0, backup_streams: int = 0, slots: int = 0) -> int:
-    """Least max_wal_senders: replicas, streams of backups and replication slots. They are not among max_connections.
-
-    Source: PostgreSQL 12 and later.
-    """
-    return sum(arguments.whole(name, count) for name, count in (
-        ("replicas", replicas), ("backup_streams", backup_streams), ("slots", slots)))
 
 
 def wal_gib_per_day(archive_timeout_seconds: float = 0, writes_per_second: float = 0) -> float:
