@@ -31,7 +31,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import PlanError
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES as _KNOWN
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import MAIN, Draft, sheet_key
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import MAIN, Draft
 
 __all__ = ["SCHEMA_VERSION", "SERVICES", "PlanError", "plan", "plan_hosts"]
 
@@ -124,9 +124,7 @@ def _decided(found, wanted, elsewhere, growth=None):
     problems = draft.problems + draft.unused_overrides()
     if problems:
         raise PlanError(problems)
-    draft.sheets = {
-        sheet_key(service, sheet.kind): sheet for service in (*SERVICES, *draft.intent.foreign)
-        for sheet in draft.sheets_of(service)}
+    draft.finish()
     return draft
 
 

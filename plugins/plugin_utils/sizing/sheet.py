@@ -21,14 +21,13 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
     Capacity,
     Figure,
     Intent,
-    Override,
     plain,
     rounded,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
 
 MAIN = "main"
 UNBOUND = Bounds()
-_NOT_GIVEN = Override(None, "")
 
 
 def sheet_key(service: str, kind: str = MAIN) -> str:
@@ -57,6 +56,8 @@ class Draft:
         self._elsewhere = elsewhere or {}
         self._growth = growth or Growth()
         self.sheets: dict[str, Sheet] = {}
+        #: The sheets of the services that run on this host, once all are filled.
+        self.here: dict[str, Sheet] = {}
         self.deviations: list[dict[str, Any]] = []
         self.restored: list[tuple[str, str, Any]] = []
         self.odd_overrides: list[OddOverride] = []
@@ -81,14 +82,15 @@ class Draft:
             self.sheets[key] = Sheet(service, kind, self)
         return self.sheets[key]
 
-    @property
-    def here(self) -> dict[str, Sheet]:
-        """The sheets of the services that run on this host."""
-        return {key: sheet for key, sheet in self.sheets.items() if sheet.service in self.intent.services}
-
     def sheets_of(self, service: str) -> list[Sheet]:
         """The sheets of a service: that of its main containers first, if there is anything planned for it."""
         return [sheet for sheet in self.sheets.values() if sheet.service == service]
+
+    def finish(self) -> None:
+        """Bring the sheets into the order of a plan, when all of them are filled."""
+        order = [*SERVICES, *self.intent.foreign]
+        self.sheets = dict(sorted(self.sheets.items(), key=lambda item: order.index(item[1].service)))
+        self.here = {key: sheet for key, sheet in self.sheets.items() if sheet.service in self.intent.services}
 
     def depart(self, deviation_id: str, setting: str, planned: Any) -> None:
         """Record that the plan departs from the document."""
@@ -103,7 +105,7 @@ class Draft:
                 problems.append(f"{place}: nothing is planned for it on this host")
                 continue
             sheet = self.sheets[key]
-            names = [*sheet.names, *(other.kind for other in self.sheets_of(key))]
+            names = [*sheet.names, *(other.kind for other in self.sheets_of(key)[1:])]
             problems.extend(
                 f"{place}: no setting is called {reading.shown(name)}{reading.did_you_mean(name, names)}"
                 for name in settings if name not in sheet.names)
@@ -171,7 +173,7 @@ class Sheet:
         if value != planned:
             moved = {"before": rounded(planned), "hit": "max" if value < planned else "min"}
         key = self.path + "." + path
-        override = self._override(name, value, bounds, unit, derived)
+        override = self._override(name, value, bounds, unit, derived) if name in self._overrides else None
         if override is not None:
             moved["planned"] = rounded(value)
             value, deviation = self._taken(key, override, bounds, unit), None
@@ -191,7 +193,7 @@ class Sheet:
 
     def _override(self, name, like, bounds, unit, derived):
         """The override of a figure in the figure's own type, or None. Unusable ones are noted as problems."""
-        given, spelling = self._overrides.get(name, _NOT_GIVEN)
+        given, spelling = self._overrides[name]
         if given is None:
             return None
         try:
