@@ -19,7 +19,7 @@ SIZING = "plugins/plugin_utils/sizing"
 #: Modules with formulas, in the order in which a plan needs them; then those beside the plan.
 FORMULAS = (
     "host", "balance", "container", "golang", "tiers", "disk", "postgres", "pgbouncer", "redis", "rabbitmq", "minio",
-    "api", "asynq", "caddy", "backup", "tuners", "load", "storage", "recovery", "quorum")
+    "api", "backup", "tuners", "load", "storage", "recovery", "quorum")
 #: Parameters of functions that carry a plan out instead of calculating a number.
 CARRIERS = {"draft", "sheet", "sheets", "capacity"}
 NO_FORMULAS = {"tiers.every"}
@@ -29,16 +29,13 @@ UNIT = re.compile(
 EXAMPLES = (
     ("tuners", "pgtune", ("4GB", 4, 200, "oltp", "ssd", 17)),
     ("tuners", "pgtune_classic_work_mem_kb", (512 * 1024, 1, 33)),
-    ("tuners", "timescaledb_tune", ("8GB", 8)),
-    ("tuners", "postgresqltuner_verdict", (512, 128, 4, 100, 64)),
     ("postgres", "work_mem_bound_mb", (512, 100)),
     ("postgres", "work_mem_kb", (4096, 4, 33)),
-    ("postgres", "least_memory_mb", (100, 4)),
-    ("pgbouncer", "connection_budget", (20, 5, 100)),
-    ("redis", "split", (2048,)),
+    ("postgres", "memory", (512, 1, 33)),
+    ("golang", "limits", (512, 1)),
+    ("pgbouncer", "pool", (8,)),
+    ("redis", "maxmemory_for_mb", (2048, "aof")),
     ("minio", "usable_gb", (16, 1000)),
-    ("asynq", "shares", ({"critical": 6, "default": 3, "low": 1},)),
-    ("load", "usl_peak", (0.03, 0.0001)),
     ("storage", "runway_days", (100, 50)),
     ("recovery", "copy_seconds", (100, 0.3)),
 )
@@ -98,9 +95,7 @@ def formulas_page() -> list[str]:
                   pprint.pformat(result, width=116, sort_dicts=False)]
     lines += [
         "```", "",
-        "MiB, GiB and kB count in 1024, MB and GB in 1000. A bad argument raises `ValueError` with one sentence. The",
-        "module `tuners` says what other tools would recommend; the plan departs from them where a container's limit",
-        "demands it.", ""]
+        "MiB, GiB and kB count in 1024, MB and GB in 1000. A bad argument raises `ValueError` with one sentence.", ""]
     for name, module in modules.items():
         lines += [f"## {name}", "", plain(inspect.getdoc(module).split("\n\n")[0]), "",
                   *table("function", "meaning", "unit", "source")]

@@ -75,7 +75,7 @@ def tiers_table() -> list[str]:
             ("RabbitMQ, MiB", services["rabbitmq"]["memory_limit_mb"]),
             ("MinIO, MiB", services["minio"]["memory_limit_mb"]),
             ("API", "{} x {} MiB".format(api["instances"], api["memory_limit_mb"])),
-            ("workers", api["settings"]["workers"] or "none"),
+            ("workers", api["containers"]["worker"]["count"] or "none"),
             ("backup storage elsewhere, GB", services["backup"]["settings"]["storage_need_gb"]),
         ):
             rows.setdefault(title, []).append(str(cell))
@@ -119,7 +119,7 @@ def deviations_table() -> list[str]:
         planned: dict[str, list[str]] = {}
         for tier, entry in found:
             if entry["id"] == name:
-                setting = entry["setting"].replace(".settings.", ".")
+                setting = entry["setting"].replace(".settings.", ".").replace(".containers.", ".")
                 planned.setdefault(f"`{setting}` {entry['planned']}", []).append(tier)
         cells = [
             text if len(where) == len(TIERS) else f"{text} ({', '.join(where)})" for text, where in planned.items()]

@@ -22,6 +22,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.description impor
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
 
 HEADER = "# Managed by trenova.selfhost: change the inventory and run the playbook, not this file.\n"
@@ -195,31 +196,22 @@ class Bundle:
             return None
         # The text that YAML knows no more of where it comes from than we do.
         short = yaml.load(str(self.renderer.render("compose.yaml.j2")), _LOADER) or {}  # noqa: S506  # a safe loader
-        capacity, services, later = self.run.capacity, {}, {}
+        capacity, limits, services, later = self.run.capacity, containers_of(self.plan), {}, {}
         for key, definition in (short.get("services") or {}).items():
             kind = self.description["containers"][key]
             for service, name in zip(kind["services"], kind["names"], strict=True):
                 services[service] = compose.hardened(
-                    dict(definition, container_name=name, hostname=name), self._limits(key), self.name, capacity)
+                    dict(definition, container_name=name, hostname=name), limits[key], self.name, capacity)
                 later[service] = kind.get("at_next_start", [])
         for service, definition in (short.get("jobs") or {}).items():
             services[service] = compose.job(
-                dict(definition, container_name=self.project.container(service)), self._limits("main"), self.name,
+                dict(definition, container_name=self.project.container(service)), limits["main"], self.name,
                 capacity)
         services = compose.merge(services, self.extra)
         for service, definition in services.items():
             definition["labels"][labels.DIGEST] = compose.digest(
                 definition, self.read_at_start, later.get(service, ()))
         return {"services": services}
-
-    def _limits(self, key):
-        """What the plan gives to a container of this kind, or its description where the plan knows nothing of it."""
-        given = self.plan or (self.description["containers"].get(key) or {}).get("resources") or {}
-        if key == "worker":
-            settings = self.plan["settings"]
-            given = dict(given, **{
-                name: settings["worker_" + name] for name in ("memory_limit_mb", "memory_reservation_mb", "cpus")})
-        return given
 
     def _files_read_at_start(self, settle):
         """Contents of the files whose change calls for a new container: all that no reload covers."""

@@ -80,6 +80,17 @@ class Catalogue:
         """Whether a role is wanted on the host, which the plan waits for."""
         return bool(self._early(self.places[name], "enabled", True))
 
+    def before_plan(self, name):
+        """What the plan must know of a role beforehand: its profile of the application, what its containers ask for."""
+        path = self.places[name]
+        told = load(self._action, os.path.join(path, DESCRIPTION))
+        try:
+            return self._early_templar(path).template({
+                "profile": (told.get("exports") or {}).get("profile"),
+                "resources": description.container_resources(told)})
+        except Exception as error:
+            raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
+
     def images(self):
         """References of the images that the host will run."""
         wanted = [self._early(path, "image", None) for name, path in self.places.items() if self.is_enabled(name)]
@@ -97,9 +108,12 @@ class Catalogue:
     def _early(self, path, key, default):
         """One entry of a role's description that needs neither plan nor host."""
         value = load(self._action, os.path.join(path, DESCRIPTION)).get(key, default)
+        return self._early_templar(path).template(value)
+
+    def _early_templar(self, path):
         if path not in self._templars:
             self._templars[path] = self.templar(path)
-        return self._templars[path].template(value)
+        return self._templars[path]
 
     def describe(self, plan, capacity):
         """{service: description} of all roles that take part."""

@@ -83,8 +83,10 @@ def health_check(check, engine_version):
     return complete
 
 
-def hardened(service, plan, role, capacity):
+def hardened(service, limits, role, capacity):
     """A service with the limits, restrictions, log rotation and labels that all containers carry.
+
+    `limits` are those that the plan gives to this kind of container.
 
     Whatever the fragment says itself wins: an image that needs a capability adds it there, visibly.
     """
@@ -98,7 +100,7 @@ def hardened(service, plan, role, capacity):
         "labels": {labels.ROLE: role},
     }
     complete = dict(common)
-    complete.update(resources(plan, capacity))
+    complete.update(resources(limits, capacity))
     complete.update({key: value for key, value in service.items() if key not in ("labels", "healthcheck")})
     complete["labels"] = dict(common["labels"], **service.get("labels", {}))
     if "healthcheck" in service:
@@ -106,9 +108,9 @@ def hardened(service, plan, role, capacity):
     return complete
 
 
-def job(service, plan, role, capacity):
+def job(service, limits, role, capacity):
     """A one-off container: as a service, but never started by `up` and never restarted."""
-    complete = hardened(service, plan, role, capacity)
+    complete = hardened(service, limits, role, capacity)
     complete["restart"] = "no"
     complete["profiles"] = ["jobs"]
     return complete

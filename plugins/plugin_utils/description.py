@@ -95,6 +95,14 @@ def _route(route, endpoints, containers):
     return dict(route, upstreams=[f"{name}:{endpoint['port']}" for name in names])
 
 
+def container_resources(told):
+    """{kind of container: what it asks for} of a description that says so itself."""
+    containers = told.get("containers")
+    return {
+        key: dict(entry["resources"], count=entry.get("count", 1))
+        for key, entry in (containers if isinstance(containers, dict) else {}).items() if entry.get("resources")}
+
+
 def secret_kinds(service):
     """{variable: kind} of the secrets that a description names."""
     return {name: secret["kind"] for name, secret in (service.get("secrets") or {}).items()}

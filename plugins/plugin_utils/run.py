@@ -141,7 +141,7 @@ def one_of_several(action, task_vars, service_hosts, names=()):
     known, name = Run.from_facts(task_vars), task_vars["inventory_hostname"]
     catalogue = Catalogue(action, task_vars, project_of(action, task_vars), names)
     intent = wanted(action, task_vars, catalogue, {})
-    wanted_services = intent.pop("services")
+    wanted_services = intent["services"]
     unplaced = [service for service in wanted_services if not service_hosts.get(service)]
     if unplaced:
         raise PlanImpossible([
@@ -152,6 +152,8 @@ def one_of_several(action, task_vars, service_hosts, names=()):
     if missing := [host for host, run in runs.items() if run is None]:
         raise PlanImpossible([UNKNOWN_HOST.format(host) for host in missing])
     placed = {service: service_hosts[service] for service in wanted_services}
+    # A role without a group runs wherever the play has it.
+    placed.update((service, service_hosts.get(service) or [name]) for service in intent["foreign"])
     try:
         plans = sizing.plan_hosts({host: run.capacity for host, run in runs.items()}, placed, intent)
     except sizing.PlanError as error:

@@ -13,6 +13,7 @@ import tempfile
 import types
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
@@ -97,7 +98,7 @@ def part(arguments):
 def test_the_part_of_the_plan_is_left_with_each_planned_service(role):
     variables, known = in_play()
     expected = {
-        "schema_version": 1, "tier": "small", "mode": "document", "users": None,
+        "schema_version": 2, "tier": "small", "mode": "document", "users": None,
         "figures": known.plan["services"][role]} if role in PLANNED else {}
     assert part(by_plan(role, variables, known)) == expected
 
@@ -161,3 +162,15 @@ def test_another_limit_is_no_reason_to_replace_a_container():
         limits.append((unit["limits"]["memory"], unit["limits"]["nano_cpus"]))
     assert digests[0] == digests[1]
     assert limits[1] == (300 * 1048576, 750000000) != limits[0]
+
+
+def test_each_kind_of_container_has_the_limits_of_its_own():
+    large = {"trenova_tier": "large", "trenova_plan_overrides": {"api": {"worker": {"pids_limit": 77}}}}
+    fragment = next(entry["content"] for entry in by_plan("api", *in_play(json.dumps(large)))["files"]
+                    if entry["path"] == "/opt/trenova/api/compose.yaml")
+    containers = yaml.safe_load(fragment)["services"]
+    limits = {name: (found["mem_limit"], found["pids_limit"], found["environment"]["GOMEMLIMIT"])
+              for name, found in containers.items() if "environment" in found and "GOMEMLIMIT" in found["environment"]}
+    assert limits == {
+        "api": ("1024m", 512, "921MiB"), "api-2": ("1024m", 512, "921MiB"), "api-3": ("1024m", 512, "921MiB"),
+        "api-worker": ("512m", 77, "460MiB"), "api-worker-2": ("512m", 77, "460MiB")}

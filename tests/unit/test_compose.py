@@ -32,7 +32,8 @@ def test_every_container_is_restricted_and_limited():
 
 
 def test_fragment_wins_over_the_common_part():
-    service = compose.hardened({"image": "i", "cap_add": ["NET_BIND_SERVICE"], "read_only": False}, PLAN, "x", CAPACITY)
+    fragment = {"image": "i", "cap_add": ["NET_BIND_SERVICE"], "read_only": False}
+    service = compose.hardened(fragment, PLAN, "x", CAPACITY)
     assert service["read_only"] is False
     assert service["cap_add"] == ["NET_BIND_SERVICE"]
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import container_resources, runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 #: Variable of the inventory -> entry of the intent.
@@ -32,12 +32,19 @@ def wanted(action, task_vars, catalogue, known):
         value = templated(action, task_vars, variable, None)
         if value is not None:
             intent[key] = value
-    intent["services"] = services_here(catalogue, known)
+    here = services_here(catalogue, known)
+    intent["services"] = [name for name in sizing.SERVICES if name in here]
+    intent["foreign"] = {
+        name: told["resources"] for name, told in sorted(here.items())
+        if told["resources"] and name not in sizing.SERVICES}
+    intent["profile"] = next((here[name]["profile"] for name in intent["services"] if here[name]["profile"]), None)
     return intent
 
 
 def services_here(catalogue, known):
-    """Names of the planned services whose containers run on this host, or will."""
-    here = {name for name, service in known.items() if name not in catalogue.places and runs_here(service)}
-    here.update(name for name in catalogue.places if catalogue.is_enabled(name))
-    return [name for name in sizing.SERVICES if name in here]
+    """The services whose containers run on this host, or will: {service: what the plan must know of it beforehand}."""
+    here = {
+        name: {"profile": (service.get("exports") or {}).get("profile"), "resources": container_resources(service)}
+        for name, service in known.items() if name not in catalogue.places and runs_here(service)}
+    here.update((name, catalogue.before_plan(name)) for name in catalogue.places if catalogue.is_enabled(name))
+    return here

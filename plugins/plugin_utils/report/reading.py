@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.disk import GROWTH_SHARES
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
 
 #: Endings of names that repeat the unit.
 _UNIT_ENDINGS = {"MiB": "_mb", "kB": "_kb", "GB": "_gb", "MB": "_mb"}
@@ -50,19 +51,18 @@ def size(memory_mb):
 
 
 def totals_of(entry):
-    """(memory limit, reservation in MiB, CPU cores) of all containers of a service, the API's workers among them."""
-    settings, count = entry.get("settings", {}), entry.get("instances", 1)
-    workers = settings.get("workers", 0)
+    """(memory limit, reservation in MiB, CPU cores) of all containers of a service."""
     return tuple(
-        (entry.get(name) or 0) * count + workers * (settings.get("worker_" + name) or 0)
+        sum(figures["count"] * (figures.get(name) or 0) for figures in containers_of(entry).values())
         for name in ("memory_limit_mb", "memory_reservation_mb", "cpus"))
 
 
 def containers(service, entry):
     """`api x 3 + 2 workers`: a service with the number of its containers, where it is not one."""
-    count, workers = entry.get("instances", 1), entry.get("settings", {}).get("workers", 0)
-    text = service if count == 1 else f"{service} x {count}"
-    return f"{text} + {counted(workers, 'worker')}" if workers else text
+    counts = {kind: figures["count"] for kind, figures in containers_of(entry).items()}
+    main = counts.pop("main")
+    others = [counted(count, kind) for kind, count in counts.items() if count]
+    return " + ".join([service if main == 1 else f"{service} x {main}", *others])
 
 
 def runway(disk):
@@ -82,9 +82,15 @@ def figure_path(service, name, is_setting):
 
 
 def figures_of(service, entry):
-    """(path, name, value) of each figure of a service, as a plan or an applied part holds it."""
+    """(path, name, value) of each figure of a service, as a plan or an applied part holds it.
+
+    The name is the one by which an operator sets it below the service: `memory_limit_mb`, `worker.memory_limit_mb`.
+    """
     for name, value in entry.items():
-        if name != "settings":
+        if name not in ("settings", "containers"):
             yield figure_path(service, name, False), name, value
     for name, value in (entry.get("settings") or {}).items():
         yield figure_path(service, name, True), name, value
+    for kind, figures in (entry.get("containers") or {}).items():
+        for path, name, value in figures_of(f"{service}.containers.{kind}", figures):
+            yield path, f"{kind}.{name}", value

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, golang, load, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, golang, load, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 #: Least memory: seen by running v0.7.2, 125 MiB resident after a light load. Two cores in mode balanced: a quota of
@@ -16,6 +16,8 @@ ENVELOPE = container.Envelope(
     memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, swapless=True, share=0.15,
     most_memory_mb=2048, balanced_cpus=lambda host_cores: min(2, host_cores))
 
+#: Containers that work on jobs alone.
+WORKER = "worker"
 LEAST_POOL = 10
 _LEAST_WORKER_MB = 512
 
@@ -48,34 +50,23 @@ def redis_pool(threads: int, concurrency: int) -> int:
     return max(10 * threads, 10 + concurrency)
 
 
-def pgxpool_connections(cores: int) -> int:
-    """Connections that pgxpool opens at most unless its DSN says `pool_max_conns`: the cores, at least 4.
-
-    Source: pgx v5, pgxpool; a limit that database/sql sets above it has no effect.
-    """
-    return max(4, arguments.whole("cores", cores, 1))
-
-
-def database_pools_most(server_pool: int, workers: int = 0) -> int:
-    """Database connections that all instances together should have at most: four server pools, and one for each worker.
-
-    Source: chosen here; more of them only wait in PgBouncer.
-    """
-    return 4 * arguments.whole("server_pool", server_pool, 1) + arguments.whole("workers", workers)
-
-
 def plan(draft):
-    """Decide the API and its workers, and return the sum of their database pools."""
-    sheet = draft.sheet("api")
+    """Decide the API and its workers."""
+    sheet, worker = draft.sheet("api"), draft.sheet("api", WORKER)
     container.plan_cpus(draft, "api", ENVELOPE)
-    instances, workers = _plan_instances(draft, sheet), _plan_workers(draft, sheet)
+    instances, workers = _plan_instances(draft, sheet), _plan_workers(draft, worker)
     container.plan_memory(draft, "api", ENVELOPE, containers=max(1, instances + workers))
-    container.plan_weights(draft, "api", ENVELOPE)
-    golang.plan_runtime(draft, "api", deviation="api-gomaxprocs", document=draft.capacity_of("api").whole_cores)
+    container.plan_weights(sheet, ENVELOPE)
+    cores = draft.capacity_of("api").whole_cores
+    golang.plan_runtime(sheet, deviation="api-gomaxprocs", document=cores)
     _plan_jobs(draft, sheet)
-    pool = _plan_pools(draft, sheet, instances)
-    worker_pool = _plan_worker_containers(draft, sheet, workers)
-    return draft.intent.hosts_of("api") * (instances * pool + workers * worker_pool)
+    _plan_pools(draft, sheet, instances)
+    _plan_worker_limits(draft, sheet, worker)
+    golang.plan_runtime(worker, **({"deviation": "api-gomaxprocs", "document": cores} if workers else {}))
+    worker.setting(
+        "database_pool", max(LEAST_POOL, draft.intent.profile.job_concurrency), unit="connections",
+        rule="one for each job, at least 10", source="chosen: a job holds one connection",
+        inputs={"asynq_concurrency": draft.intent.profile.job_concurrency}, bounds=Bounds(least=1))
 
 
 def _plan_instances(draft, sheet):
@@ -98,7 +89,7 @@ def _needed(users: int | None, cpus: float) -> int:
 def _plan_jobs(draft, sheet):
     limit, profile = sheet["memory_limit_mb"], draft.intent.profile
     sheet.setting(
-        "asynq_concurrency", profile.asynq_concurrency, unit="jobs", derived=True,
+        "asynq_concurrency", profile.job_concurrency, unit="jobs", derived=True,
         rule="hard coded in the application", source="application profile")
     sheet.setting(
         "asynq_memory_mb", min(512, limit // 2), unit="MiB", derived=True, rule="half of memory_limit, at most 512 MiB",
@@ -110,46 +101,44 @@ def _plan_pools(draft, sheet, instances):
     server_pool = draft.sheet("pgbouncer")["default_pool_size"] * hosts("pgbouncer")
     workers, instances = tiers.API_WORKERS.value(draft.intent.tier), instances * hosts("api")
     # Without a worker-only mode every instance works on jobs, dedicated workers or not.
-    concurrency = 0 if profile.worker_only_mode and workers else profile.asynq_concurrency
-    pool = sheet.setting(
+    concurrency = 0 if profile.worker_only and workers else profile.job_concurrency
+    sheet.setting(
         "database_pool", database_pool(server_pool, instances, concurrency), unit="connections",
         rule="max(10, ceil(1.5 * server pool / instances)) + jobs of the instance",
         source="chosen: queueing belongs into PgBouncer",
         inputs={"server_pool": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
     sheet.setting(
-        "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.asynq_concurrency), unit="connections",
+        "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.job_concurrency), unit="connections",
         rule="max(10 * GOMAXPROCS, 10 + asynq_concurrency)", source="go-redis: 10 connections per CPU",
-        inputs={"gomaxprocs": sheet["gomaxprocs"], "asynq_concurrency": profile.asynq_concurrency},
+        inputs={"gomaxprocs": sheet["gomaxprocs"], "asynq_concurrency": profile.job_concurrency},
         bounds=Bounds(least=1))
-    return pool
 
 
-def _plan_workers(draft, sheet):
+def _plan_workers(draft, worker):
     """Dedicated workers: instances of the API that get no traffic."""
     tier, row, hosts = draft.intent.tier, tiers.API_WORKERS, draft.intent.hosts_of("api")
     document = -(-row.value(tier) // hosts)
-    return sheet.setting(
-        "workers", document, unit="instances", rule="the figure of the tier, shared by all hosts of the API",
+    return worker.limit(
+        "count", document, unit="containers", rule="the figure of the tier, shared by all hosts of the API",
         source=row.source(tier), inputs={"tier": tier, "hosts": hosts},
         bounds=Bounds(floor=None if row.floor(tier) is None else document))
 
 
-def _plan_worker_containers(draft, sheet, workers):
-    """What Docker and the Go runtime of the workers are told; returns the database pool of one."""
-    tier, concurrency, capacity = draft.intent.tier, draft.intent.profile.asynq_concurrency, draft.capacity_of("api")
-    limit = sheet.setting(
-        "worker_memory_limit_mb", max(_LEAST_WORKER_MB, sheet["memory_limit_mb"] // 2), unit="MiB",
+def _plan_worker_limits(draft, sheet, worker):
+    """What Docker is told of a worker: as of an instance, with half of the memory."""
+    tier = draft.intent.tier
+    limit = worker.limit(
+        "memory_limit_mb", max(_LEAST_WORKER_MB, sheet["memory_limit_mb"] // 2), unit="MiB",
         rule="half of an instance's limit, at least 512 MiB", source=str(tiers.ASYNQ_MEMORY),
         inputs={"memory_limit_mb": sheet["memory_limit_mb"]}, bounds=Bounds(least=ENVELOPE.least_memory_mb))
-    sheet.setting(
-        "worker_memory_reservation_mb", limit // 2, unit="MiB", rule="floor(worker_memory_limit / 2)",
-        source=str(ENVELOPE.reservation), inputs={"worker_memory_limit_mb": limit}, bounds=Bounds(most=limit))
-    cores = math.floor(capacity.cores * 100) / 100
-    sheet.setting(
-        "worker_cpus", sheet["cpus"], unit="cores", rule="as an instance", source=tiers.API_CPUS.source(tier),
+    worker.limit(
+        "memory_reservation_mb", limit // 2, unit="MiB", rule="floor(memory_limit / 2)",
+        source=str(ENVELOPE.reservation), inputs={"memory_limit_mb": limit}, bounds=Bounds(most=limit))
+    container.plan_no_swap(worker)
+    cores = math.floor(draft.capacity_of("api").cores * 100) / 100
+    worker.limit(
+        "cpus", sheet["cpus"], unit="cores", rule="as an instance", source=tiers.API_CPUS.source(tier),
         inputs={"cpus": sheet["cpus"]}, bounds=Bounds(high=cores, least=0.01, cap=cores))
-    departure = {"deviation": "api-gomaxprocs", "document": capacity.whole_cores} if workers else {}
-    golang.plan_runtime(draft, "api", prefix="worker_", **departure)
-    return sheet.setting(
-        "worker_database_pool", max(LEAST_POOL, concurrency), unit="connections", rule="one for each job, at least 10",
-        source="chosen: a job holds one connection", inputs={"asynq_concurrency": concurrency}, bounds=Bounds(least=1))
+    as_instance = ENVELOPE._replace(
+        cpu_shares=sheet["cpu_shares"], pids=sheet["pids_limit"], oom_score_adj=sheet["oom_score_adj"])
+    container.plan_weights(worker, as_instance, open_files=sheet["nofile"], files_rule="as an instance")

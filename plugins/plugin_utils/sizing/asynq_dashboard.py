@@ -13,5 +13,4 @@ ENVELOPE = container.Envelope(
 
 def plan(draft):
     """Decide the dashboard."""
-    container.plan_container(draft, "asynq_dashboard", ENVELOPE)
-    golang.plan_runtime(draft, "asynq_dashboard")
+    golang.plan_runtime(container.plan_container(draft, "asynq_dashboard", ENVELOPE))

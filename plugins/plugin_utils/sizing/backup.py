@@ -20,11 +20,6 @@ COMPRESSED_SHARE = 0.3
 LEAST_OBJECT_COPIES = 1.1
 
 
-def storage_need_gb(database_gb: float, objects_gb: float) -> float:
-    """Backup storage in GB: three times the database and twice the objects. Source: the document."""
-    return DATABASE_COPIES * database_gb + OBJECT_COPIES * objects_gb
-
-
 def gfs_full_copies(weekly: int = 4, monthly: int = 6) -> int:
     """Full backups that are kept at once, as a number, when each week and each month has one.
 

@@ -51,7 +51,6 @@ def _compared(tier, planned) -> dict[str, Any]:
         "memory_percent": round(100 * limits / max(1, planned["host"]["allocatable_mb"]), 1),
         "postgres_memory_mb": services.get("postgres", {}).get("memory_limit_mb"),
         "api_instances": services.get("api", {}).get("instances"),
-        "api_workers": services.get("api", {}).get("settings", {}).get("workers"),
     }
 
 

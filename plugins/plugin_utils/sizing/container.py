@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, balance, host
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import balance, host
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.tiers import Quote, Row
 
@@ -56,11 +56,17 @@ def plan_memory(draft, service, envelope, containers=1, **how):
         rule="floor(memory_limit / 2)" if envelope.reserved else "0: a job is not kept in memory",
         source=str(envelope.reservation), inputs={"memory_limit_mb": limit}, bounds=Bounds(most=limit or None))
     if envelope.swapless:
-        sheet.limit(
-            "memory_swap_limit_mb", limit, unit="MiB", rule="memory_limit: no swap",
-            source="Docker: a limit of memory alone allows as much swap again", inputs={"memory_limit_mb": limit},
-            bounds=Bounds(least=limit))
+        plan_no_swap(sheet)
     return limit
+
+
+def plan_no_swap(sheet):
+    """Decide that a container gets no swap."""
+    limit = sheet["memory_limit_mb"]
+    sheet.limit(
+        "memory_swap_limit_mb", limit, unit="MiB", rule="memory_limit: no swap",
+        source="Docker: a limit of memory alone allows as much swap again", inputs={"memory_limit_mb": limit},
+        bounds=Bounds(least=limit))
 
 
 def _planned_memory(draft, service, envelope, containers):
@@ -96,9 +102,8 @@ def plan_cpus(draft, service, envelope):
         bounds=Bounds(high=cores, floor=row.floor(tier), least=0.01, cap=cores))
 
 
-def plan_weights(draft, service, envelope, pids=None, open_files=OPEN_FILES, files_rule="65536, always explicit"):
+def plan_weights(sheet, envelope, pids=None, open_files=OPEN_FILES, files_rule="65536, always explicit"):
     """Decide what else Docker limits: CPU weight, processes, open files and the order of killing."""
-    sheet = draft.sheet(service)
     sheet.limit("cpu_shares", envelope.cpu_shares, rule="weight of the service", source=_CHOSEN_WEIGHTS,
                 bounds=Bounds(least=2, most=262144))
     sheet.limit("pids_limit", pids or envelope.pids, unit="processes",
@@ -114,21 +119,5 @@ def plan_container(draft, service, envelope):
     """Decide everything that Docker is told, for services in which nothing of it depends on other figures."""
     plan_memory(draft, service, envelope)
     plan_cpus(draft, service, envelope)
-    plan_weights(draft, service, envelope)
+    plan_weights(draft.sheet(service), envelope)
     return draft.sheet(service)
-
-
-def swap_limit_mb(memory_limit_mb: int, swapless: bool = True) -> int:
-    """Memory and swap together in MiB: the limit, which leaves no swap, or twice the limit.
-
-    Source: Docker: a limit of memory alone allows as much swap again. Latency wants none.
-    """
-    return arguments.whole("memory_limit_mb", memory_limit_mb, LEAST_MEMORY_MB) * (1 if swapless else 2)
-
-
-def cpu_quotas_most(cores: float) -> float:
-    """Cores that the quotas of all containers together may have: twice those of the host.
-
-    Source: chosen here; CPU is compressible.
-    """
-    return 2 * arguments.above_zero("cores", cores)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import tiers
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import SERVICES, plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
 
 #: A log file of a container and how many of them there are; the docker role sets the same.
 LOG_FILE_MB = 10
@@ -18,11 +19,9 @@ FULL_SHARE = 0.8
 _DAYS_PER_YEAR = 365
 
 #: The document's volumes, by service: what it promises to hold the base installation.
-DOCUMENT_VOLUMES_GB = {"postgres": 10, "redis": 1, "minio": 5, "rabbitmq": 1, "caddy": 0.1}
+DOCUMENT_VOLUMES_GB = {name: service.volume_gb for name, service in SERVICES.items() if service.volume_gb}
 #: Services whose data grows with the users, and their part of the growth.
-GROWTH_SHARES = {"postgres": 1 / 3, "minio": 2 / 3}
-#: Part of the disk beyond which no data is planned.
-MOST_OF_DISK = {"postgres": 1 / 3, "minio": 3 / 5}
+GROWTH_SHARES = {name: service.growth_share for name, service in SERVICES.items() if service.growth_share}
 
 
 def system_gb() -> float:
@@ -47,7 +46,7 @@ def volume_gb(service: str, tier: str, users: int | None, besides_gb: float, dis
     """
     document = DOCUMENT_VOLUMES_GB[service]
     growth = data_gb(tier, users, besides_gb) - sum(DOCUMENT_VOLUMES_GB[grows] for grows in GROWTH_SHARES)
-    most = disk_total_gb * MOST_OF_DISK[service]
+    most = disk_total_gb * SERVICES[service].most_of_disk
     return int(max(document, min(document + growth * GROWTH_SHARES[service], most)) + 1e-9)
 
 
@@ -55,8 +54,8 @@ def besides_gb(draft, service: str) -> float:
     """Disk in GB that is taken beside the data that grows, on the host of a service."""
     mates = draft.intent.services if service in draft.intent.services else SERVICES
     return system_gb() + sum(
-        _volume_gb(draft.sheets[mate]) for mate in ("redis", "rabbitmq", "caddy")
-        if mate in draft.sheets and mate in mates)
+        _volume_gb(draft.sheets[mate]) for mate in DOCUMENT_VOLUMES_GB
+        if mate not in GROWTH_SHARES and mate in draft.sheets and mate in mates)
 
 
 def logs_gb(containers: int, files: int = LOG_FILES, file_mb: float = LOG_FILE_MB) -> float:
@@ -89,7 +88,7 @@ def budget(draft) -> dict[str, Any]:
     volumes, or the operator's own where he has set one. `runway_days` is None where the number of users is not given.
     """
     volumes = {service: _volume_gb(sheet) for service, sheet in draft.here.items() if service in DOCUMENT_VOLUMES_GB}
-    containers = sum(sheet.names.get("instances", 1) + sheet.names.get("workers", 0) for sheet in draft.here.values())
+    containers = sum(sheet.count for sheet in draft.here.values())
     first = {service: gb if draft.is_given(service, "volume_gb") else DOCUMENT_VOLUMES_GB[service]
              for service, gb in volumes.items()}
     day_one_gb = round(system_gb() + sum(first.values()), 1)

@@ -33,15 +33,26 @@ def gomemlimit_mb(memory_limit_mb: int) -> int:
     return limit * (85 if limit < 256 else 90) // 100
 
 
-def plan_runtime(draft, service, prefix="", **how):
+def limits(memory_limit_mb: int, cpus: float, host_cores: int | None = None) -> dict[str, int]:
+    """What a Go program is told in a container of so many MiB and cores: `gomaxprocs` as a number, `gomemlimit_mb` in
+    MiB. Without `host_cores` the host is taken to have enough.
+
+    Source: `gomaxprocs`, `gomemlimit_mb`.
+    """
+    enough = max(2, int(math.ceil(arguments.amount("cpus", cpus))))
+    return {"gomaxprocs": gomaxprocs(enough if host_cores is None else host_cores, cpus),
+            "gomemlimit_mb": gomemlimit_mb(memory_limit_mb)}
+
+
+def plan_runtime(sheet, **how):
     """Decide GOMAXPROCS and GOMEMLIMIT from the CPU quota and memory limit of a sheet."""
-    sheet, host_cores = draft.sheet(service), draft.capacity_of(service).whole_cores
-    cpus, limit = sheet[prefix + "cpus"], sheet[prefix + "memory_limit_mb"]
+    host_cores = sheet.draft.capacity_of(sheet.service).whole_cores
+    cpus, limit = sheet["cpus"], sheet["memory_limit_mb"]
     sheet.setting(
-        prefix + "gomaxprocs", gomaxprocs(host_cores, cpus), unit="threads",
+        "gomaxprocs", gomaxprocs(host_cores, cpus), unit="threads",
         rule="min(host cores, max(2, ceil(cpus)))", source="Go 1.25, container-aware GOMAXPROCS",
         inputs={"host_cores": host_cores, "cpus": cpus}, bounds=Bounds(least=1), **how)
     sheet.setting(
-        prefix + "gomemlimit_mb", gomemlimit_mb(limit), unit="MiB",
+        "gomemlimit_mb", gomemlimit_mb(limit), unit="MiB",
         rule="floor(0.90 * memory_limit), 0.85 below 256 MiB", source="Go, a guide to the garbage collector",
         inputs={"memory_limit_mb": limit}, bounds=Bounds(most=limit))

@@ -40,16 +40,6 @@ def reserve_memory_mb(memory_mb: float) -> float:
     return _climb(_MEMORY_LADDER, arguments.amount("memory_mb", memory_mb)) / 100
 
 
-def kubelet_reserve_memory_mb(memory_mb: float, pods: int = 0) -> float:
-    """Memory in MiB that the system of a Kubernetes node keeps: 20 MB for each pod and 50 MB, at most a quarter of the
-    memory, and 100 MiB before it evicts.
-
-    Source: Azure Kubernetes Service 1.29; to compare with `reserve_memory_mb`, which counts the memory alone.
-    """
-    for_pods = (20 * arguments.whole("pods", pods) + 50) * 1000 ** 2 / 1024 ** 2
-    return min(for_pods, arguments.amount("memory_mb", memory_mb) / 4) + 100
-
-
 def allocatable_mb(memory_mb: int, reserved_mb: int = 0) -> int:
     """Memory in MiB that the limits of all containers together may take, rounded to the nearest MiB: what the system
     (`reserve_memory_mb`) and other software on the host leave."""

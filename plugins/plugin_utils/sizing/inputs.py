@@ -13,14 +13,16 @@ from collections.abc import Mapping
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import deviations, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import (
-    SERVICES,
     TIERS,
     VARIABLES,
     Capacity,
     Intent,
+    Override,
     PlanError,
     Profile,
+    plain,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import RESOURCES, SERVICES, known
 
 MODES = ("document", "balanced")
 DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
@@ -43,6 +45,9 @@ _WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", re.IGNORECASE)
 #: Units of figures: the base and the power that an amount with a unit of its own is converted by.
 UNITS = {"kB": (1024, 1), "MiB": (1024, 2), "GB": (1000, 3)}
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
+
+#: What a service and a kind of containers may be called.
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 #: The words of YAML and INI for a boolean.
 TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
@@ -127,8 +132,10 @@ class _Reader:
             return default
 
 
-def read(capacity, intent):
-    """Typed capacity and intent.
+def read(capacity, intent, placed, hosts):
+    """Typed capacity and intent of a host.
+
+    `placed` names the services that run on this host if they are wanted, `hosts` has the number of hosts of each.
 
     Raises PlanError with every problem of both when something is missing, of the wrong kind or unknown. Unknown
     entries of the capacity are ignored (a measurement holds more than the plan needs); unknown entries of the
@@ -137,6 +144,8 @@ def read(capacity, intent):
     problems = []
     found = _read_capacity(capacity, problems)
     reserved_mb, wanted = _read_intent(intent, problems)
+    wanted = dataclasses.replace(wanted, hosts=hosts, services=tuple(
+        service for service in (*wanted.services, *wanted.foreign) if service in placed))
     if reserved_mb >= found.memory_mb and not problems:
         problems.append(
             f"{VARIABLES['reserved_memory_mb']}: {reserved_mb} MiB are all that the host has ({found.memory_mb} MiB)")
@@ -178,20 +187,21 @@ def _read_intent(mapping, problems):
     if reader.mapping.get("tier") is None and reader.mapping.get("users") is None:
         problems.append("set trenova_tier or trenova_users")
     reserved_mb = take("reserved_memory_mb", _reserved_mb, 0)
+    foreign = _read_foreign(reader.mapping.get("foreign"), problems)
     return reserved_mb, Intent(
         tier=tier or tiers.tier_for_users(users or 1),
         users=users,
         mode=take("mode", lambda value: choice(value, MODES), "document"),
-        overrides=take("overrides", _overrides, {}),
+        overrides=take("overrides", lambda value: _overrides(value, foreign), {}),
         strict=take("strict", flag, False),
         accept_undersized_host=take("accept_undersized_host", flag, False),
         accept_overcommit=take("accept_overcommit", flag, False),
         accept_backup_on_data_disk=take("accept_backup_on_data_disk", flag, False),
         restore_document=take("restore_document", _deviation_ids, ()),
         minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
-        services=take("services", _services, SERVICES),
-        hosts=take("hosts", _hosts, {}),
+        services=take("services", _services, tuple(SERVICES)),
         profile=take("profile", _profile, Profile()),
+        foreign=foreign,
     )
 
 
@@ -258,26 +268,101 @@ def _users(value):
     return result
 
 
-def _hosts(value):
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected a mapping of services to numbers of hosts, got {shown(value)}")
-    counts = {}
-    for service, count in value.items():
-        counts[choice(service, SERVICES)] = whole(count)
-        if counts[service] < 1:
-            raise ValueError(f"{service}: expected at least one host, got {shown(count)}")
-    return counts
-
-
-def _overrides(value):
+def _overrides(value, foreign):
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping of services, got {shown(value)}")
+    sheets = {}
     for service, settings in value.items():
-        if service not in SERVICES:
-            raise ValueError(f"no service is called {shown(service)}{did_you_mean(service, SERVICES)}")
-        if not isinstance(settings, Mapping):
-            raise ValueError(f"{service}: expected a mapping of settings, got {shown(settings)}")
+        if service not in SERVICES and service not in foreign:
+            raise ValueError(f"no service is called {shown(service)}{did_you_mean(service, [*SERVICES, *foreign])}")
+        kinds = {kind: {} for kind in foreign.get(service, ()) if kind != "main"} or known(service).kinds
+        sheets.update(_overrides_of(service, kinds, settings))
+    return sheets
+
+
+def _overrides_of(service, kinds, settings):
+    """{sheet: overrides} of a service, each by the name that the operator has written."""
+    main = {}
+    sheets = {service: main}
+    for name, value in _settings(service, settings).items():
+        if name in kinds:
+            place = f"{service}.{name}"
+            for inner, figure in _settings(place, value).items():
+                sheets.setdefault(place, {})[inner] = Override(figure, f"{place}.{inner}")
+        else:
+            main[name] = Override(value, f"{service}.{name}")
+    for kind, earlier in kinds.items():
+        for name in [name for name in main if name in earlier]:
+            figures = sheets.setdefault(f"{service}.{kind}", {})
+            if earlier[name] in figures:
+                raise ValueError(
+                    f"{service}.{name} is the earlier name of {service}.{kind}.{earlier[name]}, and both are set; "
+                    "take one of them out")
+            figures[earlier[name]] = main.pop(name)
+    return sheets
+
+
+def _settings(place, value):
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{place}: expected a mapping of settings, got {shown(value)}")
     return value
+
+
+def foreign_names(intent) -> list[str]:
+    """Names of the services of somebody else's that an intent has, before it is known to be sound."""
+    found = intent.get("foreign") if isinstance(intent, Mapping) else None
+    return list(found) if isinstance(found, Mapping) else []
+
+
+def _read_foreign(value, problems):
+    """{service: {kind: figures}} of somebody else's services, whole and in the order of a plan."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        problems.append(f"{VARIABLES['foreign']}: expected a mapping of services, got {shown(value)}")
+        return {}
+    return {service: _foreign_service(service, containers, problems) for service, containers in value.items()}
+
+
+def _foreign_service(service, containers, problems):
+    place = f"meta/service.yml of the role {service}"
+    if service in SERVICES or not _NAME.fullmatch(str(service)):
+        problems.append(f"{place}: {shown(service)} cannot be the name of a service of its own; choose another")
+    if not isinstance(containers, Mapping) or "main" not in containers:
+        problems.append(f"{place}: expected resources of the container main, got {shown(containers)}")
+        return {}
+    return {kind: _foreign_container(f"{place}: resources of the container {kind}", kind, figures, problems)
+            for kind, figures in sorted(containers.items(), key=lambda item: item[0] != "main")}
+
+
+def _foreign_container(place, kind, figures, problems):
+    if not _NAME.fullmatch(str(kind)):
+        problems.append(f"{place}: expected a name of small letters, digits and underscores, got {shown(kind)}")
+    reader, found = _Reader(figures, place, problems), {}
+    if reader.mapping is not figures:
+        return found
+    problems.extend(
+        f"{place}: {name} is unknown{did_you_mean(name, RESOURCES)}" for name in figures if name not in RESOURCES)
+    for name, resource in RESOURCES.items():
+        value = reader.take(
+            name, f"{place}: {name}", lambda given, resource=resource: _resource(given, resource, found),
+            resource.default, required=resource.default is None and not resource.optional)
+        if value is not None and (name != "count" or kind != "main" or value != 1):
+            found[name] = value
+    return found
+
+
+def _resource(value, resource, found):
+    """A figure of a container within its bounds. Raises ValueError otherwise."""
+    bare = without_unit(value, resource.unit) if resource.unit in UNITS else value
+    result = whole(bare) if resource.whole else float(number(bare))
+    most = found.get(resource.within, resource.most)
+    for beyond, word, bound in ((result < resource.least, "at least", resource.least),
+                                (most is not None and result > most, "at most", most)):
+        if beyond:
+            why = f", its {resource.within}" if word == "at most" and resource.within else ""
+            raise ValueError(f"expected {word} {plain(bound)} {resource.unit}".rstrip() + f"{why}, got {shown(value)}")
+    return result
 
 
 def _deviation_ids(value):
@@ -295,7 +380,13 @@ def _services(value):
 def _profile(value):
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping, got {shown(value)}")
-    concurrency = whole(value.get("asynq_concurrency", Profile.asynq_concurrency))
-    if concurrency < 1:
-        raise ValueError(f"asynq_concurrency: expected at least 1, got {concurrency}")
-    return Profile(concurrency, flag(value.get("worker_only_mode", Profile.worker_only_mode)))
+    try:
+        concurrency = whole(value.get("job_concurrency", Profile.job_concurrency))
+        if concurrency < 1:
+            raise ValueError(f"expected at least 1, got {concurrency}")
+    except ValueError as error:
+        raise ValueError(f"job_concurrency: {error}") from None
+    try:
+        return Profile(concurrency, flag(value.get("worker_only", Profile.worker_only)))
+    except ValueError as error:
+        raise ValueError(f"worker_only: {error}") from None

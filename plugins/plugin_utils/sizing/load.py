@@ -35,25 +35,6 @@ def peak_requests_per_second(average_per_second: float, peak_factor: float = PEA
     return arguments.amount("peak_factor", peak_factor, 1) * arguments.amount("average_per_second", average_per_second)
 
 
-def in_flight(requests_per_second: float, latency_seconds: float) -> float:
-    """Requests that are under way at once, as a number: arrivals times the time that each stays, L = X * W.
-
-    Source: Little's law.
-    """
-    return (arguments.amount("requests_per_second", requests_per_second)
-            * arguments.amount("latency_seconds", latency_seconds))
-
-
-def busy_database_connections(requests_per_second: float, query_seconds: float,
-                              queries_per_request: float = 1) -> float:
-    """Database connections that are busy at once, as a number: requests times the time that their queries take.
-
-    Source: Little's law.
-    """
-    queries = arguments.amount("queries_per_request", queries_per_request)
-    return in_flight(requests_per_second, queries * arguments.amount("query_seconds", query_seconds))
-
-
 def instances(peak_per_second: float, cpus: float = 1, requests_per_core: float = REQUESTS_PER_CORE,
               busy_share: float = BUSY_SHARE, highly_available: bool = False) -> int:
     """Instances that answer a peak of requests per second, each with so many cores at 60 % of 200 requests per second
@@ -65,24 +46,3 @@ def instances(peak_per_second: float, cpus: float = 1, requests_per_core: float 
     per_core = (arguments.above_zero("requests_per_core", requests_per_core)
                 * arguments.above_zero("busy_share", arguments.part("busy_share", busy_share)))
     return int(math.ceil(peak / (per_core * arguments.above_zero("cpus", cpus)))) + bool(highly_available)
-
-
-def usl_capacity(instances: float, contention: float, coherency: float, capacity_of_one: float = 1) -> float:
-    """Capacity of so many instances, in the unit of `capacity_of_one`: C(N) = N / (1 + a(N - 1) + bN(N - 1)).
-
-    `contention` (a) is what they do one after another, `coherency` (b) what each exchanges with each; both are fitted
-    to measurements, never guessed. Source: Gunther's universal scalability law.
-    """
-    count = arguments.above_zero("instances", instances)
-    serial = 1 + arguments.part("contention", contention) * (count - 1)
-    return (arguments.amount("capacity_of_one", capacity_of_one) * count
-            / (serial + arguments.part("coherency", coherency) * count * (count - 1)))
-
-
-def usl_peak(contention: float, coherency: float) -> float:
-    """Instances from which more of them make it slower, as a number: sqrt((1 - a) / b); infinite without coherency.
-
-    Source: Gunther's universal scalability law.
-    """
-    serial, crosstalk = arguments.part("contention", contention), arguments.part("coherency", coherency)
-    return math.sqrt((1 - serial) / crosstalk) if crosstalk else math.inf

@@ -43,11 +43,6 @@ def requests_max(memory_limit_mb: int, drives_per_set: int = 1) -> int:
     return max(1, int(0.9 * limit / (drives * _BLOCK_MB + _REQUEST_MB)))
 
 
-def requests_recommended(memory_mb: int) -> int:
-    """Requests that a server of so much memory is recommended for: 75 % of it, 2 MiB for each. Source: AIStor."""
-    return int(arguments.amount("memory_mb", memory_mb) * 0.75 / _REQUEST_MB)
-
-
 def default_parity(drives_per_set: int) -> int:
     """Drives of an erasure set that may be lost unless told otherwise: 1 drive 0, 2 or 3 1, 4 or 5 2, 6 or 7 3, then 4.
 
@@ -115,7 +110,7 @@ def plan(draft):
         return
     nodes, besides = intent.hosts_of("minio"), disk.besides_gb(draft, "minio")
     sheet = container.plan_container(draft, "minio", ENVELOPE if nodes == 1 else DISTRIBUTED)
-    golang.plan_runtime(draft, "minio")
+    golang.plan_runtime(sheet)
     limit = sheet["memory_limit_mb"]
     sheet.setting(
         "requests_max", requests_max(limit, nodes), unit="requests",

@@ -12,11 +12,6 @@ from typing import Any, NamedTuple
 
 TIERS = ("minimum", "small", "medium", "large")
 
-#: Order of the services in a plan.
-SERVICES = (
-    "postgres", "pgbouncer", "redis", "rabbitmq", "minio", "api", "client", "asynq_dashboard", "caddy", "backup",
-)
-
 #: Variable of the inventory behind each entry of the intent; messages name what the operator can set.
 VARIABLES = {
     "tier": "trenova_tier",
@@ -28,11 +23,11 @@ VARIABLES = {
     "accept_overcommit": "trenova_accept_overcommit",
     "accept_backup_on_data_disk": "trenova_accept_backup_on_data_disk",
     "reserved_memory_mb": "trenova_reserved_memory_mb",
-    "hosts": "groups of the inventory",
     "restore_document": "trenova_restore_document",
     "minio_mode": "minio_mode",
     "services": "roles of the play",
-    "profile": "profile",
+    "profile": "application profile",
+    "foreign": "resources of other roles",
 }
 
 
@@ -80,8 +75,10 @@ class Capacity:
 class Profile:
     """What the engine must know of the application's version; the defaults are those of v0.7.2."""
 
-    asynq_concurrency: int = 10
-    worker_only_mode: bool = False
+    #: Jobs that a process works on at once.
+    job_concurrency: int = 10
+    #: Whether a worker can be told to work on jobs alone, so that instances need not.
+    worker_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,8 @@ class Intent:
     tier: str
     users: int | None
     mode: str
-    overrides: Mapping[str, Mapping[str, Any]]
+    #: Figures of the operator's own, by sheet (`api`, `api.worker`) and name.
+    overrides: Mapping[str, Mapping[str, Override]]
     strict: bool
     accept_undersized_host: bool
     accept_overcommit: bool
@@ -103,10 +101,19 @@ class Intent:
     #: Number of hosts that run a service, for those that run on more than one.
     hosts: Mapping[str, int] = field(default_factory=dict)
     profile: Profile = field(default_factory=Profile)
+    #: What the containers of somebody else's services may use, by service, kind and figure.
+    foreign: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     def hosts_of(self, service: str) -> int:
         """Number of hosts that run a service."""
         return self.hosts.get(service, 1)
+
+
+class Override(NamedTuple):
+    """A figure that the operator has set himself, and the name below `trenova_plan_overrides` by which he did."""
+
+    value: Any
+    name: str
 
 
 class Bounds(NamedTuple):

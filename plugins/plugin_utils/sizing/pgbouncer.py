@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, ceil_to, clamp
 
@@ -22,25 +20,6 @@ DIRECT_CONNECTIONS = 8
 LEAST_BACKENDS = 20 + 5 + DIRECT_CONNECTIONS
 #: Descriptors that PgBouncer needs for itself.
 _OWN_FILES = 10
-#: An idle connection, in kB.
-_CONNECTION_KB = 2
-#: Buffers that a client's prepared statements take.
-_PACKETS_PER_CLIENT = 4
-
-
-class Budget(NamedTuple):
-    """Whether the connections that PgBouncer may open fit into those that PostgreSQL has."""
-
-    #: Pools with their reserves.
-    wanted: int
-    #: What the processes of PgBouncer let through.
-    cap: int
-    #: What PostgreSQL has left for them.
-    available: int
-    #: What is left when the cap is reached; negative when it does not fit.
-    spare: int
-    #: wanted <= cap <= available.
-    holds: bool
 
 
 def hikari_connections(cores: int, spindles: int = 1) -> int:
@@ -77,6 +56,19 @@ def pool_of_one(pool: int, bouncers: int) -> int:
     return max(5, -(-pool // bouncers)) if bouncers > 1 else pool
 
 
+def pool(cpus: int, bouncers: int = 1) -> dict[str, int]:
+    """What each of some PgBouncers is told before a PostgreSQL of so many cores, as numbers of connections, and the
+    `backends` that all of them and the direct connections come to.
+
+    Source: `server_pool`, `pool_of_one`, `reserve_pool`, with max_db_connections as the hard cap.
+    """
+    count = arguments.whole("bouncers", bouncers, 1)
+    size = pool_of_one(server_pool(arguments.whole("cpus", cpus, 1)), count)
+    most = size + reserve_pool(size)
+    return {"default_pool_size": size, "reserve_pool_size": reserve_pool(size), "max_db_connections": most,
+            "backends": count * most + DIRECT_CONNECTIONS}
+
+
 def client_connections(app_pools: int) -> int:
     """max_client_conn for the sum of the application's pools: half as many again in fifties, between 200 and 5000.
 
@@ -97,50 +89,6 @@ def file_descriptors(clients: int, pool: int, databases: int = 1, users: int = 1
 def open_files(file_descriptors: int) -> int:
     """Limit of open files: twice what PgBouncer opens at most, at least 65536. Source: chosen here."""
     return max(container.OPEN_FILES, 2 * arguments.whole("file_descriptors", file_descriptors))
-
-
-def idle_memory_kb(connections: int) -> int:
-    """Memory in kB of idle connections: 2 kB each, clients and servers alike. Source: PgBouncer's features page."""
-    return _CONNECTION_KB * arguments.whole("connections", connections)
-
-
-def prepared_memory_kb(unique_queries: int, query_kb: float, clients: int, pkt_buf_kb: float = 4) -> float:
-    """Memory in kB of prepared statements: each unique query once, and four packet buffers for each client.
-
-    Source: PgBouncer's manual, max_prepared_statements.
-    """
-    queries = arguments.whole("unique_queries", unique_queries) * arguments.amount("query_kb", query_kb)
-    packets = _PACKETS_PER_CLIENT * arguments.amount("pkt_buf_kb", pkt_buf_kb)
-    return queries + arguments.whole("clients", clients) * packets
-
-
-def session_pool(app_pools: int) -> int:
-    """Server connections that session mode needs: as many as the application's pools together.
-
-    Source: PgBouncer; a session keeps its server connection until the client leaves.
-    """
-    return arguments.whole("app_pools", app_pools, 1)
-
-
-def connection_budget(pool: int, reserve: int, max_connections: int, max_db_connections: int | None = None,
-                      pools: int = 1, processes: int = 1, superuser_reserved: int = SUPERUSER_RESERVED,
-                      reserved: int = 0, direct: int = DIRECT_CONNECTIONS) -> Budget:
-    """The budget in connections: pools with reserves <= processes * max_db_connections <= max_connections without those
-    kept for superusers and roles and the direct ones.
-
-    `pools` counts pairs of user and database over all processes; without `max_db_connections` each process lets its
-    part of the pools through. Source: PgBouncer's manual; PostgreSQL's reserved connections.
-    """
-    count = arguments.whole("processes", processes, 1)
-    wanted = arguments.whole("pools", pools, 1) * (
-        arguments.whole("pool", pool, 1) + arguments.whole("reserve", reserve))
-    cap = count * (
-        -(-wanted // count) if max_db_connections is None
-        else arguments.whole("max_db_connections", max_db_connections, 1))
-    available = arguments.whole("max_connections", max_connections, 1) - sum(
-        arguments.whole(name, kept) for name, kept in (
-            ("superuser_reserved", superuser_reserved), ("reserved", reserved), ("direct", direct)))
-    return Budget(wanted, cap, available, available - cap, wanted <= cap <= available)
 
 
 def plan_servers(draft, postgres_cpus):
@@ -179,5 +127,4 @@ def plan_clients(draft, app_pools):
         rule="max_client_conn + 10 + pool", source="PgBouncer: check_limits",
         inputs={"max_client_conn": clients, "default_pool_size": sheet["default_pool_size"]})
     container.plan_weights(
-        draft, "pgbouncer", ENVELOPE, open_files=open_files(files),
-        files_rule="max(65536, 2 * file_descriptors)")
+        sheet, ENVELOPE, open_files=open_files(files), files_rule="max(65536, 2 * file_descriptors)")

@@ -119,17 +119,6 @@ def work_mem_bound_mb(memory_limit_mb: int, backends: int, autovacuum: int = 3, 
     return (SAFE_SHARE * memory_limit_mb - idle) / (NODES_PER_BACKEND * count)
 
 
-def least_memory_mb(backends: int, work_mem_mb: float, autovacuum: int = 3) -> float:
-    """Memory limit in MiB from which so many backends with so much work_mem are safe (m_min).
-
-    Source: `worst_case_mb` with shared buffers of a quarter and maintenance memory of a sixteenth of the limit. WAL
-    buffers are left out: it is an estimate to speak with, the plan checks the exact sum.
-    """
-    left = SAFE_SHARE - 0.25 - arguments.whole("autovacuum", autovacuum, 0, 10) / 16
-    each = BACKEND_MB + NODES_PER_BACKEND * arguments.amount("work_mem_mb", work_mem_mb)
-    return arguments.whole("backends", backends, 1) * each / left
-
-
 def max_connections(nominal: int, backends: int) -> int:
     """max_connections: the document's number, or a fifth more than the real backends, in tens, if that is higher.
 
@@ -180,6 +169,27 @@ def work_mem_kb(memory_limit_mb: int, cpus: int, backends: int) -> int:
                  LEAST_WORK_MEM_KB, MOST_WORK_MEM_KB)
 
 
+def memory(memory_limit_mb: int, cpus: int, backends: int) -> dict[str, float]:
+    """How a PostgreSQL of so many MiB, cores and backends divides its memory, as the plan does it without figures of an
+    operator's own; the names say the units.
+
+    `peak_memory_mb` is the worst case in MiB, and `safe` whether it stays within 90 % of the limit.
+    Source: the functions of each figure.
+    """
+    limit, cores = arguments.whole("memory_limit_mb", memory_limit_mb, 1), arguments.whole("cpus", cpus, 1)
+    count = arguments.whole("backends", backends, 1)
+    shared, maintenance = shared_buffers_mb(limit), maintenance_work_mem_mb(limit)
+    work_mem, autovacuum = work_mem_kb(limit, cores, count), autovacuum_workers(limit, cores)
+    wal = wal_buffers_kb(shared)
+    worst = worst_case_mb(shared, work_mem / 1024, count, maintenance, autovacuum, wal / 1024, BACKEND_MB)
+    return {
+        "shared_buffers_mb": shared, "work_mem_kb": work_mem, "maintenance_work_mem_mb": maintenance,
+        "wal_buffers_kb": wal, "effective_cache_size_mb": effective_cache_size_mb(limit, count),
+        "autovacuum_max_workers": autovacuum, "hash_mem_multiplier": hash_mem_multiplier(limit),
+        "shm_size_mb": shm_size_mb(limit, maintenance), "peak_memory_mb": round(worst),
+        "safe": worst <= SAFE_SHARE * limit}
+
+
 def effective_cache_size_mb(memory_limit_mb: int, backends: int) -> int:
     """What the planner takes for cached in MiB: three quarters of the limit, as far as idle backends of 2 MiB leave it.
 
@@ -224,15 +234,6 @@ def max_slot_wal_keep_size_mb(max_wal_size: int, volume_gb: float) -> int:
     return max(1024, min(arguments.whole("max_wal_size", max_wal_size, 32), _fifth_mb(volume_gb)))
 
 
-def least_wal_senders(replicas: int = 0, backup_streams: int = 0, slots: int = 0) -> int:
-    """Least max_wal_senders: replicas, streams of backups and replication slots. They are not among max_connections.
-
-    Source: PostgreSQL 12 and later.
-    """
-    return sum(arguments.whole(name, count) for name, count in (
-        ("replicas", replicas), ("backup_streams", backup_streams), ("slots", slots)))
-
-
 def wal_gib_per_day(archive_timeout_seconds: float = 0, writes_per_second: float = 0) -> float:
     """WAL in GiB per day, uncompressed: 8 KiB for each write, at least a segment of 16 MiB for each archive_timeout.
 
@@ -271,7 +272,7 @@ def plan_settings(draft):
     _plan_memory(draft, sheet)
     _plan_wal(draft, sheet)
     _plan_planner(draft, sheet)
-    container.plan_weights(draft, "postgres", ENVELOPE, pids=max(ENVELOPE.pids, 2 * sheet["max_connections"]))
+    container.plan_weights(sheet, ENVELOPE, pids=max(ENVELOPE.pids, 2 * sheet["max_connections"]))
 
 
 def _plan_connections(draft, sheet):

@@ -16,11 +16,6 @@ ENVELOPE = container.Envelope(
 
 #: Nodes of a cluster; quorum queues have at most seven members.
 CLUSTER_SIZES = (1, 3, 5, 7)
-#: A connection with its processes and buffers. An assumption.
-_CONNECTION_MB = 0.2
-_MESSAGES_PER_MB = 30000
-#: What the protocol adds to a message on the wire.
-_WIRE_FACTOR = 1.1
 #: What the container takes when publishers are held back, in percent of the watermark.
 _BLOCKED_PERCENT = 120
 
@@ -38,7 +33,7 @@ def watermark_mb(memory_limit_mb: int) -> int:
 
     Source: RabbitMQ recommends 0.4 to 0.7, and the absolute form in containers.
     """
-    return memory_limit_mb * 6 // 10
+    return arguments.whole("memory_limit_mb", memory_limit_mb) * 6 // 10
 
 
 def raft_wal_mb(memory_limit_mb: int) -> int:
@@ -82,42 +77,6 @@ def peak_memory_mb(watermark: int) -> int:
     return round(arguments.whole("watermark", watermark) * _BLOCKED_PERCENT / 100)
 
 
-def raft_memory_mb(raft_wal: int, times: int = 3) -> int:
-    """Memory in MiB that a node needs for the write-ahead log of its quorum queues: three to four of them.
-
-    Source: RabbitMQ, quorum queues.
-    """
-    return arguments.whole("times", times, 1) * arguments.whole("raft_wal", raft_wal)
-
-
-def quorum_queue_memory_mb(messages: int) -> float:
-    """Memory in MB of the messages that quorum queues hold: 1 MB for 30000. Source: RabbitMQ, quorum queues."""
-    return arguments.whole("messages", messages) / _MESSAGES_PER_MB
-
-
-def connection_memory_mb(connections: int) -> float:
-    """Memory in MiB of so many connections: 0.2 each, with buffers and processes.
-
-    Source: RabbitMQ, networking (TCP buffers of 80 to 120 kB each way); the sum is an assumption.
-    """
-    return arguments.whole("connections", connections) * _CONNECTION_MB
-
-
-def open_files(connections: int, queues: int) -> int:
-    """Limit of open files: twice the connections and the queues, at least 65536.
-
-    Far more does harm: Erlang takes minutes to start with a thousand million. Source: RabbitMQ, networking.
-    """
-    wanted = 2 * arguments.whole("connections", connections) + arguments.whole("queues", queues)
-    return max(container.OPEN_FILES, wanted)
-
-
-def bandwidth_bits_per_second(messages_per_second: float, message_bytes: float) -> float:
-    """Bandwidth in bit/s that so many messages take: rate * size * 1.1 * 8. Source: RabbitMQ, networking."""
-    rate = arguments.amount("messages_per_second", messages_per_second)
-    return rate * arguments.amount("message_bytes", message_bytes) * _WIRE_FACTOR * 8
-
-
 def cluster(nodes: int) -> Cluster:
     """Nodes that must agree, as a number, and nodes that may fail, in a cluster of 1, 3, 5 or 7.
 
@@ -134,8 +93,8 @@ def plan(draft):
     """Decide RabbitMQ."""
     limit = container.plan_memory(draft, "rabbitmq", ENVELOPE, deviation="rabbitmq-limit", document=0)
     container.plan_cpus(draft, "rabbitmq", ENVELOPE)
-    container.plan_weights(draft, "rabbitmq", ENVELOPE)
     sheet = draft.sheet("rabbitmq")
+    container.plan_weights(sheet, ENVELOPE)
     # Without a limit the watermark still needs a size to go by.
     size = limit or tiers.RABBITMQ_MEMORY.value(draft.intent.tier)
     watermark = sheet.setting(

@@ -24,6 +24,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS, VARIABLES, plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft, amount
 
 _OVERRIDES = VARIABLES["overrides"]
@@ -91,14 +92,14 @@ def judge(draft: Draft):
 
 
 #: Where one of these is missing, the document's numbers for a whole host say nothing; the sums of R3 do.
-MAIN_SERVICES = ("postgres", "redis", "rabbitmq", "api")
+MAIN_SERVICES = {name for name, service in SERVICES.items() if service.whole_host}
 
 
 # -- R1, R2: the host --------------------------------------------------------------------------------------------------
 
 def minimum_host(draft: Draft) -> Iterator[Finding]:
     """R1: below the document's minimum of cores, memory or free disk. It is that of a host with everything."""
-    if not set(MAIN_SERVICES) <= set(draft.intent.services):
+    if not set(draft.intent.services) >= MAIN_SERVICES:
         return
     capacity = draft.capacity
     cores, memory_gib, disk_gb = (
@@ -150,7 +151,7 @@ class Shortfall(NamedTuple):
 
 def recommended_host(draft: Draft) -> Iterator[Finding]:
     """R2: enough to run, but less than the document recommends for the tier. Refused where `trenova_strict` is set."""
-    if not set(MAIN_SERVICES) <= set(draft.intent.services):
+    if not set(draft.intent.services) >= MAIN_SERVICES:
         return
     refused = {finding.dimension for finding in minimum_host(draft)}
     for shortfall in _shortfalls(draft):
@@ -234,7 +235,7 @@ def _disk_shortfalls(capacity, tier) -> Iterator[Shortfall]:
 
 def memory_budget(draft: Draft) -> Iterator[Finding]:
     """R3: the limits of all containers and of the backup job exceed what the host can allocate."""
-    capacity, consumers = draft.capacity, totals.memory_by_service(draft.here)
+    capacity, consumers = draft.capacity, totals.by_service(draft.here, "memory_limit_mb")
     limits, allocatable = sum(consumers.values()), host.allocatable_of(capacity)
     if limits <= allocatable:
         return
@@ -266,7 +267,7 @@ def reservation_budget(draft: Draft) -> Iterator[Finding]:
     fit either, R3 says what helps."""
     if totals.headroom_mb(draft) < 0 and not draft.intent.accept_overcommit:
         return
-    reserved = totals.memory_by_service(draft.here, "memory_reservation_mb")
+    reserved = totals.by_service(draft.here, "memory_reservation_mb")
     promised, allocatable = sum(reserved.values()), host.allocatable_of(draft.capacity)
     if promised * 100 <= allocatable * RESERVED_PERCENT:
         return
@@ -379,17 +380,14 @@ def backup_target(draft: Draft) -> Iterator[Finding]:
 
 def quorums(draft: Draft) -> Iterator[Finding]:
     """R10: a number of nodes of which no majority outlives the loss of one, or which cannot form a cluster."""
-    for service, allowed, why in (
-        ("rabbitmq", (1, 3, 5, 7), "an even cluster stops with half of its nodes, as a smaller one does"),
-        ("redis", (1, 3, 5, 7), "each host runs a sentinel, and a majority of them must agree on a new primary"),
-        ("minio", (1, *range(4, 17)), "a write needs a majority of the drives, of which a loss of one must leave one"),
-    ):
-        nodes = draft.intent.hosts_of(service)
-        if service in draft.here and nodes not in allowed:
+    for service, found in SERVICES.items():
+        nodes, allowed = draft.intent.hosts_of(service), found.nodes
+        if service in draft.here and allowed and nodes not in allowed:
             fitting = [count for count in allowed if count < nodes][-1], next(
                 (count for count in allowed if count > nodes), None)
             yield Finding(
-                "R10", f"{service}.nodes", nodes, list(allowed), f"{nodes} nodes of {service} planned; {why}.",
+                "R10", f"{service}.nodes", nodes, list(allowed),
+                f"{nodes} nodes of {service} planned; {found.why_nodes}.",
                 tuple(f"have {count} hosts in the group {service}" for count in fitting if count))
 
 

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The plan in the making: one sheet of explained figures per service, and what was noticed on the way."""
+"""The plan in the making: one sheet of explained figures per kind of container, and what was noticed on the way.
+
+The sheet of a service's main containers has what its other containers follow from, the service's settings among it.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,15 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
     plain,
     rounded,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
 
+MAIN = "main"
 UNBOUND = Bounds()
+
+
+def sheet_key(service: str, kind: str = MAIN) -> str:
+    """What the sheet of a kind of containers is called: `api`, `api.worker`."""
+    return service if kind == MAIN else f"{service}.{kind}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,8 @@ class Draft:
         self._elsewhere = elsewhere or {}
         self._growth = growth or Growth()
         self.sheets: dict[str, Sheet] = {}
+        #: The sheets of the services that run on this host, once all are filled.
+        self.here: dict[str, Sheet] = {}
         self.deviations: list[dict[str, Any]] = []
         self.restored: list[tuple[str, str, Any]] = []
         self.odd_overrides: list[OddOverride] = []
@@ -59,20 +71,26 @@ class Draft:
         """What a service's limit may grow by; what runs on another host takes nothing from this one."""
         return self._growth if service in self.intent.services else Growth()
 
-    def is_given(self, service: str, name: str) -> bool:
+    def is_given(self, sheet: str, name: str) -> bool:
         """Whether the operator has set a figure himself."""
-        return name in self.intent.overrides.get(service, {})
+        return name in self.intent.overrides.get(sheet, {})
 
-    def sheet(self, service: str) -> Sheet:
-        """The sheet of a service, empty when it is asked for the first time."""
-        if service not in self.sheets:
-            self.sheets[service] = Sheet(service, self)
-        return self.sheets[service]
+    def sheet(self, service: str, kind: str = MAIN) -> Sheet:
+        """The sheet of a kind of containers, empty when it is asked for the first time."""
+        key = sheet_key(service, kind)
+        if key not in self.sheets:
+            self.sheets[key] = Sheet(service, kind, self)
+        return self.sheets[key]
 
-    @property
-    def here(self) -> dict[str, Sheet]:
-        """The sheets of the services that run on this host."""
-        return {service: sheet for service, sheet in self.sheets.items() if service in self.intent.services}
+    def sheets_of(self, service: str) -> list[Sheet]:
+        """The sheets of a service: that of its main containers first, if there is anything planned for it."""
+        return [sheet for sheet in self.sheets.values() if sheet.service == service]
+
+    def finish(self) -> None:
+        """Bring the sheets into the order of a plan, when all of them are filled."""
+        order = [*SERVICES, *self.intent.foreign]
+        self.sheets = dict(sorted(self.sheets.items(), key=lambda item: order.index(item[1].service)))
+        self.here = {key: sheet for key, sheet in self.sheets.items() if sheet.service in self.intent.services}
 
     def depart(self, deviation_id: str, setting: str, planned: Any) -> None:
         """Record that the plan departs from the document."""
@@ -81,31 +99,40 @@ class Draft:
     def unused_overrides(self) -> list[str]:
         """A sentence for every override that met no figure: none may be lost silently."""
         problems = []
-        for service, settings in self.intent.overrides.items():
-            place = f"{VARIABLES['overrides']}.{service}"
-            if service not in self.sheets:
+        for key, settings in self.intent.overrides.items():
+            place = f"{VARIABLES['overrides']}.{key}"
+            if key not in self.sheets:
                 problems.append(f"{place}: nothing is planned for it on this host")
                 continue
-            known = self.sheets[service].names
+            sheet = self.sheets[key]
+            names = [*sheet.names, *(other.kind for other in self.sheets_of(key)[1:])]
             problems.extend(
-                f"{place}: no setting is called {reading.shown(name)}{reading.did_you_mean(name, known)}"
-                for name in settings if name not in known)
+                f"{place}: no setting is called {reading.shown(name)}{reading.did_you_mean(name, names)}"
+                for name in settings if name not in sheet.names)
         return problems
 
 
 class Sheet:
-    """The figures of one service. What is decided first is there for those that follow from it."""
+    """The figures of one kind of containers. What is decided first is there for those that follow from it."""
 
-    def __init__(self, service: str, draft: Draft):
+    def __init__(self, service: str, kind: str, draft: Draft):
         self.service = service
+        self.kind = kind
         self.names: dict[str, Any] = {}
-        self._draft = draft
-        self._overrides = draft.intent.overrides.get(service, {})
+        self.draft = draft
+        #: Where its figures stand below the services of a plan.
+        self.path = service if kind == MAIN else f"{service}.containers.{kind}"
+        self._overrides = draft.intent.overrides.get(sheet_key(service, kind), {})
         self._limits: dict[str, Figure] = {}
         self._settings: dict[str, Figure] = {}
 
     def __getitem__(self, name: str):
         return self.names[name]
+
+    @property
+    def count(self) -> int:
+        """How many of these containers there are on each host."""
+        return self.names.get("instances" if self.kind == MAIN else "count", 1)
 
     def limit(self, name, planned, **how):
         """Decide a figure that Docker is told; see `setting`."""
@@ -134,9 +161,9 @@ class Sheet:
 
     def explain(self) -> dict[str, dict[str, Any]]:
         """One explanation for every value, under its path within the services of the plan."""
-        explained = {self.service + "." + name: figure.explain() for name, figure in self._limits.items()}
+        explained = {self.path + "." + name: figure.explain() for name, figure in self._limits.items()}
         for name, figure in self._settings.items():
-            explained[self.service + ".settings." + name] = figure.explain()
+            explained[self.path + ".settings." + name] = figure.explain()
         return explained
 
     def _decide(self, place, name, path, planned, rule, source, unit="", inputs=None, bounds=UNBOUND,
@@ -145,20 +172,20 @@ class Sheet:
         value = bounds.settle(planned) if _is_number(planned) else planned
         if value != planned:
             moved = {"before": rounded(planned), "hit": "max" if value < planned else "min"}
-        key = self.service + "." + path
-        override = self._override(name, value, bounds, unit, derived)
+        key = self.path + "." + path
+        override = self._override(name, value, bounds, unit, derived) if name in self._overrides else None
         if override is not None:
             moved["planned"] = rounded(value)
             value, deviation = self._taken(key, override, bounds, unit), None
         elif value == document:
             deviation = None
-        elif deviation in self._draft.intent.restore_document:
+        elif deviation in self.draft.intent.restore_document:
             value = document
-            self._draft.restored.append((deviation, key, rounded(value)))
+            self.draft.restored.append((deviation, key, rounded(value)))
             deviation = None
         value = rounded(value)
         if deviation:
-            self._draft.depart(deviation, key, value)
+            self.draft.depart(deviation, key, value)
         place[name] = Figure(value, unit, rule, inputs or {}, bounds, moved, source, deviation, override is not None,
                              derived)
         self.names[name] = value
@@ -166,7 +193,7 @@ class Sheet:
 
     def _override(self, name, like, bounds, unit, derived):
         """The override of a figure in the figure's own type, or None. Unusable ones are noted as problems."""
-        given = self._overrides.get(name)
+        given, spelling = self._overrides[name]
         if given is None:
             return None
         try:
@@ -174,7 +201,7 @@ class Sheet:
                 raise ValueError("cannot be set, it follows from other figures")
             return _converted(reading.without_unit(given, unit) if unit in reading.UNITS else given, like, bounds)
         except ValueError as error:
-            self._draft.problems.append(f"{VARIABLES['overrides']}.{self.service}.{name}: {error}")
+            self.draft.problems.append(f"{VARIABLES['overrides']}.{spelling}: {error}")
             return None
 
     def _taken(self, key, value, bounds, unit):
@@ -183,7 +210,7 @@ class Sheet:
             return value
 
         def note(kind, limit):
-            self._draft.odd_overrides.append(OddOverride(key, value, limit, kind, unit))
+            self.draft.odd_overrides.append(OddOverride(key, value, limit, kind, unit))
 
         if bounds.cap is not None and value > bounds.cap:
             note("cap", bounds.cap)

@@ -7,19 +7,6 @@ from __future__ import annotations
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, disk, tiers
 
-_BYTES_PER_GB = 1000 ** 3
-_BYTES_PER_GIB = 1024 ** 3
-
-
-def gib_from_gb(size_gb: float) -> float:
-    """Size in GiB of a disk sold with so many GB: disks are sold in decimal units. Source: IEC 80000-13."""
-    return arguments.amount("size_gb", size_gb) * _BYTES_PER_GB / _BYTES_PER_GIB
-
-
-def gb_from_gib(size_gib: float) -> float:
-    """Size in decimal GB of so many GiB. Source: IEC 80000-13."""
-    return arguments.amount("size_gib", size_gib) * _BYTES_PER_GIB / _BYTES_PER_GB
-
 
 def need_gb(users: int, years: float = 1) -> float:
     """Disk in GB that so many users need in so many years: 25 GB and 0.75 GB per user and year.
@@ -27,16 +14,6 @@ def need_gb(users: int, years: float = 1) -> float:
     Source: `growth_gb`, fitted to the document's "Total Storage Needs".
     """
     return tiers.growth_gb(arguments.whole("users", users), arguments.amount("years", years))
-
-
-def database_growth_gb(users: int, years: float = 1) -> float:
-    """Growth of the database in GB in so many years: a third of all. Source: fitted to the document."""
-    return (need_gb(users, years) - tiers.BASE_GB) * disk.GROWTH_SHARES["postgres"]
-
-
-def object_growth_gb(users: int, years: float = 1) -> float:
-    """Growth of the object store in GB in so many years: two thirds of all. Source: fitted to the document."""
-    return (need_gb(users, years) - tiers.BASE_GB) * disk.GROWTH_SHARES["minio"]
 
 
 def runway_days(disk_gb: float, users: int, full_share: float = disk.FULL_SHARE) -> float:
@@ -47,6 +24,11 @@ def runway_days(disk_gb: float, users: int, full_share: float = disk.FULL_SHARE)
     per_year = tiers.GROWTH_GB_PER_USER_AND_YEAR * arguments.whole("users", users, 1)
     return disk.days_until_full(
         arguments.amount("disk_gb", disk_gb), tiers.BASE_GB, per_year, arguments.part("full_share", full_share))
+
+
+def runway_whole_days(disk_gb: float, users: int, full_share: float = disk.FULL_SHARE) -> int:
+    """Days that are over before a disk of so many GB is 80 % full. Source: `runway_days`, rounded down."""
+    return int(runway_days(disk_gb, users, full_share) + 1e-9)
 
 
 def transfer_seconds(size_gb: float, megabits_per_second: float) -> float:

@@ -8,37 +8,33 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import host, pgbouncer
-
-#: Services that run for a while only; they are not part of the sum that stands all the time.
-JOBS = ("backup",)
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import known
 
 
-def _over_containers(sheets, name, worker_name) -> dict[str, Any]:
-    """A figure of every service, times its instances; the API's workers are added to the API."""
-    summed = {}
-    for service, sheet in sheets.items():
-        summed[service] = sheet[name] * sheet.names.get("instances", 1)
-    if "api" in sheets:
-        api = sheets["api"]
-        summed["api"] += api["workers"] * api[worker_name]
+def by_service(sheets, name) -> dict[str, Any]:
+    """A figure by service, summed over all its containers. An unlimited container counts nothing."""
+    summed: dict[str, Any] = {}
+    for sheet in sheets.values():
+        summed[sheet.service] = summed.get(sheet.service, 0) + sheet.count * sheet[name]
     return summed
-
-
-def memory_by_service(sheets, name="memory_limit_mb") -> dict[str, int]:
-    """Memory limits (or reservations) in MiB by service, instances and workers counted; an unlimited service counts
-    nothing."""
-    return _over_containers(sheets, name, "worker_" + name)
 
 
 def headroom_mb(draft) -> int:
     """Memory in MiB that the limits leave of what containers may use, jobs included; negative when they exceed it."""
-    return host.allocatable_of(draft.capacity) - sum(memory_by_service(draft.here).values())
+    return host.allocatable_of(draft.capacity) - sum(by_service(draft.here, "memory_limit_mb").values())
+
+
+def application_connections(draft) -> int:
+    """Database connections that the application may open, from all its containers on all hosts."""
+    return sum(
+        draft.intent.hosts_of(sheet.service) * sheet.count * sheet["database_pool"]
+        for sheet in draft.sheets.values() if "database_pool" in sheet.names)
 
 
 def connections(draft) -> dict[str, int]:
     """The connection budget over all hosts: what reaches PostgreSQL, and what the application may open."""
-    bouncer, database, api = draft.sheets["pgbouncer"], draft.sheets["postgres"], draft.sheets["api"]
-    bouncers, api_hosts = draft.intent.hosts_of("pgbouncer"), draft.intent.hosts_of("api")
+    bouncer, database = draft.sheets["pgbouncer"], draft.sheets["postgres"]
+    bouncers = draft.intent.hosts_of("pgbouncer")
     through = bouncers * bouncer["max_db_connections"]
     needed = through + pgbouncer.DIRECT_CONNECTIONS + database["superuser_reserved_connections"]
     return {
@@ -52,8 +48,7 @@ def connections(draft) -> dict[str, int]:
         "superuser_reserved": database["superuser_reserved_connections"],
         "max_connections": database["max_connections"],
         "spare": database["max_connections"] - needed,
-        "application": api_hosts * (
-            api["instances"] * api["database_pool"] + api["workers"] * api["worker_database_pool"]),
+        "application": application_connections(draft),
         "max_client_conn": bouncer["max_client_conn"],
     }
 
@@ -61,13 +56,13 @@ def connections(draft) -> dict[str, int]:
 def summary(draft) -> dict[str, Any]:
     """The totals of a plan. Memory and CPU are those of the standing services; the jobs' memory is beside it."""
     sheets = draft.here
-    limits = memory_by_service(sheets)
-    reservations = memory_by_service(sheets, "memory_reservation_mb")
-    cpus = _over_containers(sheets, "cpus", "worker_cpus")
-    standing = [service for service in sheets if service not in JOBS]
+    limits, reservations, cpus = (
+        by_service(sheets, name) for name in ("memory_limit_mb", "memory_reservation_mb", "cpus"))
+    jobs = [service for service in limits if known(service).job]
+    standing = [service for service in limits if service not in jobs]
     return {
         "memory_limit_mb": sum(limits[service] for service in standing),
-        "memory_limit_jobs_mb": sum(limits.get(service, 0) for service in JOBS),
+        "memory_limit_jobs_mb": sum(limits[service] for service in jobs),
         "memory_reservation_mb": sum(reservations[service] for service in standing),
         "cpus": round(sum(cpus[service] for service in standing), 4),
         "connections": connections(draft),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import random
 
+from sizing_builders import placed
+
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
 
 TIERS = ("minimum", "small", "medium", "large")
@@ -55,6 +57,9 @@ def random_intent(chance: random.Random, overridden: bool = True) -> dict:
         intent["reserved_memory_mb"] = chance.choice((1, 50, 200))
     if chance.random() < 0.2:
         intent["minio_mode"] = "external"
+    if chance.random() < 0.2:
+        intent["foreign"] = {"greeter": {
+            kind: random_resources(chance) for kind in chance.choice((("main",), ("main", "sidecar")))}}
     if overridden and chance.random() < 0.4:
         intent["overrides"] = {
             service: {name: chance.choice((0, 1, chance.randint(1, 5000), chance.randint(0, 10**9)))
@@ -62,6 +67,14 @@ def random_intent(chance: random.Random, overridden: bool = True) -> dict:
             for service, names in OVERRIDES.items()
             if chance.random() < 0.3 and not (service == "minio" and "minio_mode" in intent)}
     return intent
+
+
+def random_resources(chance: random.Random) -> dict:
+    """What a role of somebody else's may say of a container."""
+    limit = int(10 ** chance.uniform(1, 5))
+    return {
+        "count": chance.choice((1, 1, 3)), "memory_limit_mb": limit, "memory_reservation_mb": chance.randint(0, limit),
+        "cpus": chance.choice((0.25, 1, 48)), "pids_limit": 64, "nofile": 1024, "oom_score_adj": 300}
 
 
 def rules(result: dict) -> set:
@@ -79,8 +92,7 @@ def check(capacity: dict, intent: dict) -> dict:
     for service, figures in services.items():
         assert figures["cpus"] <= capacity["cores"]
         for name, value in intent.get("overrides", {}).get(service, {}).items():
-            placed = figures[name] if name in figures else figures["settings"][name]
-            assert placed == value or "R9" in said, f"override of {service}.{name} is lost"
+            assert placed(figures, name) == value or "R9" in said, f"override of {service}.{name} is lost"
     return result
 
 
@@ -104,8 +116,9 @@ def _check_postgres(figures, said):
 
 def _check_connections(services, said):
     bouncer, database, api = (services[name]["settings"] for name in ("pgbouncer", "postgres", "api"))
+    worker = services["api"]["containers"]["worker"]
     through, direct = bouncer["max_db_connections"], 8 + database["superuser_reserved_connections"]
-    opened = services["api"]["instances"] * api["database_pool"] + api["workers"] * api["worker_database_pool"]
+    opened = services["api"]["instances"] * api["database_pool"] + worker["count"] * worker["settings"]["database_pool"]
     closed = (
         bouncer["default_pool_size"] + bouncer["reserve_pool_size"] <= through
         and through + direct <= database["max_connections"]
@@ -135,10 +148,13 @@ def check_accepted(result: dict, capacity: dict, intent: dict) -> None:
         return
     asked = {}
     for path, explanation in result["explain"].items():
-        service, name = path.split(".")[0], path.split(".")[-1]
+        service, *place, name = path.split(".")
         # A volume that is asked for by name must be there from the first day on, a planned one may come later.
         if service in result["services"] and not explanation["derived"] and name != "volume_gb":
-            asked.setdefault(service, {})[name] = explanation["value"]
+            wishes = asked.setdefault(service, {})
+            if place[:1] == ["containers"]:
+                wishes = wishes.setdefault(place[1], {})
+            wishes[name] = explanation["value"]
     again = plan(capacity, dict(intent, overrides=asked))
     assert again["services"] == result["services"], "a plan's own numbers as overrides give another plan"
     assert again["refusals"] == [], "a plan's own numbers as overrides are refused"

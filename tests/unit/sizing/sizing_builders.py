@@ -43,10 +43,16 @@ def value_at(plan_, path):
 
 def leaves(services):
     """(path, value) of everything in the services of a plan."""
-    for service, figures in services.items():
-        for name, value in figures.items():
-            if name == "settings":
-                for setting, inner in value.items():
-                    yield f"{service}.settings.{setting}", inner
-            else:
-                yield f"{service}.{name}", value
+    for name, value in services.items():
+        if isinstance(value, dict):
+            for path, inner in leaves(value):
+                yield f"{name}.{path}", inner
+        else:
+            yield name, value
+
+
+def placed(figures, name):
+    """A figure of a planned service by the name under which an operator sets it: `workers`, `worker.count`."""
+    kind, name = ("worker", "count") if name == "workers" else ("main", name)
+    found = figures["containers"][kind] if kind != "main" else figures
+    return found[name] if name in found else found["settings"][name]

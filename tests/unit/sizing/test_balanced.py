@@ -21,7 +21,7 @@ FIGURES = {
     "redis.memory_limit_mb": (2048, 2048, 3328, 7168),
     "api.instances": (1, 1, 2, 3),
     "api.memory_limit_mb": (1280, 2048, 2048, 2048),
-    "api.settings.workers": (0, 0, 0, 2),
+    "api.containers.worker.count": (0, 0, 0, 2),
     "api.settings.database_pool": (40, 40, 33, 23),
     "minio.memory_limit_mb": (512, 1280, 2560, 4096),
     "rabbitmq.memory_limit_mb": (512, 1024, 1536, 3584),
@@ -32,7 +32,7 @@ SUMS = (7808, 13440, 25600, 51200)
 
 @pytest.mark.parametrize("path", FIGURES)
 def test_figures_on_the_recommended_hosts(path):
-    profile = {"worker_only_mode": True}
+    profile = {"worker_only": True}
     assert tuple(value_at(plan_of(tier, mode="balanced", profile=profile), path) for tier in TIERS) == FIGURES[path]
 
 
@@ -42,7 +42,7 @@ def test_sums_on_the_recommended_hosts():
 
 
 def test_workers_of_the_large_tier_have_half_of_an_instance():
-    assert value_at(plan_of("large", mode="balanced"), "api.settings.worker_memory_limit_mb") == 1024
+    assert value_at(plan_of("large", mode="balanced"), "api.containers.worker.memory_limit_mb") == 1024
 
 
 @pytest.mark.parametrize("tier", TIERS)

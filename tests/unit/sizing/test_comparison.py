@@ -53,8 +53,7 @@ def test_reasons_are_first_sentences_and_the_numbers_those_of_the_plan():
     assert compared[1] == {
         "tier": "small", "verdict": "below",
         "reasons": ["R2: 12000 MiB of memory found, 24 GiB recommended for tier small."],
-        "memory_limit_mb": 5760, "memory_percent": 58.9, "postgres_memory_mb": 512, "api_instances": 1,
-        "api_workers": 0}
+        "memory_limit_mb": 5760, "memory_percent": 58.9, "postgres_memory_mb": 512, "api_instances": 1}
     assert compared[3]["reasons"][0].startswith("R3: the memory limits add up to 17920 MiB, 9776 MiB can be allocated")
     assert "Largest" not in compared[3]["reasons"][0]
 

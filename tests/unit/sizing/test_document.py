@@ -68,7 +68,7 @@ PLANNED = [
     ("Trenova API (tren-api)", "api.memory_limit_mb", 512, 512, 1024, 1024),
     ("Trenova API (tren-api)", "api.cpus", 1, 1, 1, 1),
     ("Trenova API (tren-api)", "api.instances", 1, 1, 2, 3),
-    ("Horizontal Scaling Options", "api.settings.workers", 0, 0, 0, 2),
+    ("Horizontal Scaling Options", "api.containers.worker.count", 0, 0, 0, 2),
     ("Asynq Job Queue System", "api.settings.asynq_memory_mb", 256, 256, 512, 512),
     ("Trenova Client (tren-client)", "client.memory_limit_mb", 256, 256, 256, 256),
     ("Trenova Client (tren-client)", "client.cpus", 0.5, 0.5, 0.5, 0.5),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sizing_builders import host_of, plan_of
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SERVICES, PlanError, plan, plan_hosts
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SERVICES, PlanError, plan_hosts
 
 HOSTS = {"db1": host_of("small"), "db2": host_of("small"), "app1": host_of("medium"), "app2": host_of("medium"),
          "app3": host_of("medium")}
@@ -19,6 +19,14 @@ GROUPS = {
 }
 
 
+def cluster(tier, service, nodes, **intent):
+    """The plan of the first of some hosts, each as recommended for a tier, that all run a service; it has all others.
+    """
+    hosts = [f"host{number}" for number in range(nodes)]
+    groups = dict(dict.fromkeys(SERVICES, hosts[:1]), **{service: hosts})
+    return plan_hosts(dict.fromkeys(hosts, host_of(tier)), groups, dict({"tier": "small"}, **intent))[hosts[0]]
+
+
 def plans(groups=None, **intent):
     return plan_hosts(HOSTS, dict(GROUPS, **(groups or {})), dict({"tier": "large"}, **intent))
 
@@ -26,6 +34,18 @@ def plans(groups=None, **intent):
 def test_one_host_with_everything_is_the_plain_plan():
     everything = dict.fromkeys(SERVICES, ["one"])
     assert plan_hosts({"one": host_of("small")}, everything, {"tier": "small"}) == {"one": plan_of("small")}
+
+
+def test_problems_of_the_only_host_do_not_name_it():
+    with pytest.raises(PlanError) as one:
+        plan_hosts({"erp1": host_of("small", cores="x")}, {"api": ["erp1"]}, {"tier": "small"})
+    assert one.value.problems == ['capacity.cores: expected a number, got "x"']
+
+
+def test_what_is_not_wanted_runs_nowhere_though_it_has_a_group():
+    result = plans(services=["postgres", "redis"])
+    assert {name: list(planned["services"]) for name, planned in result.items()} == {
+        "db1": ["postgres"], "db2": ["postgres"], "app1": ["redis"], "app2": ["redis"], "app3": ["redis"]}
 
 
 def test_each_host_has_its_own_services():
@@ -41,11 +61,12 @@ def test_instances_are_shared_out_and_the_budget_counts_all_of_them():
     figures = {name: result[name]["services"]["api"] for name in APPS}
     # 500 users need five instances of one core; two on each of three hosts.
     assert [entry["instances"] for entry in figures.values()] == [2, 2, 2]
-    assert [entry["settings"]["workers"] for entry in figures.values()] == [1, 1, 1]
+    assert [entry["containers"]["worker"]["count"] for entry in figures.values()] == [1, 1, 1]
     budget = result["db1"]["totals"]["connections"]
     assert budget["application"] == sum(
         entry["instances"] * entry["settings"]["database_pool"]
-        + entry["settings"]["workers"] * entry["settings"]["worker_database_pool"] for entry in figures.values())
+        + entry["containers"]["worker"]["count"] * entry["containers"]["worker"]["settings"]["database_pool"]
+        for entry in figures.values())
     assert all(other["totals"]["connections"] == budget for other in result.values())
     assert budget["application"] <= budget["max_client_conn"]
 
@@ -79,14 +100,14 @@ def test_replicas_get_senders_and_slots():
 
 @pytest.mark.parametrize(("nodes", "group"), [(1, 1), (3, 3), (5, 5)])
 def test_quorum_queues(nodes, group):
-    result = plan(host_of("small"), {"tier": "small", "hosts": {"rabbitmq": nodes}})
+    result = cluster("small", "rabbitmq", nodes)
     settings = result["services"]["rabbitmq"]["settings"]
     assert (settings["nodes"], settings["quorum_group_size"]) == (nodes, group)
     assert result["refusals"] == []
 
 
 def test_distributed_minio_gets_what_it_allocates_at_its_start():
-    result = plan(host_of("small"), {"tier": "small", "hosts": {"minio": 4}})
+    result = cluster("small", "minio", 4)
     assert result["services"]["minio"]["memory_limit_mb"] == 4096
     assert result["services"]["minio"]["settings"]["requests_max"] == 601
     assert "minio-single-node" not in [entry["id"] for entry in result["deviations"]]
@@ -97,7 +118,7 @@ def test_distributed_minio_gets_what_it_allocates_at_its_start():
     ("minio", 2, [1, 4]), ("minio", 17, [16]),
 ])
 def test_r10_refuses_what_has_no_majority(service, nodes, remedies):
-    result = plan(host_of("large"), {"tier": "small", "hosts": {service: nodes}})
+    result = cluster("large", service, nodes)
     refusal = next(entry for entry in result["refusals"] if entry["rule"] == "R10")
     assert refusal["text"].startswith(f"R10: {nodes} nodes of {service} planned; ")
     assert refusal["remedy"] == [f"have {count} hosts in the group {service}" for count in remedies]
@@ -107,8 +128,9 @@ def test_r10_refuses_what_has_no_majority(service, nodes, remedies):
 def test_problems_of_all_hosts_come_at_once():
     with pytest.raises(PlanError) as caught:
         plan_hosts({"a": host_of("small", cores="x"), "b": host_of("small", memory_mb="12 GiB")},
-                   {"api": ["a", "c"], "postgres": ["b"]}, {"tier": "small"})
+                   {"api": ["a", "c"], "postgres": ["b"], "rabitmq": ["b"]}, {"tier": "small"})
     assert caught.value.problems == [
+        'groups: no service is called "rabitmq". Did you mean rabbitmq?',
         "c: is in a group of the inventory, but nothing is known of it",
         'a: capacity.cores: expected a number, got "x"',
         'b: capacity.memory_mb: expected MiB as a plain number, got "12 GiB"; write 12288',

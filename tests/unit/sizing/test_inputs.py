@@ -67,10 +67,7 @@ def test_capacity(capacity, problem):
      'trenova_reserved_memory_mb: expected MiB as a plain number, got "4GiB"; write 4096'),
     ({"tier": "small", "reserved_memory_mb": 30000},
      "trenova_reserved_memory_mb: 30000 MiB are all that the host has (24576 MiB)"),
-    ({"tier": "small", "hosts": {"rabitmq": 3}},
-     "groups of the inventory: expected one of postgres, pgbouncer, redis, rabbitmq, minio, api, client, "
-     'asynq_dashboard, caddy, backup; got "rabitmq". Did you mean rabbitmq?'),
-    ({"tier": "small", "hosts": {"api": 0}}, "groups of the inventory: api: expected at least one host, got 0"),
+    ({"tier": "small", "hosts": {"rabbitmq": 3}}, "intent.hosts: is unknown"),
     ({"tier": "small", "mode": "x"}, 'trenova_mode: expected one of document, balanced; got "x"'),
     ({"tier": "small", "strict": "maybe"}, 'trenova_strict: expected true or false, got "maybe"'),
     ({"tier": "small", "minio_mode": "extern"},
@@ -105,8 +102,13 @@ def test_capacity(capacity, problem):
     ({"tier": "small", "restore_document": ["minio-single-node"]},
      "trenova_restore_document: minio-single-node is not undone by name; "
      "set minio_mode: external, with the address of a distributed store"),
-    ({"tier": "small", "profile": {"asynq_concurrency": 0}}, "profile: asynq_concurrency: expected at least 1, got 0"),
-    ({"tier": "small", "profile": "v0.7.2"}, 'profile: expected a mapping, got "v0.7.2"'),
+    ({"tier": "small", "profile": {"job_concurrency": 0}},
+     "application profile: job_concurrency: expected at least 1, got 0"),
+    ({"tier": "small", "profile": {"job_concurrency": "ten"}},
+     'application profile: job_concurrency: expected a whole number, got "ten"'),
+    ({"tier": "small", "profile": {"worker_only": "perhaps"}},
+     'application profile: worker_only: expected true or false, got "perhaps"'),
+    ({"tier": "small", "profile": "v0.7.2"}, 'application profile: expected a mapping, got "v0.7.2"'),
 ])
 def test_intent(intent, problem):
     assert problems(intent=intent) == [problem]
@@ -147,3 +149,41 @@ def test_words_that_yaml_reads_as_booleans_are_understood():
 
 def test_extra_entries_of_a_measurement_are_ignored():
     assert plan_of("small", host_of("small", swap_mb=0, listeners=[])) == plan_of("small")
+
+
+# -- figures of containers ---------------------------------------------------------------------------------------------
+
+#: Names of the first edition, which operators may still have in their inventories.
+EARLIER_NAMES = [
+    ("workers", "count", 3), ("worker_memory_limit_mb", "memory_limit_mb", 777),
+    ("worker_memory_reservation_mb", "memory_reservation_mb", 99), ("worker_cpus", "cpus", 0.5),
+    ("worker_gomaxprocs", "gomaxprocs", 5), ("worker_gomemlimit_mb", "gomemlimit_mb", 111),
+    ("worker_database_pool", "database_pool", 12),
+]
+
+
+@pytest.mark.parametrize(("earlier", "name", "value"), EARLIER_NAMES)
+def test_a_figure_of_the_workers_is_set_by_its_name_and_by_the_one_that_it_had(earlier, name, value):
+    nested = plan_of("large", overrides={"api": {"worker": {name: value}}})
+    flat = plan_of("large", overrides={"api": {earlier: value}})
+    worker = nested["services"]["api"]["containers"]["worker"]
+    assert {**worker, **worker["settings"]}[name] == value
+    assert nested == flat
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ({"worker": 2}, "api.worker: expected a mapping of settings, got 2"),
+    ({"worker": {"memory": 1}}, 'api.worker: no setting is called "memory"'),
+    ({"worker": {"cpu": 1}}, 'api.worker: no setting is called "cpu". Did you mean cpus?'),
+    ({"wrker": {"cpus": 1}}, 'api: no setting is called "wrker". Did you mean worker?'),
+    ({"worker": {"memory_limit_mb": "1GB"}}, 'api.worker.memory_limit_mb: expected MiB as a plain number, got "1GB"'),
+    ({"worker_cpus": "many"}, 'api.worker_cpus: expected a number, got "many"'),
+    ({"workers": 1, "worker": {"count": 2}},
+     "api.workers is the earlier name of api.worker.count, and both are set; take one of them out"),
+])
+def test_a_figure_of_the_workers_that_cannot_be_used_is_named_as_it_was_written(settings, says):
+    with pytest.raises(PlanError) as refused:
+        plan_of("large", overrides={"api": settings})
+    problem, = refused.value.problems
+    assert problem.startswith("trenova_plan_overrides")
+    assert says in problem

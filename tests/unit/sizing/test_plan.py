@@ -66,8 +66,8 @@ FIGURES = [
     ("api.settings.database_pool", 40, 40, 25, 20),
     ("api.settings.redis_pool_size", 20, 20, 20, 20),
     ("api.settings.asynq_concurrency", 10, 10, 10, 10),
-    ("api.settings.worker_memory_limit_mb", 512, 512, 512, 512),
-    ("api.settings.worker_database_pool", 10, 10, 10, 10),
+    ("api.containers.worker.memory_limit_mb", 512, 512, 512, 512),
+    ("api.containers.worker.settings.database_pool", 10, 10, 10, 10),
     ("caddy.settings.gomemlimit_mb", 108, 108, 230, 230),
     ("client.settings.gomemlimit_mb", 230, 230, 230, 230),
     ("asynq_dashboard.settings.gomemlimit_mb", 108, 108, 108, 108),
@@ -178,13 +178,13 @@ def test_instances_are_bounded_by_half_the_cores():
 
 
 def test_workers_take_the_jobs_where_the_application_can():
-    profile = {"worker_only_mode": True}
+    profile = {"worker_only": True}
     assert value_at(plan_of("large", profile=profile), "api.settings.database_pool") == 10
     assert value_at(plan_of("medium", profile=profile), "api.settings.database_pool") == 25
 
 
 def test_concurrency_of_the_profile_is_followed():
-    result = plan_of("small", profile={"asynq_concurrency": 30, "something": "else"})
+    result = plan_of("small", profile={"job_concurrency": 30, "something": "else"})
     assert value_at(result, "api.settings.database_pool") == 60
     assert value_at(result, "api.settings.redis_pool_size") == 40
 

@@ -17,10 +17,8 @@ from test_properties import hosts, intents
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SCHEMA_VERSION, plan
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison import compare_tiers, needed_host
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import (
-    PlanFileError,
     part_of,
     read_parts,
-    read_plan,
     write_plan,
 )
 
@@ -80,38 +78,44 @@ def test_disk_section_is_described():
     VALIDATOR.validate(dict(plan_of("small"), disk=disk))
 
 
-def test_what_is_written_is_read():
+def test_what_is_written_is_the_plan_in_its_own_order():
     written = plan_of("medium", users=120)
-    assert read_plan(write_plan(written)) == written
-    assert list(read_plan(write_plan(written))) == list(written)
-
-
-@pytest.mark.parametrize(("text", "says"), [
-    ("tier: small", "This is no JSON (Expecting value: line 1 column 1 (char 0)); make it again with "
-                    "playbooks/plan.yml."),
-    ("[1]", "This is no plan: it has no schema_version; make it again with playbooks/plan.yml."),
-    ('{"a": 1}', "This is no plan: it has no schema_version; make it again with playbooks/plan.yml."),
-    ('{"schema_version": 0}', "This is a plan of an older or unknown version of the collection (schema 0, this one "
-                              "reads 1); make it again with playbooks/plan.yml."),
-    ('{"schema_version": "x"}', "This is a plan of an older or unknown version of the collection (schema x, this one "
-                                "reads 1); make it again with playbooks/plan.yml."),
-    ('{"schema_version": 2}', "This is a plan of a newer version of the collection (schema 2, this one reads 1); use "
-                              "the version of the collection that wrote it."),
-    ('{"schema_version": 1, "tier": "small"}',
-     "This is no whole plan: mode, host, services, explain, totals, deviations, warnings, refusals missing; make it "
-     "again with playbooks/plan.yml."),
-])
-def test_what_is_no_plan_is_refused_in_one_sentence(text, says):
-    with pytest.raises(PlanFileError) as refused:
-        read_plan(text)
-    assert str(refused.value) == says
+    assert json.loads(write_plan(written)) == written
+    assert list(json.loads(write_plan(written))) == list(written)
 
 
 def test_part_of_a_service_holds_nothing_that_changes_by_itself():
     first = part_of(plan_of("small", users=40), "redis")
     assert first == part_of(plan_of("small", host_of("small", disk_free_gb=77), users=40), "redis")
     assert first["figures"]["settings"]["maxmemory_policy"] == "volatile-lru"
-    assert (first["schema_version"], first["tier"], first["mode"], first["users"]) == (1, "small", "document", 40)
+    assert (first["schema_version"], first["tier"], first["mode"], first["users"]) == (2, "small", "document", 40)
+
+
+def test_a_part_of_the_first_edition_is_read_as_this_one_would_have_written_it():
+    """As 0.1.0 left it on servers: one set of limits, and what the workers had of their own among the settings."""
+    written = {
+        "schema_version": 1, "tier": "large", "mode": "document", "users": None,
+        "figures": {
+            "cpus": 1.0, "instances": 3, "memory_limit_mb": 1024, "memory_reservation_mb": 512,
+            "memory_swap_limit_mb": 1024, "cpu_shares": 2048, "pids_limit": 512, "nofile": 65536, "oom_score_adj": 0,
+            "settings": {
+                "workers": 2, "gomaxprocs": 2, "gomemlimit_mb": 921, "asynq_concurrency": 10, "asynq_memory_mb": 512,
+                "database_pool": 20, "redis_pool_size": 20, "worker_memory_limit_mb": 512,
+                "worker_memory_reservation_mb": 256, "worker_cpus": 1.0, "worker_gomaxprocs": 2,
+                "worker_gomemlimit_mb": 460, "worker_database_pool": 10}}}
+    before = json.dumps(written)
+    parts, remarks = read_parts({"api": written})
+    assert (parts, remarks) == ({"api": part_of(plan_of("large"), "api")}, [])
+    assert json.dumps(written) == before
+
+
+def test_the_upgrade_from_the_first_edition_changes_no_figure():
+    planned = plan_of("small")
+    parts = {service: part_of(planned, service) for service in planned["services"]}
+    for service in set(parts) - {"api"}:
+        figures = {name: value for name, value in parts[service]["figures"].items() if name != "containers"}
+        assert read_parts({service: dict(parts[service], schema_version=1, figures=figures)}) == (
+            {service: parts[service]}, [])
 
 
 def test_parts_that_cannot_be_read_are_left_out_and_told():
@@ -124,7 +128,7 @@ def test_parts_that_cannot_be_read_are_left_out_and_told():
         "The applied plan of api is not compared. This is no JSON (Expecting value); the next deployment writes it "
         "anew.",
         "The applied plan of caddy is not compared. This is a part of a plan of a newer version of the collection "
-        "(schema 7, this one reads 1); use the version of the collection that wrote it.",
+        "(schema 7, this one reads 1 and 2); use the version of the collection that wrote it.",
         "The applied plan of client is not compared. This is no part of a plan: it has no schema_version; the next "
         "deployment writes it anew.",
         "The applied plan of minio is not compared. Its figures are none; the next deployment writes it anew."]

@@ -9,7 +9,6 @@ import pytest
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     api,
-    backup,
     golang,
     host,
     minio,
@@ -156,13 +155,6 @@ def test_work_mem_bound(limit, backends, autovacuum, bound):
     assert postgres.work_mem_bound_mb(limit, backends, autovacuum) == pytest.approx(bound, abs=0.005)
 
 
-@pytest.mark.parametrize(("backends", "work_mem", "least"), [
-    (33, 2, 499.5), (100, 4, 2162), (200, 4, 4324), (500, 4, 10811), (500, 2, 7568),
-])
-def test_least_memory(backends, work_mem, least):
-    assert postgres.least_memory_mb(backends, work_mem) == pytest.approx(least, abs=0.6)
-
-
 @pytest.mark.parametrize(("nominal", "backends", "connections"), [
     (100, 33, 100), (100, 80, 100), (100, 81, 110), (200, 72, 200), (1, 72, 90), (1, 73, 100), (1, 497, 600),
 ])
@@ -256,10 +248,6 @@ def test_rabbitmq_memory(limit, watermark, wal):
     assert rabbitmq.watermark_mb(limit) == watermark
     assert rabbitmq.raft_wal_mb(limit) == wal
     assert 3 * wal <= watermark
-
-
-def test_backup_storage():
-    assert backup.storage_need_gb(10, 5) == 40
 
 
 @pytest.mark.parametrize(("value", "step", "up"), [

@@ -11,9 +11,10 @@ import math
 import invariants
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sizing_builders import TIERS, host_of, leaves
+from sizing_builders import TIERS, host_of, leaves, placed
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import deviations, host, plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
 
 hosts = st.fixed_dictionaries({
     "cores": st.one_of(st.integers(1, 256), st.floats(0.1, 128)),
@@ -77,10 +78,10 @@ def test_limits_fit_or_the_plan_says_so(capacity, intent):
 @given(hosts, intents)
 def test_totals_are_the_sum_of_the_containers(capacity, intent):
     services = plan(capacity, intent)["services"]
-    workers = services["api"]["settings"]["workers"] * services["api"]["settings"]["worker_memory_limit_mb"]
-    standing = workers + sum(
-        figures["memory_limit_mb"] * figures.get("instances", 1)
-        for service, figures in services.items() if service != "backup")
+    standing = sum(
+        containers["count"] * containers["memory_limit_mb"]
+        for service, figures in services.items() if service != "backup"
+        for containers in containers_of(figures).values())
     assert plan(capacity, intent)["totals"]["memory_limit_mb"] == standing
 
 
@@ -131,7 +132,7 @@ def test_quotas_stay_within_the_host_and_above_nothing(capacity, intent):
         assert figures["cpus"] <= capacity["cores"]
         # Docker takes 0 for "no limit"; only an override can ask for it, and is refused.
         assert figures["cpus"] > 0 or own[service]["cpus"] == 0
-    assert result["services"]["api"]["settings"]["worker_cpus"] <= capacity["cores"]
+    assert result["services"]["api"]["containers"]["worker"]["cpus"] <= capacity["cores"]
 
 
 @quick
@@ -141,11 +142,12 @@ def test_overrides_hold_or_are_spoken_of(capacity, intent):
     for service, wanted in intent.get("overrides", {}).items():
         figures = result["services"][service]
         for name, value in wanted.items():
-            place, path = (figures, name) if name in figures else (figures["settings"], "settings." + name)
-            key = service + "." + path
+            last = "containers.worker.count" if name == "workers" else name
+            paths = (f"{service}.{last}", f"{service}.settings.{name}")
+            key = next(path for path in paths if path in result["explain"])
             assert result["explain"][key]["overridden"] is True
             spoken = [entry for entry in said(result, "R9") if f"{key} is set to" in entry["text"]]
-            assert place[name] == value or spoken
+            assert placed(figures, name) == value or spoken
 
 
 @quick

@@ -9,11 +9,13 @@ import csv
 import math
 import pathlib
 
+import oracles
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sizing_builders import TIERS, plan_of
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import postgres, tuners
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import host, postgres, tuners
 
 #: Runs of pgtune at 7caef27; the columns that end in _classic are of e2c7f39, `-` is not written.
 RUNS = list(csv.DictReader((pathlib.Path(__file__).parent / "pgtune.csv").open(encoding="utf-8")))
@@ -71,7 +73,7 @@ def test_pgtune(run):
 
 @pytest.mark.parametrize("run", RUNS, ids=named)
 def test_pgtune_classic(run):
-    result = tuners.pgtune_classic(**asked(run))
+    result = oracles.pgtune_classic(**asked(run))
     assert {column: result[name] for column, name in CLASSIC_COLUMNS.items()} == {
         column: read(run[column]) for column in CLASSIC_COLUMNS}
     assert {column: result[COLUMNS[column]] for column in SAME_IN_CLASSIC} == {
@@ -120,7 +122,7 @@ def test_pgtune_beside_the_table(changes, expected):
 
 
 def test_pgtune_classic_knows_neither_the_workload_of_a_disk_nor_nvme():
-    result = tuners.pgtune_classic("16GB", 23, workload="dw", storage="nvme")
+    result = oracles.pgtune_classic("16GB", 23, workload="dw", storage="nvme")
     assert (result["random_page_cost"], result["effective_io_concurrency"]) == (1.1, 200)
     assert (result["maintenance_work_mem_kb"], result["autovacuum_max_workers"]) == (2097152, None)
     assert set(result) == set(tuners.pgtune("16GB"))
@@ -136,7 +138,7 @@ def test_memory_as_number_or_text(ram, same_as):
 
 @pytest.mark.parametrize(("ram", "word"), [("255MB", "low"), ("256MB", None), ("100GB", None), ("101GB", "very high")])
 def test_pgtune_warns_of_memory(ram, word):
-    assert tuners.pgtune_memory_warning(ram) == word
+    assert oracles.pgtune_memory_warning(ram) == word
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -176,7 +178,7 @@ def test_pgtune_gives_whole_kb_and_never_more_than_there_is(ram, cpu, clients, w
 
 @given(memories, st.integers(1, 4096), cores, connections, workloads)
 def test_pgtune_grows_with_memory(ram, more, cpu, clients, workload):
-    less, greater = (tuners.pgtune_classic(memory, cpu, clients, workload) for memory in (ram, ram + more))
+    less, greater = (oracles.pgtune_classic(memory, cpu, clients, workload) for memory in (ram, ram + more))
     for name in ("shared_buffers_kb", "effective_cache_size_kb", "maintenance_work_mem_kb", "work_mem_kb",
                  "wal_buffers_kb"):
         assert less[name] <= greater[name]
@@ -190,7 +192,7 @@ def test_pgtune_gives_more_connections_less_work_mem(ram, cpu, clients, more, wo
 
 @given(memories, cores, connections)
 def test_the_plans_formulas_are_those_of_classic_pgtune(ram, cpu, clients):
-    result = tuners.pgtune_classic(ram, cpu, clients)
+    result = oracles.pgtune_classic(ram, cpu, clients)
     shared = postgres.shared_buffers_mb(ram)
     assert shared == result["shared_buffers_kb"] // 1024
     assert postgres.pgtune_work_mem_kb(ram, cpu or 1, clients) == result["work_mem_kb"]
@@ -213,7 +215,7 @@ def test_the_plans_formulas_are_those_of_classic_pgtune(ram, cpu, clients):
     (32, 9, None, (100, 8388608, 2096128, 26214, 16384, 28, 5, 1024)),
 ])
 def test_timescaledb_tune(gib, cpu, asked_for, expected):
-    result = tuners.timescaledb_tune(f"{gib}GB", cpu, asked_for)
+    result = oracles.timescaledb_tune(f"{gib}GB", cpu, asked_for)
     assert tuple(result[name] for name in (
         "max_connections", "shared_buffers_kb", "maintenance_work_mem_kb", "work_mem_kb", "wal_buffers_kb",
         "max_worker_processes", "max_parallel_workers_per_gather", "max_locks_per_transaction")) == expected
@@ -225,7 +227,7 @@ def test_timescaledb_tune(gib, cpu, asked_for, expected):
     (14, 256, "lz4", "off"), (18, 256, "lz4", "off"),
 ])
 def test_timescaledb_tune_by_version(version, io, toast, jit):
-    result = tuners.timescaledb_tune("4GB", 4, pg_version=version)
+    result = oracles.timescaledb_tune("4GB", 4, pg_version=version)
     assert (result["effective_io_concurrency"], result["default_toast_compression"], result["jit"]) == (io, toast, jit)
 
 
@@ -233,12 +235,12 @@ def test_timescaledb_tune_by_version(version, io, toast, jit):
     (0, 1024), ("10GB", 6144), ("100MB", 64), ("16MB", 16), ("1000GB", 614400),
 ])
 def test_timescaledb_tune_takes_60_percent_of_a_disk_for_the_wal(disk, wal_mb):
-    result = tuners.timescaledb_tune("4GB", 4, wal_disk=disk)
+    result = oracles.timescaledb_tune("4GB", 4, wal_disk=disk)
     assert (result["max_wal_size_kb"], result["min_wal_size_kb"]) == (wal_mb * 1024, wal_mb * 512)
 
 
 def test_timescaledb_tune_keeps_64_kb_of_work_mem():
-    assert tuners.timescaledb_tune("1GB", 64, 5000)["work_mem_kb"] == 64
+    assert oracles.timescaledb_tune("1GB", 64, 5000)["work_mem_kb"] == 64
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -250,21 +252,21 @@ def test_timescaledb_tune_keeps_64_kb_of_work_mem():
 ])
 def test_timescaledb_tune_says_what_it_did_not_understand(arguments, message):
     with pytest.raises(ValueError, match="^" + message):
-        tuners.timescaledb_tune(**{"ram": "4GB", "cpu": 4, **arguments})
+        oracles.timescaledb_tune(**{"ram": "4GB", "cpu": 4, **arguments})
 
 
 @pytest.mark.parametrize(("workload", "work_mem"), [
     ("web", 10.24), ("oltp", 14.336), ("dw", 20.48), ("mixed", 8.192), ("desktop", 4.096),
 ])
 def test_pgconfig(workload, work_mem):
-    assert tuners.pgconfig(4096, 100, workload) == pytest.approx({
+    assert oracles.pgconfig(4096, 100, workload) == pytest.approx({
         "shared_buffers_mb": 1024, "effective_cache_size_mb": 3072, "work_mem_mb": work_mem,
         "maintenance_work_mem_mb": 204.8})
 
 
 def test_pgconfig_needs_connections():
     with pytest.raises(ValueError, match="^connections: expected a whole number of at least 1, got 0$"):
-        tuners.pgconfig(4096, 0)
+        oracles.pgconfig(4096, 0)
 
 
 # memory, shared buffers, work_mem, connections, maintenance, autovacuum workers: MiB
@@ -283,7 +285,7 @@ def test_pgconfig_needs_connections():
 ])
 def test_postgresqltuner(memory, shared, work_mem, count, maintenance, workers, worst, percent, word):
     assert tuners.postgresqltuner_worst_case_mb(shared, work_mem, count, maintenance, workers) == worst
-    verdict = tuners.postgresqltuner_verdict(memory, shared, work_mem, count, maintenance, workers)
+    verdict = oracles.postgresqltuner_verdict(memory, shared, work_mem, count, maintenance, workers)
     assert (verdict.worst_case_mb, math.floor(verdict.percent + 0.5), verdict.verdict) == (worst, percent, word)
     assert verdict.warnings == ()
 
@@ -304,7 +306,7 @@ def test_postgresqltuner_counts_the_text_of_queries():
 def test_postgresqltuner_warns(changes, warnings):
     asked_for = {"memory_mb": 4096, "shared_buffers_mb": 1024, "work_mem_mb": 4, "max_connections": 20,
                  "maintenance_work_mem_mb": 64}
-    assert list(tuners.postgresqltuner_verdict(**{**asked_for, **changes}).warnings) == warnings
+    assert list(oracles.postgresqltuner_verdict(**{**asked_for, **changes}).warnings) == warnings
 
 
 @pytest.mark.parametrize(("values", "message"), [
@@ -315,4 +317,30 @@ def test_postgresqltuner_warns(changes, warnings):
 ])
 def test_postgresqltuner_says_what_it_did_not_understand(values, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
-        tuners.postgresqltuner_verdict(*values)
+        oracles.postgresqltuner_verdict(*values)
+
+
+# -- the plan beside them ----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("mode", ["document", "balanced"])
+@pytest.mark.parametrize("tier", TIERS)
+def test_postgresqltuner_thinks_well_of_every_plan(tier, mode):
+    figures = plan_of(tier, mode=mode)["services"]["postgres"]
+    chosen = figures["settings"]
+    verdict = oracles.postgresqltuner_verdict(
+        figures["memory_limit_mb"], chosen["shared_buffers_mb"], chosen["work_mem_kb"] / 1024, chosen["backends"],
+        chosen["maintenance_work_mem_mb"], chosen["autovacuum_max_workers"], chosen["superuser_reserved_connections"])
+    assert verdict.verdict != "bad"
+    assert verdict.warnings == ()
+
+
+@given(st.integers(1, 4 * 1024 * 1024))
+def test_all_tools_agree_on_shared_buffers(memory_mb):
+    buffers = postgres.shared_buffers_mb(memory_mb)
+    assert buffers == oracles.timescaledb_tune(memory_mb, 4)["shared_buffers_kb"] // 1024
+    assert buffers == int(oracles.pgconfig(memory_mb, 100)["shared_buffers_mb"])
+
+
+@given(st.integers(4096, 128 * 1024))
+def test_the_system_keeps_more_than_a_kubelet_with_all_our_containers_would(memory_mb):
+    assert host.reserve_memory_mb(memory_mb) > oracles.kubelet_reserve_memory_mb(memory_mb, 15)
