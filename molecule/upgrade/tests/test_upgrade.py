@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""An installation of the first edition becomes one of the second without a word, and nothing is lost or restarted."""
+
+from __future__ import annotations
+
+import json
+
+from work import STATE_FILES, psql, redis
+
+
+def test_no_container_is_restarted_that_need_not(server, first_run):
+    assert server.restarted(server.before) == set()
+    assert first_run.real.gathered("started") == []
+
+
+def test_rows_jobs_objects_and_backups_are_there(server, host):
+    assert host.check_output(psql("SELECT what FROM public.kept")) == "a row"
+    assert host.check_output(redis("LLEN kept:jobs")) == "3"
+    assert host.check_output("docker exec tren-minio cat /data/kept/object") == "an object"
+    assert host.check_output("ls -d /var/backups/trenova/*Z | wc -l") == "1"
+
+
+def test_migrations_are_not_run_again(first_run):
+    assert first_run.real.gathered("prepared") in ([], ["The check of what is to be saved"])
+
+
+def test_state_files_become_one_per_service_and_one_per_host(server, host):
+    assert len(server.files_before.splitlines()) > 20
+    assert host.check_output(STATE_FILES) == "./.state/host.json"
+    names = host.check_output("ls /opt/trenova/.state").split()
+    assert {"host.json", "postgres.json", "api.json", "docker.json"} <= set(names)
+    kept = json.loads(host.check_output("cat /opt/trenova/.state/host.json"))
+    assert kept["disk_free_gb_before"] > 0
+
+
+def test_everything_answers(server, host):
+    run = server.run(playbook=str(server.playbook.parents[2] / "playbooks/verify.yml"))
+    assert "31 of 31 checks passed" in run.output
