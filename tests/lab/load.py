@@ -69,9 +69,9 @@ class Load:
         self.entrance = entrance
         self.headers = {"Cookie": cookies}
         self.rate = rate
-        #: The page of the client, and requests that read the session from Redis and rows from PostgreSQL.
-        self.paths = ("/", "/api/v1/shipments/?limit=2&offset=0", "/api/v1/users/me/",
-                      "/api/v1/shipments/?limit=2&offset=0")
+        #: The page of the client, and requests that read the session from Redis and rows from PostgreSQL. The
+        #: application answers an address only so often: lists five times a second, the user fifty times.
+        self.paths = ("/api/v1/shipments/?limit=2&offset=0", *["/api/v1/users/me/", "/", "/api/v1/users/me/"] * 8)
         self.answers = []
         self._numbers = itertools.count()
         self._stop = threading.Event()
