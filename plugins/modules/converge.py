@@ -186,7 +186,7 @@ options:
           container: {description: "Container to run it in, the host itself when left out.", type: str}
           command: {description: The command., type: list, elements: str}
           signal: {description: Signal to send to the container in place of a command., type: str}
-          after_start: {description: Whether to run it after each start of the container too., type: bool, default: false}
+          after_start: {description: Whether to run it after a start of the container too., type: bool, default: false}
       follows:
         description: Containers after whose start a container of this service must have been started itself.
         type: list
