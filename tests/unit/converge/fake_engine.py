@@ -87,6 +87,8 @@ class FakeEngine:
         self.ends_up = {}
         #: {job: (return code, output)}, or {job: "hangs"}.
         self.job_results = {}
+        #: How containers end in which contracts are checked: (return code, output).
+        self.run_results = (0, "")
         #: Texts that make a command fail when they stand in it: {text: message}.
         self.failing = {}
         self.memory = {}
@@ -147,7 +149,7 @@ class FakeEngine:
                 self.local[reference] = self.registry[reference]
                 return _done(0)
             if arguments[0] == "run":
-                return _done(0)
+                return _done(*self.run_results)
         raise AssertionError(f"the fake Engine does not know docker {arguments[0]}")
 
     def compose(self, *arguments, seconds):
