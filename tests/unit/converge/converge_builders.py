@@ -168,3 +168,32 @@ class Host:
                 path = pathlib.Path(folder) / name
                 found[str(path.relative_to(self.root))] = (path.stat().st_mode & 0o777, path.read_text())
         return found
+
+
+def first_edition(host):
+    """Make of a converged host one that the first edition has left: its files, and no state file.
+
+    Returns the paths of its files below the host's root.
+    """
+    written = []
+
+    def write(path, content):
+        path.write_text(json.dumps(content))
+        written.append(str(path.relative_to(host.root)))
+
+    for state in sorted((host.directory / ".state").iterdir()):
+        name, record = state.stem, json.loads(state.read_text()).get("record")
+        state.unlink()
+        if record:
+            folder = host.directory / name
+            write(folder / "service.json", {"name": name})
+            write(folder / "plan.json", {"memory_mb": 7})
+            write(folder / ".converged.json", {
+                "name": name, "wish": "w1", "directories": [], "files": record["files"], "follows": [], "guards": [],
+                "retired_containers": [], "project_dir": str(host.directory), "units": [
+                    {"service": each["service"], "container": each["name"], "image": each["image"],
+                     "digest": each["digest"]} for each in record["containers"]]})
+    write(host.directory / "images.json", {"api": "proven"})
+    write(host.directory / "registry-logins.json", {"registry.test": "digest"})
+    write(host.directory / "host.json", {"disk_free_gb_before": 64.4})
+    return written
