@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import json
 import os
 import pathlib
 import subprocess
 
-import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from fake_engine import Clock, FakeEngine, Mortal
 
@@ -21,7 +21,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.converge.run impo
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Tools
 from ansible_collections.trenova.selfhost.plugins.modules.converge import ARGUMENT_SPEC
 
-VALIDATOR = ArgumentSpecValidator(ARGUMENT_SPEC)
+# A copy, because the defaults of the parts are filled into it.
+VALIDATOR = ArgumentSpecValidator(copy.deepcopy(ARGUMENT_SPEC))
 NETWORKS = {"data": {"name": "trenova_data", "internal": True}, "edge": {"name": "trenova_edge"}}
 MIB = 1 << 20
 #: Keys of Compose for the limits of a container.
@@ -94,8 +95,8 @@ class Host:
         directory = self.directory / name
         base = {"name": "trenova", "networks": self.networks}
         entries = [
-            {"path": str(directory / "compose.yaml"), "content": yaml.safe_dump({"services": definitions})},
-            {"path": str(self.directory / "compose.yaml"), "content": yaml.safe_dump(base)}] if definitions else []
+            {"path": str(directory / "compose.yaml"), "content": json.dumps({"services": definitions})},
+            {"path": str(self.directory / "compose.yaml"), "content": json.dumps(base)}] if definitions else []
         entries += [{"path": self.path(name, path), "content": text} for path, text in (files or {}).items()]
         return dict({
             "name": name, "files": entries, "containers": containers, "images": [{"reference": image}],

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""An Engine in memory, which reads the project's Compose files from the disk as the real one does.
+"""An Engine in memory, which reads the project's Compose files from the disk as the real one does, in JSON.
 
-It can be told that the containers of an image become ill, that a job fails, that a pull does not work; and to be killed at its
-n-th call, after which nothing works any more.
+It can be told that the containers of an image become ill, that a job fails, that a pull does not work; and to be killed
+at its n-th call, after which nothing works any more.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import pathlib
 import subprocess
 import threading
 
-import yaml
-
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 
 FEATURES = {"MemoryLimit": True, "SwapLimit": True, "CpuCfsQuota": True, "CPUShares": True, "PidsLimit": True}
 #: Key of Compose: key of the Engine's host configuration.
 LIMITS = {
-    "mem_limit": "Memory", "memswap_limit": "MemorySwap", "mem_reservation": "MemoryReservation", "cpu_shares": "CpuShares",
-    "pids_limit": "PidsLimit"}
+    "mem_limit": "Memory", "memswap_limit": "MemorySwap", "mem_reservation": "MemoryReservation",
+    "cpu_shares": "CpuShares", "pids_limit": "PidsLimit"}
 UPDATES = {
     "--memory": "Memory", "--memory-swap": "MemorySwap", "--memory-reservation": "MemoryReservation",
     "--cpu-shares": "CpuShares", "--pids-limit": "PidsLimit"}
@@ -92,6 +90,8 @@ class FakeEngine:
         #: Texts that make a command fail when they stand in it: {text: message}.
         self.failing = {}
         self.memory = {}
+        #: What a command in a container does to the world.
+        self.on_exec = None
         self.moment = 0
         #: Names of containers at work, by what was seen of them: tests of order look here.
         self.events = []
@@ -178,6 +178,8 @@ class FakeEngine:
             self._call("exec", container, *command)
             if self._status(container) != "running":
                 raise EngineError(f"container {container} is not running")
+            if self.on_exec is not None:
+                self.on_exec(container, command)
 
     def signal(self, container, signal):
         with self.lock:
@@ -187,7 +189,7 @@ class FakeEngine:
         with self.lock:
             self._call("update", container, *options)
             config = self.found[container]["HostConfig"]
-            for option, value in zip(options[::2], options[1::2]):
+            for option, value in zip(options[::2], options[1::2], strict=True):
                 if option == "--cpus":
                     config["NanoCpus"] = round(float(value) * 1e9)
                 elif option == "--restart":
@@ -237,7 +239,7 @@ class FakeEngine:
             line.split("=", 1) for line in (self.directory / ".env").read_text().splitlines() if "=" in line)
         project = {"name": listing["COMPOSE_PROJECT_NAME"], "services": {}, "networks": {}}
         for path in listing["COMPOSE_FILE"].split(":"):
-            content = yaml.safe_load((self.directory / path).read_text()) or {}
+            content = json.loads((self.directory / path).read_text())
             project["services"].update(content.get("services", {}))
             project["networks"].update(content.get("networks", {}))
         return project
@@ -271,7 +273,9 @@ class FakeEngine:
 
     @staticmethod
     def _host_config(definition):
-        config = {"RestartPolicy": {"Name": definition.get("restart", "unless-stopped")}, "NanoCpus": round(definition.get("cpus", 0) * 1e9)}
+        config = {
+            "RestartPolicy": {"Name": definition.get("restart", "unless-stopped")},
+            "NanoCpus": round(definition.get("cpus", 0) * 1e9)}
         config.update({key: definition.get(name, 0) for name, key in LIMITS.items()})
         return config
 
@@ -333,7 +337,7 @@ class FakeEngine:
             name: (found["config"], found["Image"], found["State"]["Status"], found["HostConfig"],
                    sorted(found["NetworkSettings"]["Networks"]))
             for name, found in sorted(self.found.items())}
-        networks = {name: (found["Internal"], found["Driver"]) for name, found in sorted(self.networks_found.items())}
+        networks = {name: (found["Internal"], found["Driver"]) for name, found in self.networks_found.items()}
         return {"containers": copy.deepcopy(containers), "networks": networks, "images": dict(self.local)}
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What is wanted against what is there: each difference is found, said in words, and put right without more than it takes."""
+"""What is wanted against what is there: each difference is found, said in words, and put right, and nothing more."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ UPDATE = (
 def wanted(host, **more):
     """Redis, with everything that can differ, and the database that it follows."""
     redis = host.service(
-        "redis", limits=LIMITS, files={"config/redis.conf": "maxmemory 1gb\n"}, secrets={"secrets/users.acl": "user >s3\n"},
-        directories=[{"path": str(host.root / "data"), "mode": "0700"}], follows=["tren-postgres"], needs=["postgres"],
+        "redis", limits=LIMITS, files={"config/redis.conf": "maxmemory 1gb\n"},
+        secrets={"secrets/users.acl": "user >s3\n"}, directories=[{"path": str(host.root / "data"), "mode": "0700"}],
+        follows=["tren-postgres"], needs=["postgres"],
         **more)
     return [host.service("postgres"), redis]
 
@@ -222,7 +223,8 @@ NETWORKS = {
 @pytest.mark.parametrize("why", NETWORKS)
 def test_a_network_that_cannot_be_changed_is_made_anew_with_all_that_is_on_it(host, why):
     services = [
-        host.service("caddy", networks=["edge"]), host.service("redis"), host.service("asynq", networks=["data", "edge"])]
+        host.service("caddy", networks=["edge"]), host.service("redis"),
+        host.service("asynq", networks=["data", "edge"])]
     host.converge(*services)
     NETWORKS[why](host.engine.networks_found["trenova_edge"])
     before = everything(host)
@@ -231,7 +233,8 @@ def test_a_network_that_cannot_be_changed_is_made_anew_with_all_that_is_on_it(ho
     assert set(releases.measure(str(host.directory), host.engine)["unchanged"]) == {"redis"}
     host.forget_calls()
     done = host.converge(*services)["services"]
-    assert host.engine.calls[:3] == ["stop tren-asynq tren-caddy", "rm tren-asynq tren-caddy", "network rm trenova_edge"]
+    assert host.engine.calls[:3] == [
+        "stop tren-asynq tren-caddy", "rm tren-asynq tren-caddy", "network rm trenova_edge"]
     assert done["caddy"]["says"] == [f"replaced tren-caddy: its network trenova_edge {why}"]
     assert {name: found["says"] for name, found in done.items()} == {
         name: found["says"] for name, found in foretold.items()}

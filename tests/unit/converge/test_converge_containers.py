@@ -21,7 +21,8 @@ NOT_HEALTHY = "tren-redis did not become healthy: "
 
 
 @pytest.mark.parametrize(("ends_up", "says", "seconds"), [
-    ("unhealthy", "30 s have passed (state running, exit code 0, health unhealthy); its check said: asked for its health", 30),
+    ("unhealthy",
+     "30 s have passed (state running, exit code 0, health unhealthy); its check said: asked for its health", 30),
     ("starting", "30 s have passed (state running, exit code 0, health starting)", 30),
     ("exited", "it ended (state exited, exit code 3, health starting)", 0),
     ("crashing", "it ended 5 times (state running, exit code 0, health starting)", 1),
@@ -53,7 +54,7 @@ def test_restarts_of_before_do_not_count(host):
 
 def test_a_container_that_somebody_removes_meanwhile_is_told(host):
     host.engine.ends_up["sha256:redis:1"] = "starting"
-    host.clock.on_sleep = lambda: host.engine.found.clear()
+    host.clock.on_sleep = host.engine.found.clear
     assert "redis: tren-redis is gone, somebody else has removed it" in host.run(host.service("redis")).failure()
 
 
@@ -72,7 +73,7 @@ def test_what_compose_says_of_a_start_that_fails_has_the_containers_name(host):
     assert host.run(host.service("redis")).failure() == "redis: tren-redis was not started: port is already allocated"
 
 
-# -- Back -----------------------------------------------------------------------------------------------------------------
+# -- Back -------------------------------------------------------------------------------------------------------------
 
 
 def both(host, version="1", image=None, limits=None, **more):
@@ -219,10 +220,11 @@ def test_after_a_fragment_is_put_back_the_list_of_compose_files_is_valid(host):
     assert "COMPOSE_FILE=compose.yaml:redis/compose.yaml\n" in (host.directory / ".env").read_text()
 
 
-# -- Holding clients ------------------------------------------------------------------------------------------------------
+# -- Holding clients --------------------------------------------------------------------------------------------------
 
 HOLD = [{
-    "container": "tren-pgbouncer", "before": ["PAUSE"], "after": ["RESUME"], "seconds": 9, "says": "Making clients wait"}]
+    "container": "tren-pgbouncer", "before": ["PAUSE"], "after": ["RESUME"], "seconds": 9,
+    "says": "Making clients wait"}]
 REPLACE = "compose up --detach --no-deps --force-recreate db"
 PAUSE, RESUME = "exec tren-pgbouncer PAUSE", "exec tren-pgbouncer RESUME"
 
@@ -320,7 +322,7 @@ def test_clients_that_a_killed_run_left_waiting_are_let_go_by_a_run_about_someth
     assert "held" not in host.state("postgres")
 
 
-# -- Starting together ------------------------------------------------------------------------------------------------------
+# -- Starting together ------------------------------------------------------------------------------------------------
 
 
 class Compose:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Order, for any graph: nothing before what it needs, one at a time where there is something to lose, side by side else."""
+"""Order, for any graph: nothing before what it needs, and one at a time where there is something to lose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.converge import g
 def graphs(draw):
     """{name: names that it needs} without circles, in any order."""
     names = draw(st.permutations([f"s{number}" for number in range(draw(st.integers(1, 8)))]))
-    needs = {name: draw(st.sets(st.sampled_from(names[:number]))) if number else set() for number, name in enumerate(names)}
+    needs = {
+        name: draw(st.sets(st.sampled_from(names[:number]))) if number else set() for number, name in enumerate(names)}
     return {name: needs[name] for name in draw(st.permutations(names))}
 
 
@@ -156,4 +157,4 @@ def test_on_a_host_no_service_is_started_before_what_it_needs_serves(needs, data
         replaced = [(event, name) for event, name in events if name[len("tren-"):] in ran_before]
         assert all(
             (first, second) == (("started", first[1]), ("serves", first[1]))
-            for first, second in zip(replaced[::2], replaced[1::2]))
+            for first, second in zip(replaced[::2], replaced[1::2], strict=True))

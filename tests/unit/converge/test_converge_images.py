@@ -33,7 +33,8 @@ def test_a_missing_image_is_pulled_and_proven_once(host):
     assert host.engine.calls[:2] == [
         "pull --quiet redis:1",
         "run --rm --network none --read-only --tmpfs /tmp:mode=1777 --user 5:5 --cap-drop ALL "
-        "--security-opt no-new-privileges:true --memory 512m --pids-limit 256 --cap-add CHOWN --entrypoint sh redis:1 -c "
+        "--security-opt no-new-privileges:true --memory 512m --pids-limit 256 --cap-add CHOWN "
+        "--entrypoint sh redis:1 -c "
         f"{images.clause_command(CONTRACT[0])[2]} sh sh -- true"]
     clauses = [dict(CONTRACT[0])]
     assert host.state("host")["images"] == {"redis": proof("sha256:redis:1", clauses, "5:5")}

@@ -74,7 +74,8 @@ def test_a_job_that_does_not_end_is_stopped_and_replaces_nothing(host):
     host.converge(api(host))
     host.engine.job_results["api-prepare"] = "hangs"
     run = host.run(api(host, image="api:2"))
-    assert "The job api-prepare did not end; nothing was replaced: docker compose took longer than 60 s" in run.failure()
+    assert run.failure().startswith(
+        "api: The job api-prepare did not end; nothing was replaced: docker compose took longer than 60 s")
     assert set(host.engine.found) == {"tren-api"}
     assert host.engine.calls[-2:] == ["stop tren-api-prepare", "rm tren-api-prepare"]
 

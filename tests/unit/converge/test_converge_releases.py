@@ -65,7 +65,8 @@ def test_without_an_engine_nothing_is_called_unchanged(host):
 
 
 @pytest.mark.parametrize("content", [
-    "no JSON", "[]", "{}", '{"record": {"wish": "w"}}', '{"record": {"project": 1}}', '{"record": {"files": [{"path": "/x", "sha256": "1"}]}}'])
+    "no JSON", "[]", "{}", '{"record": {"wish": "w"}}', '{"record": {"project": 1}}',
+    '{"record": {"files": [{"path": "/x", "sha256": "1"}]}}'])
 def test_a_state_file_that_cannot_be_read_is_none(host, content):
     host.converge(api(host))
     (host.directory / ".state/api.json").write_text(content)
@@ -77,7 +78,8 @@ def test_the_record_goes_before_the_first_change_and_comes_after_the_last(host):
     host.converge(api(host))
     seen = []
     compose = host.engine.compose
-    host.engine.compose = lambda *words, **more: (seen.append("record" in host.state("api")), compose(*words, **more))[1]
+    host.engine.compose = lambda *words, **more: (
+        seen.append("record" in host.state("api")), compose(*words, **more))[1]
     host.converge(api(host, version="2"))
     assert seen == [False]
     assert "record" in host.state("api")
@@ -183,7 +185,7 @@ def test_a_record_of_the_first_edition_that_cannot_be_read_is_none(host, record)
     assert host.converge(api(host))["started"] == []
 
 
-# -- A newer version ----------------------------------------------------------------------------------------------------
+# -- A newer version --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["api", "host", "redis"])
@@ -203,7 +205,7 @@ def test_what_a_newer_version_wrote_is_refused_before_anything_is_changed(host, 
     assert measure(host)["newer"] == [sentence]
 
 
-# -- The host's own ---------------------------------------------------------------------------------------------------------
+# -- The host's own ---------------------------------------------------------------------------------------------------
 
 
 def test_what_is_to_be_kept_of_the_host_is_merged(host):

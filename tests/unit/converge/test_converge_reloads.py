@@ -18,11 +18,12 @@ def postgres(host, conf="a", roles="r", unit="u", version="1", **more):
     unit_path = str(host.root / "systemd" / UNIT)
     reload = [
         {"files": [host.path("postgres", RELOAD)], "container": "tren-db", "signal": "SIGHUP"},
-        {"files": [host.path("postgres", ROLES)], "container": "tren-db", "command": ["psql", "roles"], "after_start": True},
+        {"files": [host.path("postgres", ROLES)], "container": "tren-db", "command": ["psql", "roles"],
+         "after_start": True},
         {"files": [unit_path], "command": ["systemctl", "daemon-reload"]}]
     return host.service(
-        "postgres", "tren-db", version=version, files={RELOAD: conf, unit_path: unit}, secrets={ROLES: roles}, reload=reload,
-        **more)
+        "postgres", "tren-db", version=version, files={RELOAD: conf, unit_path: unit}, secrets={ROLES: roles},
+        reload=reload, **more)
 
 
 HUP, PSQL, SYSTEMD = "SIGHUP tren-db", "psql roles", "systemctl daemon-reload"

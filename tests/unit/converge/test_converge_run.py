@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases, service
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 
 
@@ -41,7 +41,7 @@ def test_a_service_starts_when_all_that_it_needs_serve(host):
     ({"a": "b", "b": "a"}, "a → b → a"), ({"a": "a"}, "a → a"),
     ({"z": "b", "b": "c", "c": "d", "d": "b"}, "b → c → d → b")])
 def test_services_that_need_each_other_are_told_before_anything_is_changed(host, needs, circle):
-    with pytest.raises(host.error, match=f"services need each other in a circle: {circle}. Take one of these needs out."):
+    with pytest.raises(host.error, match=f"need each other in a circle: {circle}. Take one of these needs out."):
         host.run(*[host.service(name, needs=[need]) for name, need in needs.items()], host.service("redis"))
     assert host.files() == {}
 
@@ -114,7 +114,7 @@ def test_starts_are_collected_a_moment(host):
     assert host.clock.now == pytest.approx(0.05)
 
 
-# -- Two steps ------------------------------------------------------------------------------------------------------------
+# -- Two steps --------------------------------------------------------------------------------------------------------
 
 
 def edge(host, upstreams, interim=None, names=("tren-api",), **more):
@@ -212,20 +212,20 @@ def test_a_second_step_that_fails_goes_back_to_the_first(host):
     assert caddyfile(host) == "two"
 
 
-# -- Removals -------------------------------------------------------------------------------------------------------------
+# -- Removals ---------------------------------------------------------------------------------------------------------
 
 
 def with_units(host):
     """A service with a unit of systemd and a timer."""
     units = [host.systemd + name for name in ("backup.service", "backup.timer")]
-    return units, host.service("backup", files={path: "[Unit]" for path in units})
+    return units, host.service("backup", files=dict.fromkeys(units, "[Unit]"))
 
 
 @pytest.fixture
 def systemd(host, monkeypatch):
     """A folder of units."""
     host.systemd = str(host.root / "systemd") + "/"
-    monkeypatch.setattr("ansible_collections.trenova.selfhost.plugins.module_utils.converge.service.SYSTEMD", host.systemd)
+    monkeypatch.setattr(service, "SYSTEMD", host.systemd)
 
 
 @pytest.mark.usefixtures("systemd")
@@ -296,7 +296,7 @@ def test_without_an_engine_the_remains_of_a_service_stay(host):
     assert host.converge(host.absent("minio"))["changed"] is False
 
 
-# -- What is told ---------------------------------------------------------------------------------------------------------
+# -- What is told -----------------------------------------------------------------------------------------------------
 
 
 def lines(path):
