@@ -94,8 +94,7 @@ class ServiceState(StateFile):
 
     def forget(self):
         """Remove the file, the last thing that a service leaves."""
-        if self.exists():
-            os.unlink(self.path)
+        os.unlink(self.path)
 
     def remove_first_edition(self):
         """Remove what the first edition kept of the service."""

@@ -160,8 +160,9 @@ class Run:
         """
         if not self.wrong_networks:
             return
-        ours = {container["name"] for turn in self.services for container in turn.wanted["containers"]}
         owned = self.tools.engine.containers_of(self.project["name"])
+        self._refuse_foreign(owned)
+        ours = {container["name"] for turn in self.services for container in turn.wanted["containers"]}
         known = self.tools.engine.containers(*(set(owned) - ours))
         others = {
             owned[container]["com.docker.compose.service"] for network in self.wrong_networks
@@ -169,6 +170,17 @@ class Run:
         self.host.update(self.version, stopped=sorted({*others, *self._stopped()}))
         for network in self.wrong_networks:
             containers.remove_network(self.tools, self.project, network)
+
+    def _refuse_foreign(self, owned):
+        """Somebody else's containers keep a network from going, and are not ours to stop."""
+        for name, network in self.tools.engine.networks(*self.wrong_networks).items():
+            attached = {found["Name"] for found in (network.get("Containers") or {}).values()}
+            foreign = sorted(attached - set(owned))
+            if foreign:
+                raise ConvergeError(
+                    "the network {} {}, and cannot be made anew while containers that are not of this project are on "
+                    "it: {}. Take them off it (docker network disconnect); nothing was replaced.".format(
+                        name, self.wrong_networks[name], ", ".join(foreign)))
 
     def _work(self, turn):
         """One turn, in a thread of its own."""

@@ -119,7 +119,11 @@ class FakeEngine:
 
     def networks(self, *names):
         self._answer()
-        return {name: copy.deepcopy(self.networks_found[name]) for name in names if name in self.networks_found}
+        return {
+            name: dict(self.networks_found[name], Containers={
+                f"id of {container}": {"Name": container} for container, found in self.found.items()
+                if name in found["NetworkSettings"]["Networks"] and found["State"]["Status"] == "running"})
+            for name in names if name in self.networks_found}
 
     def networks_of(self, project):
         self._answer()

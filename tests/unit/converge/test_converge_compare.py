@@ -270,6 +270,16 @@ def test_what_runs_on_a_network_of_services_that_this_run_is_not_about_comes_bac
     assert "stopped" not in host.state("host")
 
 
+def test_a_network_that_somebody_elses_container_is_on_stays_with_all_that_is_ours(host):
+    host.converge(host.service("redis"))
+    host.engine.networks_found["trenova_data"]["Internal"] = False
+    host.engine.found["metabase"] = dict(host.container("tren-redis"), Name="/metabase", Config={"Labels": {}})
+    host.forget_calls()
+    with pytest.raises(host.error, match="was not internal, and cannot be made anew .* on it: metabase. Take"):
+        host.converge(host.service("redis"))
+    assert host.engine.calls == []
+
+
 def test_what_cannot_come_back_from_a_network_is_told_and_tried_again(host):
     host.converge(host.service("redis"), host.service("minio"))
     host.engine.networks_found["trenova_data"]["Internal"] = False

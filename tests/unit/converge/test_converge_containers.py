@@ -310,6 +310,16 @@ def test_clients_that_cannot_be_let_go_are_a_failure_and_the_next_run_tries_agai
     assert "held" not in host.state("postgres")
 
 
+def test_clients_of_a_container_that_has_ended_meanwhile_need_not_be_let_go(host):
+    host.converge(*database(host))
+    host.forget_calls()
+    host.engine.on_exec = lambda container, command: host.container(container)["State"].update(Status="exited")
+    host.run(*database(host, version="2"))
+    assert host.engine.calls[:2] == [PAUSE, REPLACE]
+    assert RESUME not in host.engine.calls
+    assert "held" not in host.state("postgres")
+
+
 def test_clients_that_a_killed_run_left_waiting_are_let_go_by_a_run_about_something_else(host):
     host.converge(*database(host))
     host.mortal.dies_at = host.mortal.count + 2

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 
@@ -259,6 +260,14 @@ def test_a_systemd_that_does_not_work_does_not_keep_a_service_from_going(host, o
     host.converge(wanted)
     host.failing_commands["systemctl"] = outcome
     assert host.converge(host.absent("backup", host_files=units))["removed"] == ["tren-backup"]
+
+
+def test_a_container_goes_although_an_administrator_has_removed_its_files(host):
+    host.converge(host.service("minio"))
+    shutil.rmtree(host.directory / "minio")
+    (host.directory / ".state/minio.json").unlink()
+    assert host.converge(host.absent("minio"))["services"]["minio"]["says"] == ["removed tren-minio"]
+    assert host.engine.found == {}
 
 
 def test_removals_come_last_and_in_reverse_order(host):
