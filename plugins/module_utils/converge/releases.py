@@ -119,7 +119,7 @@ class HostState(StateFile):
         """Which entries of Docker's configuration are ours."""
         return self.content.get("registry_logins") or {}
 
-    def update(self, version, **changes):
+    def update(self, version, changes):
         """Change parts and save."""
         with self.lock:
             self.content.update(changes)

@@ -45,6 +45,8 @@ class Run:
         self.services, self.removals = [], []
         #: {name: why} of networks that have to be removed.
         self.wrong_networks = {}
+        #: Containers that may be started in this run.
+        self.may_start = set()
         #: Failed services, in the order in which they failed.
         self.faults = []
 
@@ -68,8 +70,8 @@ class Run:
         self._fetch_for_replacements()
         if not self.faults:
             self._remove_wrong_networks()
-        may_start = {name for turn in self.services for name in turn.comparison.may_start()}
-        Graph(self.services, lambda turn: turn.is_idle(may_start), self._work).run()
+        self.may_start = {name for turn in self.services for name in turn.comparison.may_start()}
+        Graph(self.services, self._is_idle, self._work).run()
         self._second_steps()
         self._retire()
         self._remove()
@@ -109,7 +111,7 @@ class Run:
         """What comes before all turns: remains of interrupted runs, the host's state file, logins."""
         self.progress.begin()
         self._remove_temporaries()
-        self.host.update(self.version, **self.parameters["host"])
+        self.host.update(self.version, self.parameters["host"])
         self._write_logins()
         self._release_clients()
         self.shared.fragments.list()
@@ -128,9 +130,9 @@ class Run:
         wanted = self.logins.entries()
         if self.login_files or wanted != self.host.registry_logins:
             # An entry that is remembered in vain does no harm; one of which nobody knows would stay for ever.
-            self.host.update(self.version, registry_logins=dict(self.host.registry_logins, **wanted))
+            self.host.update(self.version, {"registry_logins": dict(self.host.registry_logins, **wanted)})
             self.logins.write()
-            self.host.update(self.version, registry_logins=wanted)
+            self.host.update(self.version, {"registry_logins": wanted})
 
     def _release_clients(self):
         """Let clients go on that an interrupted run has left waiting."""
@@ -167,7 +169,7 @@ class Run:
         others = {
             owned[container]["com.docker.compose.service"] for network in self.wrong_networks
             for container in compare.attached_to(network, known)}
-        self.host.update(self.version, stopped=sorted({*others, *self._stopped()}))
+        self.host.update(self.version, {"stopped": sorted({*others, *self._stopped()})})
         for network in self.wrong_networks:
             containers.remove_network(self.tools, self.project, network)
 
@@ -182,9 +184,12 @@ class Run:
                     "it: {}. Take them off it (docker network disconnect); nothing was replaced.".format(
                         name, self.wrong_networks[name], ", ".join(foreign)))
 
+    def _is_idle(self, turn):
+        return turn.is_idle(self.may_start)
+
     def _work(self, turn):
         """One turn, in a thread of its own."""
-        self.attempt(turn, turn.work)
+        self.attempt(turn, turn.complete if self._is_idle(turn) else turn.work)
         if not turn.is_open():
             self.progress.ended(turn)
 
@@ -220,7 +225,7 @@ class Run:
             if fault:
                 raise ConvergeError("{} had to be stopped for a network, and cannot be started again: {}".format(
                     ", ".join(stopped), fault))
-            self.host.update(self.version, stopped=[])
+            self.host.update(self.version, {"stopped": []})
 
     def _stopped(self):
         return self.host.content.get("stopped") or []

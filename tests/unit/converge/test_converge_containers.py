@@ -112,6 +112,16 @@ def test_the_first_of_two_is_put_back_too_where_the_second_fails(host):
     assert host.engine.state()["containers"] == before
 
 
+def test_an_instance_that_is_added_and_fails_puts_the_files_back_and_leaves_the_others_alone(host):
+    host.converge(host.service("api", "tren-api", limits={"memory": 512 * MIB}))
+    fragment = (host.directory / "api/compose.yaml").read_text()
+    host.engine.failing["no-deps api-2"] = "no space left on device"
+    run = host.run(host.service("api", "tren-api", "tren-api-2", limits={"memory": 768 * MIB}))
+    assert run.failure().endswith("Put back: limits of tren-api.")
+    assert (host.directory / "api/compose.yaml").read_text() == fragment
+    assert host.container("tren-api")["HostConfig"]["Memory"] == 512 * MIB
+
+
 def test_limits_that_were_set_live_are_put_back_when_the_service_fails_later(host):
     old, new = {"memory": 512 * MIB, "nano_cpus": 10**9}, {"memory": 768 * MIB, "nano_cpus": 2 * 10**9}
     reload = [{"files": [host.path("redis", "config/redis.conf")], "container": "tren-redis", "command": ["reread"]}]

@@ -60,6 +60,15 @@ def test_a_failed_job_replaces_nothing_and_shows_its_last_lines(host):
     assert host.converge(api(host, image="api:2"))["services"]["api"]["state"] == "replaced"
 
 
+def test_a_job_that_fails_where_nothing_ran_before_leaves_its_files_to_look_at(host):
+    host.engine.job_results["api-prepare"] = (1, "no")
+    assert host.run(api(host)).failure()
+    assert (host.directory / "api/probe.sh").exists()
+    assert host.engine.found == {}
+    host.engine.job_results.clear()
+    assert host.converge(api(host))["prepared"] == ["The job api-prepare"]
+
+
 def test_what_a_job_succeeded_for_is_kept_although_the_service_fails_later(host):
     host.converge(api(host))
     host.engine.ends_up["sha256:api:2"] = "unhealthy"

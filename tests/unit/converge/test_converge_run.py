@@ -71,6 +71,15 @@ def test_a_failure_stops_those_that_need_it_and_nobody_else(host):
         "tren-postgres", "tren-pgbouncer", "tren-api"]
 
 
+def test_what_has_nothing_to_do_is_looked_at_once(host):
+    host.converge(*house(host))
+    asked = []
+    containers_of = host.engine.containers_of
+    host.engine.containers_of = lambda project: asked.append(project) or containers_of(project)
+    host.converge(*house(host))
+    assert asked == ["trenova"]
+
+
 def test_what_has_nothing_to_do_does_not_wait_for_a_need_that_fails(host):
     host.converge(*house(host))
     host.engine.ends_up["sha256:postgres:2"] = "unhealthy"
