@@ -45,8 +45,8 @@ class Run:
         self.services, self.removals = [], []
         #: {name: why} of networks that have to be removed.
         self.wrong_networks = {}
-        #: Containers that may be started in this run.
-        self.may_start = set()
+        #: Names of services with nothing to do.
+        self.idle = set()
         #: Failed services, in the order in which they failed.
         self.faults = []
 
@@ -70,8 +70,9 @@ class Run:
         self._fetch_for_replacements()
         if not self.faults:
             self._remove_wrong_networks()
-        self.may_start = {name for turn in self.services for name in turn.comparison.may_start()}
-        Graph(self.services, self._is_idle, self._work).run()
+        may_start = {name for turn in self.services for name in turn.comparison.may_start()}
+        self.idle = {turn.name for turn in self.services if turn.is_idle(may_start)}
+        Graph(self.services, self.idle, self._work).run()
         self._second_steps()
         self._retire()
         self._remove()
@@ -184,12 +185,9 @@ class Run:
                     "it: {}. Take them off it (docker network disconnect); nothing was replaced.".format(
                         name, self.wrong_networks[name], ", ".join(foreign)))
 
-    def _is_idle(self, turn):
-        return turn.is_idle(self.may_start)
-
     def _work(self, turn):
         """One turn, in a thread of its own."""
-        self.attempt(turn, turn.complete if self._is_idle(turn) else turn.work)
+        self.attempt(turn, turn.complete if turn.name in self.idle else turn.work)
         if not turn.is_open():
             self.progress.ended(turn)
 

@@ -68,7 +68,7 @@ def worked(turns):
     """Work through turns in a valid order, and return what happened."""
     watch, by_name = Watch(), {turn.name: turn for turn in turns}
     order = graph.ordered([{"name": turn.name, "needs": turn.wanted["needs"]} for turn in turns])
-    graph.Graph([by_name[name] for name in order], lambda turn: turn.idle, watch.work).run()
+    graph.Graph([by_name[name] for name in order], {turn.name for turn in turns if turn.idle}, watch.work).run()
     return watch
 
 
@@ -108,12 +108,12 @@ def test_without_needs_the_order_is_the_given_one():
 
 def test_those_with_nothing_to_lose_work_side_by_side():
     barrier = threading.Barrier(3, timeout=10)
-    graph.Graph([Turn(name) for name in "abc"], lambda turn: False, lambda turn: barrier.wait()).run()
+    graph.Graph([Turn(name) for name in "abc"], set(), lambda turn: barrier.wait()).run()
 
 
 def test_one_with_something_to_lose_works_beside_those_that_have_not():
     barrier = threading.Barrier(2, timeout=10)
-    graph.Graph([Turn("a", exclusive=True), Turn("b")], lambda turn: False, lambda turn: barrier.wait()).run()
+    graph.Graph([Turn("a", exclusive=True), Turn("b")], set(), lambda turn: barrier.wait()).run()
 
 
 def test_after_a_fault_of_the_program_nothing_more_begins_and_it_is_raised_at_the_end():
@@ -126,7 +126,7 @@ def test_after_a_fault_of_the_program_nothing_more_begins_and_it_is_raised_at_th
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        graph.Graph([Turn("a"), Turn("b"), Turn("c", ["a", "b"])], lambda turn: False, work).run()
+        graph.Graph([Turn("a"), Turn("b"), Turn("c", ["a", "b"])], set(), work).run()
     assert sorted(began) == ["a", "b"]
 
 
