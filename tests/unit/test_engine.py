@@ -7,6 +7,7 @@ import http.server
 import json
 import socketserver
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -41,6 +42,9 @@ def test_output_of_the_failed_check_is_found():
     assert engine.last_health_output(container()) == ""
 
 
+OF_TRENOVA = quote('{"label": ["com.docker.compose.project=trenova"]}')
+
+
 class Answers(http.server.BaseHTTPRequestHandler):
     """An Engine that knows one container and one image."""
 
@@ -49,6 +53,17 @@ class Answers(http.server.BaseHTTPRequestHandler):
         "/images/registry.test:5000/trenova/api:0.7.2/json": (200, {"Id": "sha256:1"}),
         "/images/registry.test/api@sha256:ab/json": (200, {"Id": "sha256:2"}),
         "/containers/broken/json": (500, {"message": "the disk is gone"}),
+        "/networks/trenova_data": (200, {"Name": "trenova_data", "Internal": True}),
+        "/containers/json?all=true&filters=" + OF_TRENOVA: (200, [
+            {"Names": ["/tren-db"], "Labels": {"trenova.role": "postgres"}}, {"Names": ["/tren-x"], "Labels": None},
+            {"Names": []}]),
+        "/networks?filters=" + OF_TRENOVA: (200, [{"Name": "trenova_data", "Labels": {"a": "b"}}]),
+        "/info": (200, {"SwapLimit": False}),
+        "/containers/v2/stats?stream=false&one-shot=true": (200, {"memory_stats": {
+            "usage": 1000, "stats": {"inactive_file": 300, "active_file": 100, "file": 900, "shmem": 500}}}),
+        "/containers/v1/stats?stream=false&one-shot=true": (200, {"memory_stats": {"usage": 1000, "stats": {
+            "total_inactive_file": 300, "total_active_file": 100, "inactive_file": 1, "active_file": 1}}}),
+        "/containers/ended/stats?stream=false&one-shot=true": (200, {"memory_stats": {}}),
     }
 
     def do_GET(self):
@@ -79,6 +94,21 @@ def test_what_the_engine_knows_comes_by_the_name_that_was_asked_for():
         "trenova-api": {"Name": "/trenova-api"}}
     references = ["registry.test:5000/trenova/api:0.7.2", "registry.test/api@sha256:ab", "absent:1"]
     assert engine.images(*references) == {references[0]: {"Id": "sha256:1"}, references[1]: {"Id": "sha256:2"}}
+
+
+@pytest.mark.usefixtures("answering")
+def test_what_belongs_to_a_project_comes_by_name_with_its_labels():
+    assert engine.containers_of("trenova") == {"tren-db": {"trenova.role": "postgres"}, "tren-x": {}}
+    assert engine.networks_of("trenova") == {"trenova_data": {"a": "b"}}
+    assert engine.networks("trenova_data", "trenova_none") == {
+        "trenova_data": {"Name": "trenova_data", "Internal": True}}
+    assert engine.information() == {"SwapLimit": False}
+
+
+@pytest.mark.usefixtures("answering")
+@pytest.mark.parametrize(("name", "used"), [("v2", 600), ("v1", 600), ("ended", 0), ("none", 0)])
+def test_memory_in_use_is_what_the_kernel_cannot_take_back(name, used):
+    assert engine.memory_in_use(name) == used
 
 
 @pytest.mark.usefixtures("answering")

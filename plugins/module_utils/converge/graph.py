@@ -38,15 +38,15 @@ def _circle(needs):
 class Graph:
     """Gives each of some turns to work when all that it needs have ended, in threads.
 
-    turns: in an order in which each comes after all that it needs. Each has `name`, `wanted["needs"]`,
-    `is_exclusive()`, `failed()`, `wait_for(name)` and `waits_for`. is_idle(turn): it has nothing to do and waits for
-    nobody. work(turn): may take long, and takes down failures in the turn itself. What it raises is a fault of the
-    program, and ends the run when those that are at work have come to their end.
+    turns: in an order in which each comes after all that it needs. Each has `name`, `wanted["needs"]`, `is_exclusive()`,
+    `failed()`, `wait_for(name)` and `waits_for`. idle: names of those that have nothing to do and wait for nobody.
+    work(turn): may take long, and takes down failures in the turn itself. What it raises is a fault of the program, and
+    ends the run when those that are at work have come to their end.
     """
 
-    def __init__(self, turns, is_idle, work):
+    def __init__(self, turns, idle, work):
         self.waiting = list(turns)
-        self.is_idle = is_idle
+        self.idle = idle
         self.work = work
         self.running = []
         self.ended = {}
@@ -73,7 +73,7 @@ class Graph:
             failed = [self.ended[need] for need in needs if need in self.ended and self.ended[need].failed()]
             if turn.failed():
                 self._end(turn)
-            elif self.is_idle(turn):
+            elif turn.name in self.idle:
                 self._begin(turn)
             elif failed:
                 turn.wait_for(failed[0].waits_for or failed[0].name)
@@ -82,7 +82,8 @@ class Graph:
                 self._begin(turn)
 
     def _is_kept_waiting(self, turn):
-        return turn.is_exclusive() and any(other.is_exclusive() and not self.is_idle(other) for other in self.running)
+        return turn.is_exclusive() and any(
+            other.is_exclusive() and other.name not in self.idle for other in self.running)
 
     def _begin(self, turn):
         self.waiting.remove(turn)

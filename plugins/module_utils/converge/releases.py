@@ -94,8 +94,7 @@ class ServiceState(StateFile):
 
     def forget(self):
         """Remove the file, the last thing that a service leaves."""
-        if self.exists():
-            os.unlink(self.path)
+        os.unlink(self.path)
 
     def remove_first_edition(self):
         """Remove what the first edition kept of the service."""
@@ -120,7 +119,7 @@ class HostState(StateFile):
         """Which entries of Docker's configuration are ours."""
         return self.content.get("registry_logins") or {}
 
-    def update(self, version, **changes):
+    def update(self, version, changes):
         """Change parts and save."""
         with self.lock:
             self.content.update(changes)

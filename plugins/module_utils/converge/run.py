@@ -45,6 +45,8 @@ class Run:
         self.services, self.removals = [], []
         #: {name: why} of networks that have to be removed.
         self.wrong_networks = {}
+        #: Names of services with nothing to do.
+        self.idle = set()
         #: Failed services, in the order in which they failed.
         self.faults = []
 
@@ -69,7 +71,8 @@ class Run:
         if not self.faults:
             self._remove_wrong_networks()
         may_start = {name for turn in self.services for name in turn.comparison.may_start()}
-        Graph(self.services, lambda turn: turn.is_idle(may_start), self._work).run()
+        self.idle = {turn.name for turn in self.services if turn.is_idle(may_start)}
+        Graph(self.services, self.idle, self._work).run()
         self._second_steps()
         self._retire()
         self._remove()
@@ -110,7 +113,7 @@ class Run:
         """What comes before all turns: remains of interrupted runs, the host's state file, logins."""
         self.progress.begin()
         self._remove_temporaries()
-        self.host.update(self.version, **self.parameters["host"])
+        self.host.update(self.version, self.parameters["host"])
         self._write_logins()
         self._release_clients()
         self.shared.fragments.list()
@@ -129,9 +132,9 @@ class Run:
         wanted = self.logins.entries()
         if self.login_files or wanted != self.host.registry_logins:
             # An entry that is remembered in vain does no harm; one of which nobody knows would stay for ever.
-            self.host.update(self.version, registry_logins=dict(self.host.registry_logins, **wanted))
+            self.host.update(self.version, {"registry_logins": dict(self.host.registry_logins, **wanted)})
             self.logins.write()
-            self.host.update(self.version, registry_logins=wanted)
+            self.host.update(self.version, {"registry_logins": wanted})
 
     def _release_clients(self):
         """Let clients go on that an interrupted run has left waiting."""
@@ -161,19 +164,31 @@ class Run:
         """
         if not self.wrong_networks:
             return
-        ours = {container["name"] for turn in self.services for container in turn.wanted["containers"]}
         owned = self.tools.engine.containers_of(self.project["name"])
+        self._refuse_foreign(owned)
+        ours = {container["name"] for turn in self.services for container in turn.wanted["containers"]}
         known = self.tools.engine.containers(*(set(owned) - ours))
         others = {
             owned[container]["com.docker.compose.service"] for network in self.wrong_networks
             for container in compare.attached_to(network, known)}
-        self.host.update(self.version, stopped=sorted({*others, *self._stopped()}))
+        self.host.update(self.version, {"stopped": sorted({*others, *self._stopped()})})
         for network in self.wrong_networks:
             containers.remove_network(self.tools, self.project, network)
 
+    def _refuse_foreign(self, owned):
+        """Somebody else's containers keep a network from going, and are not ours to stop."""
+        for name, network in self.tools.engine.networks(*self.wrong_networks).items():
+            attached = {found["Name"] for found in (network.get("Containers") or {}).values()}
+            foreign = sorted(attached - set(owned))
+            if foreign:
+                raise ConvergeError(
+                    "the network {} {}, and cannot be made anew while containers that are not of this project are on "
+                    "it: {}. Take them off it (docker network disconnect); nothing was replaced.".format(
+                        name, self.wrong_networks[name], ", ".join(foreign)))
+
     def _work(self, turn):
         """One turn, in a thread of its own."""
-        self.attempt(turn, turn.work)
+        self.attempt(turn, turn.complete if turn.name in self.idle else turn.work)
         if not turn.is_open():
             self.progress.ended(turn)
 
@@ -209,7 +224,7 @@ class Run:
             if fault:
                 raise ConvergeError("{} had to be stopped for a network, and cannot be started again: {}".format(
                     ", ".join(stopped), fault))
-            self.host.update(self.version, stopped=[])
+            self.host.update(self.version, {"stopped": []})
 
     def _stopped(self):
         return self.host.content.get("stopped") or []

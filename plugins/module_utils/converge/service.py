@@ -248,7 +248,7 @@ class Service(Turn):
                     changed.add(managed.path)
             self._reload(changed, set(), False)
         except FAULTS as error:
-            self._roll_back()
+            self._put_back()
             raise _told(error) from error
 
     def complete(self):
@@ -309,7 +309,10 @@ class Service(Turn):
             for path in self.comparison.stale:
                 os.unlink(path)
         except FAULTS as error:
-            self._roll_back()
+            # Where nothing ran before there is nothing to return to: what failed is left for the operator to look at.
+            if self.comparison.ran_before() or not self.comparison.findings:
+                self._put_back()
+            self.lists["started"] = []
             raise _told(error) from error
 
     def _prepare(self, job):
@@ -381,25 +384,18 @@ class Service(Turn):
 
     # -- Back ---------------------------------------------------------------------------------------------------------
 
-    def _roll_back(self):
-        """Put the files and limits back and start again what ran before.
-
-        Where nothing ran before there is nothing to return to: what failed is left for the operator to look at.
-        """
-        before = [finding for finding in self._touched if finding.found is not None]
-        if self._touched and not before:
-            return
+    def _put_back(self):
+        """Put the files and limits back and start again what ran before."""
         with self.shared.files:
             put_back = self._put_files_back()
         for wanted in self._limits_before:
             with contextlib.suppress(EngineError):
                 containers.set_limits(self.tools, wanted)
                 self.lists["put_back"].append("limits of " + wanted["name"])
-        for finding in before:
+        for finding in self._touched:
             # The same container from the same files would only fail once more.
-            if put_back or finding.action == compare.REPLACE:
+            if finding.found is not None and (put_back or finding.action == compare.REPLACE):
                 self._start_again(finding)
-        self.lists["started"] = []
         self.lists["limited"] = []
 
     def _start_again(self, finding):

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""One-off jobs: they run when what they work with is another one, and a failed one replaces nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+PREPARE = {"service": "api-prepare", "seconds": 60}
+RUN = "compose run --rm --no-deps -T api-prepare"
+
+
+def api(host, version="1", image="api:1", files=None, **more):
+    """The API with a job that prepares its database for an image and the files of its bootstrap."""
+    files = files or {"secrets.sql": "CREATE ROLE", "probe.sh": "exit 0"}
+    job = dict(PREPARE, files=[host.path("api", "secrets.sql")])
+    return host.service("api", version=version, image=image, files=files, jobs=[job], **more)
+
+
+def jobs_run(host):
+    """How many jobs ran since the calls were forgotten."""
+    return sum(call == RUN for call in host.engine.calls)
+
+
+@pytest.mark.parametrize(("change", "runs"), [
+    ({}, 0), ({"version": "2"}, 0), ({"limits": {"memory": 1 << 30}}, 0), ({"image": "api:2"}, 1),
+    ({"files": {"secrets.sql": "CREATE ROLE other", "probe.sh": "exit 0"}}, 1),
+    ({"files": {"secrets.sql": "CREATE ROLE", "probe.sh": "exit 1"}}, 0)])
+def test_a_job_belongs_to_an_image_and_to_the_files_it_names(host, change, runs):
+    host.converge(api(host))
+    host.forget_calls()
+    changed = api(host, **change)
+    assert host.converge(changed, check=True)["prepared"] == ["The job api-prepare"] * runs
+    assert host.converge(changed)["prepared"] == ["The job api-prepare"] * runs
+    assert jobs_run(host) == runs
+    assert host.converge(changed)["changed"] is False
+
+
+def test_a_job_runs_before_anything_is_started(host):
+    host.converge(api(host))
+    assert host.engine.events[:2] == [("job", "api-prepare"), ("started", "tren-api")]
+
+
+def test_a_failed_job_replaces_nothing_and_shows_its_last_lines(host):
+    host.converge(api(host))
+    before = host.files(), host.engine.state()["containers"]
+    host.engine.job_results["api-prepare"] = (1, "".join(f"line {number}\n" for number in range(60)))
+    run = host.run(api(host, image="api:2"))
+    result = run.result()["services"]["api"]
+    assert run.failure().startswith("api: The job api-prepare failed; nothing was replaced\n  The last log lines:\n")
+    assert result["log_lines"] == [f"line {number}" for number in range(20, 60)]
+    assert (result["state"], result["changed_files"], result["put_back"]) == ("failed", [], [])
+    assert host.engine.state()["containers"] == before[1]
+    left = {path: content for path, content in host.files().items() if not path.startswith("opt/.state/")}
+    assert left == {path: content for path, content in before[0].items() if not path.startswith("opt/.state/")}
+    assert "record" not in host.state("api")
+
+    host.engine.job_results.clear()
+    assert host.converge(api(host, image="api:2"))["services"]["api"]["state"] == "replaced"
+
+
+def test_a_job_that_fails_where_nothing_ran_before_leaves_its_files_to_look_at(host):
+    host.engine.job_results["api-prepare"] = (1, "no")
+    assert host.run(api(host)).failure()
+    assert (host.directory / "api/probe.sh").exists()
+    assert host.engine.found == {}
+    host.engine.job_results.clear()
+    assert host.converge(api(host))["prepared"] == ["The job api-prepare"]
+
+
+def test_what_a_job_succeeded_for_is_kept_although_the_service_fails_later(host):
+    host.converge(api(host))
+    host.engine.ends_up["sha256:api:2"] = "unhealthy"
+    assert host.run(api(host, image="api:2")).failure()
+    host.engine.ends_up.clear()
+    host.forget_calls()
+    host.converge(api(host, image="api:2"))
+    assert jobs_run(host) == 0
+
+
+def test_a_job_that_does_not_end_is_stopped_and_replaces_nothing(host):
+    host.converge(api(host))
+    host.engine.job_results["api-prepare"] = "hangs"
+    run = host.run(api(host, image="api:2"))
+    assert run.failure().startswith(
+        "api: The job api-prepare did not end; nothing was replaced: docker compose took longer than 60 s")
+    assert set(host.engine.found) == {"tren-api"}
+    assert host.engine.calls[-2:] == ["stop tren-api-prepare", "rm tren-api-prepare"]
+
+
+def test_what_an_interrupted_run_has_left_of_a_job_goes_before_it_runs_again(host):
+    host.converge(api(host))
+    labels = dict(host.container("tren-api")["Config"]["Labels"], **{
+        "com.docker.compose.oneoff": "True", "com.docker.compose.service": "api-prepare"})
+    host.engine.found["tren-api-prepare"] = dict(host.container("tren-api"), Config={"Labels": labels})
+    other = dict(labels, **{"com.docker.compose.service": "backup"})
+    host.engine.found["tren-backup"] = dict(host.container("tren-api"), Config={"Labels": other})
+    host.forget_calls()
+    host.converge(api(host, image="api:2"))
+    job = host.engine.calls.index(RUN)
+    assert host.engine.calls[job - 2:job] == ["stop tren-api-prepare", "rm tren-api-prepare"]
+    assert "tren-backup" in host.engine.found
+
+
+def backup(host, files, **more):
+    """A service of files and a check of what they name."""
+    job = {"service": "backup-check", "once_per": "files"}
+    return host.without_containers("backup", jobs=[job], files=files, secrets={"secrets/password": "s3"}, **more)
+
+
+def test_a_check_of_files_runs_whenever_one_of_them_changes(host):
+    assert host.converge(backup(host, {"config/backup.sh": "1"}))["prepared"] == ["The job backup-check"]
+    assert host.converge(backup(host, {"config/backup.sh": "1"}))["changed"] is False
+    (host.directory / "backup/secrets/password").write_text("other")
+    assert host.converge(backup(host, {"config/backup.sh": "1"}))["prepared"] == ["The job backup-check"]
+    assert host.converge(backup(host, {"config/backup.sh": "2"}))["prepared"] == ["The job backup-check"]
+
+
+def test_a_check_that_was_interrupted_runs_again_although_the_files_are_written(host):
+    host.engine.job_results["backup-check"] = (1, "cannot reach the store")
+    host.run(backup(host, {"config/backup.sh": "1"}))
+    (host.directory / "backup/config").mkdir(parents=True, exist_ok=True)
+    for entry in backup(host, {"config/backup.sh": "1"})["files"]:
+        with open(entry["path"], "w", encoding="utf-8") as stream:
+            stream.write(entry["content"])
+    host.engine.job_results.clear()
+    assert host.converge(backup(host, {"config/backup.sh": "1"}))["prepared"] == ["The job backup-check"]
+
+
+def test_files_that_a_check_refuses_do_not_hold(host):
+    reload = [{"files": [host.path("backup", "config/backup.sh")], "command": ["systemctl", "restart", "timer"]}]
+    host.converge(backup(host, {"config/backup.sh": "1"}, reload=reload))
+    host.forget_calls()
+    host.engine.job_results["backup-check"] = (1, "cannot reach the store")
+    run = host.run(backup(host, {"config/backup.sh": "2"}, reload=reload))
+    assert run.result()["services"]["backup"]["log_lines"] == ["cannot reach the store"]
+    assert (host.directory / "backup/config/backup.sh").read_text() == "1"
+    assert host.commands == []
