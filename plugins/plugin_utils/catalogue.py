@@ -13,7 +13,10 @@ import os
 
 from ansible import constants
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.looks import look_faults, look_of
 
 COLLECTION = "trenova.selfhost"
 
@@ -107,6 +110,22 @@ def _described(action, task_vars, path, key, default):
     value = load(action, os.path.join(path, "meta", "service.yml")).get(key, default)
     templar = action._templar.copy_with_new_env(available_variables=role_variables(action, path, task_vars))
     return templar.template(value)
+
+
+def looks(places):
+    """How each service is shown, from its role's description as it is written, without resolving expressions.
+
+    `places` is {service: directory of its role}, the result {service: {"title", "colour", "highlights"}}. Raises
+    AnsibleActionFail with all that is wrong.
+    """
+    loader, found, faults = DataLoader(), {}, []
+    for service, path in places.items():
+        description = loader.load_from_file(os.path.join(path, "meta", "service.yml")) or {}
+        found[service] = look_of(service, description)
+        faults += [f"roles/{service}/meta/service.yml: {fault}" for fault in look_faults(description)]
+    if faults:
+        raise AnsibleActionFail("\n".join(faults))
+    return found
 
 
 def role_variables(action, path, task_vars):
