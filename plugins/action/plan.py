@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-import os
-import re
-
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import plan_page
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.files import write_reports
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     UNKNOWN_HOST,
@@ -23,7 +20,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     wanted,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, comparison
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import write_plan
 
 UNREACHABLE = "{} cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure=false"
 
@@ -53,9 +49,10 @@ class ActionModule(ActionBase):
             shown = {"note": _places(spread)} if spread else self._shown(task_vars, context)
             if instead:
                 shown["note"] = instead
-            lines = plan_table(name, context.plan, **shown)
+            looks = catalogue.looks(catalogue.roles_in_play(task_vars))
+            lines = plan_table(name, context.plan, looks, **shown)
             if arguments["directory"]:
-                result["written"] = write_reports(arguments["directory"], name, context.plan, shown)
+                result["written"] = write_reports(arguments["directory"], name, context.plan, looks, shown)
                 lines += ["  Written: " + path for path in result["written"]]
             if show:
                 self._display.display("\n".join(lines))
@@ -137,14 +134,3 @@ def _places(service_hosts):
     count = len(set().union(*service_hosts.values()))
     services = "; ".join(f"{service} on {', '.join(hosts)}" for service, hosts in service_hosts.items() if hosts)
     return f"One of {count} hosts: {services}. The connections are those of all hosts."
-
-
-def write_reports(directory, name, plan, shown):
-    """Write a plan as JSON and as a page, and return the paths."""
-    os.makedirs(directory, exist_ok=True)
-    base = os.path.join(directory, re.sub(r"[^A-Za-z0-9._-]", "_", name))
-    texts = {base + ".json": write_plan(dict(plan, **shown)), base + ".html": plan_page(name, plan, **shown)}
-    for path, text in texts.items():
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    return list(texts)
