@@ -334,7 +334,9 @@ def test_services_come_in_the_order_of_the_plan():
 def test_a_service_has_one_colour_on_the_whole_page():
     page = page_of("small", disk=DISK)
     assert re.search(r'class="of-postgres"><title>postgres: 29 GB</title>', page)
-    assert page.count(".of-postgres {") == 2
+    light, dark = page.split("@media (prefers-color-scheme: dark) {\n  .of-")
+    assert ".of-postgres { --fill: #2f6db5; --letters: #ffffff; }" in light
+    assert dark.startswith("postgres { --fill: #4d8bd6; --letters: #ffffff; }")
 
 
 def test_same_plan_gives_the_same_page():

@@ -69,6 +69,12 @@ def test_a_service_without_a_limit_says_so():
     assert any(line.startswith("  rabbitmq              none") for line in lines)
 
 
+def test_deviations_are_listed_where_there_are_any():
+    for services, listed in (([], False), (["redis"], True)):
+        lines = plan_table("erp1", plan(HOST, {"tier": "small", "services": services}), LOOKS)
+        assert any("Deviations from the requirements" in line for line in lines) == listed
+
+
 def test_disk_line_is_there_when_the_plan_has_one():
     without = {key: value for key, value in plan(HOST, {"tier": "small"}).items() if key != "disk"}
     assert "Disk:" not in "\n".join(plan_table("erp1", without, LOOKS))
