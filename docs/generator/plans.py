@@ -9,11 +9,11 @@ import re
 from functools import reduce
 from operator import getitem
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, sizing
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import comparison, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import SERVICES, TIERS
 
 from .formulas import SIZING
 from .markdown import MADE, ROOT, plain, table
@@ -21,9 +21,8 @@ from .markdown import MADE, ROOT, plain, table
 #: An installation on several hosts, the host of each, and what runs where.
 SEVERAL = {"db1": "small", "app1": "minimum", "app2": "minimum", "app3": "minimum", "rest1": "small"}
 _APPS = ["app1", "app2", "app3"]
-PLACES = {
-    "postgres": ["db1"], "pgbouncer": ["db1"], "api": _APPS, "rabbitmq": _APPS,
-    **dict.fromkeys(("redis", "minio", "client", "asynq_dashboard", "caddy", "backup"), ["rest1"])}
+_GROUPS = {"postgres": ["db1"], "pgbouncer": ["db1"], "api": _APPS, "rabbitmq": _APPS}
+PLACES = {service: _GROUPS.get(service, ["rest1"]) for service in SERVICES}
 #: Part of a page that is made; the rest of it is written by hand.
 BLOCK = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 USERS = (25, 50, 100, 200, 350, 500, 1000)
@@ -142,15 +141,17 @@ def plans_page() -> list[str]:
     lines = [
         "# Plans", "",
         "What `playbooks/plan.yml` prints for the hosts that the requirements recommend, and for three odd ones.", ""]
+    looks = catalogue.looks({role: str(ROOT / "roles" / role) for role in catalogue.own_roles()})
     hosts = [(f"Tier {tier}", capacity, {"tier": tier}) for tier, capacity in recommended().items()]
     for title, capacity, intent in [*hosts, *ODD_HOSTS]:
         shown = {"comparison": comparison.compare_tiers(capacity, intent), "needed": comparison.needed_host(intent)}
-        lines += [f"## {title}", "", "```text", *plan_table("erp1", sizing.plan(capacity, intent), **shown), "```", ""]
+        table_lines = plan_table("erp1", sizing.plan(capacity, intent), looks, **shown)
+        lines += [f"## {title}", "", "```text", *table_lines, "```", ""]
     capacities = {name: recommended()[tier] for name, tier in SEVERAL.items()}
     lines += ["## Several hosts, 300 users", "", "app2 and app3 are as app1.", ""]
     for name, plan in sizing.plan_hosts(capacities, PLACES, {"users": 300}).items():
         if name not in _APPS[1:]:
-            lines += ["```text", *plan_table(name, plan), "```", ""]
+            lines += ["```text", *plan_table(name, plan, looks), "```", ""]
     return [*lines, MADE.format(f"{SIZING}/")]
 
 

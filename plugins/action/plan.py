@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import re
-
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -16,7 +13,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import wanted
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import plan_page
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.files import write_reports
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     UNKNOWN_HOST,
@@ -25,7 +22,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     one_of_several,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, comparison
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import write_plan
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 
 UNREACHABLE = "{} cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure=false"
@@ -51,9 +47,10 @@ class ActionModule(ActionBase):
             shown = {"note": _places(spread)} if spread else self._shown(task_vars, run)
             if instead:
                 shown["note"] = instead
-            lines = plan_table(name, run.plan, **shown)
+            looks = roles.looks(run.places)
+            lines = plan_table(name, run.plan, looks, **shown)
             if arguments["directory"]:
-                result["written"] = write_reports(arguments["directory"], name, run.plan, shown)
+                result["written"] = write_reports(arguments["directory"], name, run.plan, looks, shown)
                 lines += ["  Written: " + path for path in result["written"]]
             if show:
                 self._display.display("\n".join(lines))
@@ -137,14 +134,3 @@ def _places(service_hosts):
     count = len(set().union(*service_hosts.values()))
     services = "; ".join(f"{service} on {', '.join(hosts)}" for service, hosts in service_hosts.items() if hosts)
     return f"One of {count} hosts: {services}. The connections are those of all hosts."
-
-
-def write_reports(directory, name, plan, shown):
-    """Write a plan as JSON and as a page, and return the paths."""
-    os.makedirs(directory, exist_ok=True)
-    base = os.path.join(directory, re.sub(r"[^A-Za-z0-9._-]", "_", name))
-    texts = {base + ".json": write_plan(dict(plan, **shown)), base + ".html": plan_page(name, plan, **shown)}
-    for path, text in texts.items():
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    return list(texts)

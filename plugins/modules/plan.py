@@ -44,6 +44,8 @@ options:
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
+seealso:
+  - module: trenova.selfhost.plan_index
 author:
   - Trenova self-host contributors (@trenova-selfhost)
 """

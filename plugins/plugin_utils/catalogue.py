@@ -21,6 +21,7 @@ from ansible.utils.collection_loader._collection_finder import _get_collection_r
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compiled, description
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import SUFFIX, sources
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.looks import look_faults, look_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 COLLECTION = "trenova.selfhost"
@@ -194,6 +195,22 @@ def role_path(role, playbook_dir=None):
         if os.path.isdir(os.path.join(place, role)):
             return os.path.join(place, role)
     return role_path(f"{COLLECTION}.{role}")
+
+
+def looks(places):
+    """How each service is shown, from its role's description as it is written, without resolving expressions.
+
+    `places` is {service: directory of its role}, the result {service: {"title", "colour", "highlights"}}. Raises
+    AnsibleActionFail with all that is wrong.
+    """
+    loader, found, faults = DataLoader(), {}, []
+    for service, path in places.items():
+        description = loader.load_from_file(os.path.join(path, "meta", "service.yml")) or {}
+        found[service] = look_of(service, description)
+        faults += [f"roles/{service}/meta/service.yml: {fault}" for fault in look_faults(description)]
+    if faults:
+        raise AnsibleActionFail("\n".join(faults))
+    return found
 
 
 def role_variables(action, path, task_vars):

@@ -27,6 +27,8 @@ NEEDED = (
     "playbooks/group_vars*", "group_vars/all.yml", "images/*/Dockerfile", "inventories/prod/hosts.yml",
     "roles/*/defaults/main.yml", "roles/*/meta/service.yml", "roles/*/meta/argument_specs.yml", "docs/decisions/*.md",
     "plugins/modules/service.py", "plugins/plugin_utils/sizing/__init__.py",
+    *(f"plugins/plugin_utils/report/{name}" for name in (
+        "page.html.j2", "sections.html.j2", "index.html.j2", "parts.html.j2", "page.css")),
 )
 
 

@@ -5,16 +5,27 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import itertools
+import pathlib
 import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import pictures, reading
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import plan_page
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.style import STYLE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import pictures, reading, view
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import index_page, plan_page
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison import compare_tiers, needed_host
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+REPORT = ROOT / "plugins/plugin_utils/report"
+STYLE = (REPORT / "page.css").read_text()
+LOOKS = catalogue.looks({name: str(ROOT / "roles" / name) for name in catalogue.own_roles()})
 
 
 def host(cores, gib, disk_gb, **more):
@@ -72,7 +83,7 @@ def page_of(case, name="erp1", disk=None, **more):
     planned = plan(capacity, intent)
     if disk:
         planned["disk"] = disk
-    return plan_page(name, planned, compare_tiers(capacity, intent), needed_host(intent), **more)
+    return plan_page(name, planned, LOOKS, compare_tiers(capacity, intent), needed_host(intent), **more)
 
 
 def words(page):
@@ -126,8 +137,8 @@ def test_every_figure_stands_in_a_table_with_its_rule_and_source(case):
 def test_parts_of_the_memory_picture_are_those_of_the_plan():
     planned = plan(*CASES["large"])
     page = page_of("large")
-    bar = re.search(r'aria-labelledby="memory-host-t.*?</figure>', page).group()
-    widths = [float(width) for width in re.findall(r'width="([\d.]+)%" height="46" class="c-', bar)]
+    bar = re.search(r'aria-labelledby="memory-host-t.*?</figure>', page, re.DOTALL).group()
+    widths = [float(width) for width in re.findall(r'width="([\d.]+)%" height="46" class="(?:c|of)-', bar)]
     assert sum(widths) == pytest.approx(100, abs=0.01)
     assert widths[0] == pytest.approx(100 * planned["host"]["reserve_mb"] / planned["host"]["memory_mb"], abs=0.001)
     assert "Free <b>71.1 GiB</b>" in bar
@@ -156,20 +167,21 @@ def test_refusals_have_remedies_and_the_override():
 
 def test_overrides_and_bounds_are_marked():
     capacity = CASES["small"][0]
-    page = plan_page("erp1", plan(capacity, {"tier": "small", "overrides": {"redis": {"maxmemory_mb": 1000}}}))
-    row = re.search(r'<tr><th scope="row">maxmemory</th>.*?</tr>', page).group()
+    page = plan_page("erp1", plan(capacity, {"tier": "small", "overrides": {"redis": {"maxmemory_mb": 1000}}}), LOOKS)
+    row = re.search(r'<tr><th scope="row">maxmemory</th>.*?</tr>', page, re.DOTALL).group()
     assert "<b>1000</b> MiB" in row
     assert '<span class="badge own">yours</span> the plan\'s own: 1536 MiB' in row
     assert "bound hit" not in page
-    assert "bound hit: 41 instances before" in plan_page("erp1", plan(CASES["large"][0], {"users": 5000}))
+    assert "bound hit: 41 instances before" in plan_page("erp1", plan(CASES["large"][0], {"users": 5000}), LOOKS)
     assert page.count('class="badge own"') == 1
 
 
 def test_sections_come_only_with_something_in_them():
-    page = plan_page("erp1", plan(*CASES["small"]))
+    page = plan_page("erp1", plan(*CASES["small"]), LOOKS)
     assert re.findall(r'<section id="([a-z]+)"', page) == [
         "memory", "connections", "disk", "figures", "deviations"]
-    without = plan_page("erp1", {key: value for key, value in plan(*CASES["small"]).items() if key != "disk"})
+    without = {key: value for key, value in plan(*CASES["small"]).items() if key != "disk"}
+    without = plan_page("erp1", without, LOOKS)
     assert '<section id="disk"' not in without
     page = page_of("arm", disk=DISK, changes={"remarks": [], "services": []}, note="Nobody was contacted.")
     assert re.findall(r'<section id="([a-z]+)"', page) == [
@@ -192,31 +204,139 @@ def test_disk_changes_and_sizes_are_told():
 
 def test_growth_beyond_the_disk_is_drawn_in_another_colour():
     page = page_of("small", disk=DISK)
-    growth = re.search(r'aria-labelledby="disk-growth-t.*?</figure>', page).group()
+    growth = re.search(r'aria-labelledby="disk-growth-t.*?</figure>', page, re.DOTALL).group()
     beyond = [float(width) for width in re.findall(r'width="([\d.]+)%" height="14" class="c-over"', growth)]
     assert beyond[:3] == [0, 0, 0]
     assert beyond[3] == pytest.approx(100 * 18 / 108, abs=0.001)
 
 
-def test_whatever_stands_in_a_plan_is_escaped():
-    evil = "<script>alert('x')</script>&\""
+#: Whatever somebody may write: what a browser takes for markup, a style or an address, and any other letters.
+ANYTHING = st.lists(st.one_of(
+    st.sampled_from(["<script>alert(1)</script>", "</style>", "</title>", "<!--", "<", ">", "&", "&lt;", '"', "'", "`",
+                     "{{", "%}", "javascript:", "; }", "/", "x", " "]),
+    st.characters(exclude_categories=["Cs", "Cc"])), min_size=1, max_size=8).map("".join)
+
+
+def bare(text):
+    """A text without its spaces, and without the backticks around commands."""
+    return re.sub(r"[\s`]", "", text)
+
+
+@functools.cache
+def refused():
+    """(plan, comparison, what to buy, page) of a host that has something to show in each section."""
     capacity, intent = CASES["refused"]
-    planned = plan(dict(capacity, architecture=evil), intent)
-    planned["warnings"] = [{"rule": evil, "text": evil}]
-    planned["refusals"] = [dict(planned["refusals"][0], text=evil, remedy=[evil], override=evil)]
-    planned["deviations"][0].update(document=evil, reason=evil, restore=evil)
-    planned["explain"]["redis.cpus"].update(rule=evil, source=evil, inputs={evil: evil}, unit=evil)
-    figures = [{"name": evil, "unit": evil, "before": evil, "after": evil}]
-    needed = needed_host({"tier": "small"})
-    needed["unmet"] = [evil]
-    needed["cores"]["needs"][0]["reason"] = evil
-    page = plan_page(
-        evil, dict(planned, disk=dict(DISK, items=[{"name": evil, "gb": 1, "what": evil}])),
-        [dict(compare_tiers(capacity, intent)[0], reasons=[evil])], needed,
-        {"remarks": [evil], "services": [{"service": evil, "says": [evil], "figures": figures}]}, note=evil)
+    page = Reader(page_of("refused", disk=DISK, changes=CHANGES, note="A note."))
+    return plan(capacity, intent), compare_tiers(capacity, intent), needed_host({"tier": "small"}), page
+
+
+def with_texts(texts):
+    """A plan, and all that is shown besides, in which a text stands wherever one can."""
+    planned, comparison, needed = copy.deepcopy(refused()[:3])
+    planned["host"].update(architecture=next(texts), disk_kind=next(texts))
+    planned["tier"] = next(texts)
+    planned["warnings"] = [{"rule": next(texts), "text": next(texts)}]
+    planned["refusals"] = [
+        dict(planned["refusals"][0], text=next(texts), remedy=[next(texts)], override=next(texts))]
+    planned["deviations"][0].update(id=next(texts), document=next(texts), reason=next(texts), restore=next(texts))
+    planned["explain"]["redis.cpus"].update(
+        rule=next(texts), source=next(texts), inputs={next(texts): next(texts)}, unit=next(texts), value=next(texts),
+        overridden=True, bounds={"planned": next(texts), "choices": [next(texts)], "before": next(texts)})
+    for _number in range(2):
+        planned["services"][next(texts)] = {"memory_limit_mb": 64, "settings": {next(texts): next(texts)}}
+    planned["disk"] = dict(DISK, items=[{"name": next(texts), "gb": 1, "what": next(texts)}])
+    needed["unmet"] = [next(texts)]
+    needed["cores"]["needs"][0]["reason"] = next(texts)
+    figures = [{"name": next(texts), "unit": next(texts), "before": next(texts), "after": next(texts)}]
+    return planned, {
+        "comparison": [dict(comparison[0], tier=next(texts), reasons=[next(texts)])],
+        "needed": needed, "note": next(texts), "changes": {"remarks": [next(texts)], "services": [
+            {"service": next(texts), "says": [next(texts)], "figures": figures}]}}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(ANYTHING, min_size=7, max_size=7))
+def test_whatever_stands_in_a_plan_is_text_on_the_page(texts):
+    given_texts = itertools.cycle(texts)
+    planned, shown = with_texts(given_texts)
+    title, name = next(given_texts), next(given_texts)
+    looks = dict(LOOKS, redis=dict(LOOKS["redis"], title=title))
+    page = plan_page(name, planned, looks, **shown)
     reader = Reader(page)
-    assert "script" not in {tag for tag, _attributes in reader.elements}
-    assert page.count("&lt;script&gt;") > 20
+    known = refused()[3]
+    assert {tag for tag, _attributes in reader.elements} <= {tag for tag, _attributes in known.elements}
+    names = {key for _tag, attributes in known.elements for key in attributes}
+    assert {key for _tag, attributes in reader.elements for key in attributes} <= names
+    used = {kind for _tag, attributes in reader.elements for kind in attributes.get("class", "").split()}
+    assert all(re.fullmatch("[A-Za-z0-9_-]+", kind) for kind in used)
+    text = bare("".join(reader.text))
+    for value in (name, title, *planned["services"], shown["note"], planned["warnings"][0]["text"],
+                  planned["deviations"][0]["reason"], planned["explain"]["redis.cpus"]["value"],
+                  planned["explain"]["redis.cpus"]["rule"], planned["disk"]["items"][0]["what"],
+                  shown["changes"]["remarks"][0], shown["changes"]["services"][0]["service"]):
+        assert bare(title if value == "redis" else looks.get(value, {}).get("title", value)) in text
+    index = Reader(index_page([
+        {"name": name, "page": title, "plan": dict(planned, **shown), "problem": None},
+        {"name": title, "page": name, "plan": None, "problem": shown["note"]}]))
+    assert bare(name) in bare("".join(index.text))
+    assert bare(shown["note"]) in bare("".join(index.text))
+    assert {tag for tag, _attributes in index.elements} <= {tag for tag, _attributes in known.elements}
+
+
+def test_nobody_escapes_by_hand():
+    for path in REPORT.iterdir():
+        if path.is_file():
+            assert not re.search(r"\bescape\(|Markup|\|\s*safe\b|autoescape(?!=True)", path.read_text()), path.name
+
+
+@given(st.lists(ANYTHING | st.sampled_from(["11", "free", "a", "a-t", "-", "of-a"])))
+def test_every_service_has_a_kind_of_its_own_which_can_be_a_class(names):
+    cast = view.Cast(names, {})
+    kinds = [cast.kind(name) for name in dict.fromkeys(names)]
+    assert len(set(kinds)) == len(kinds) == len(cast.shades())
+    assert all(re.fullmatch("of-[A-Za-z0-9_-]+", kind) for kind in kinds)
+
+
+def with_foreign():
+    """A plan with a service of somebody else's, of which nothing is explained."""
+    planned = copy.deepcopy(plan(*CASES["small"]))
+    planned["services"]["greeter"] = {"memory_limit_mb": 640, "memory_reservation_mb": 16, "cpus": 0.25, "instances": 2,
+                                      "settings": {"depth": 7}}
+    return planned
+
+
+@pytest.mark.parametrize(("looks", "title", "fill"), [
+    (LOOKS, "greeter", "#7d7461"),
+    (dict(LOOKS, greeter={"title": "Greeter of guests", "colour": {"light": "#123456", "dark": "#abcdef"},
+                          "highlights": []}), "Greeter of guests", "#123456"),
+])
+def test_a_service_of_somebody_elses_simply_appears(looks, title, fill):
+    page = plan_page("erp1", with_foreign(), looks)
+    bar = re.search(r'aria-labelledby="memory-host-t.*?</figure>', page, re.DOTALL).group()
+    assert re.search(rf'height="46" class="of-greeter"><title>{title}: 1280 MiB', bar)
+    assert f"{title} <b>1280 MiB</b>" in bar
+    assert re.search(rf'<tr><th scope="row">{title} <span class="quiet">x 2</span>', page)
+    assert f'<h3 id="figures-of-greeter">{title}' in page
+    row = re.search(r'<tr><th scope="row">depth</th>.*?</tr>', page, re.DOTALL).group()
+    assert "<b>7</b>" in row
+    assert "as its role says" in row
+    assert f".of-greeter {{ --fill: {fill}; --letters: #ffffff; }}" in page
+
+
+def test_services_come_in_the_order_of_the_plan():
+    planned = with_foreign()
+    planned["services"] = dict(reversed(planned["services"].items()))
+    rows = re.findall(r'<h3 id="figures-of-(\w+)"', plan_page("erp1", planned, LOOKS))
+    assert rows == list(planned["services"])
+    assert rows[0] == "greeter"
+
+
+def test_a_service_has_one_colour_on_the_whole_page():
+    page = page_of("small", disk=DISK)
+    assert re.search(r'class="of-postgres"><title>postgres: 29 GB</title>', page)
+    light, dark = page.split("@media (prefers-color-scheme: dark) {\n  .of-")
+    assert ".of-postgres { --fill: #2f6db5; --letters: #ffffff; }" in light
+    assert dark.startswith("postgres { --fill: #4d8bd6; --letters: #ffffff; }")
 
 
 def test_same_plan_gives_the_same_page():
@@ -226,13 +346,30 @@ def test_same_plan_gives_the_same_page():
 def test_style_knows_light_dark_paper_and_every_colour_that_is_used():
     for rule in ("prefers-color-scheme: dark", "@media print", "max-width: 44rem"):
         assert rule in STYLE
-    used = {kind for case in CASES for kinds in re.findall(r'class="([^"]+)"', page_of(case, disk=DISK))
+    pages = [page_of(case, disk=DISK) for case in CASES]
+    used = {kind for page in pages for kinds in re.findall(r'class="([^"]+)"', page)
             for kind in kinds.split() if kind.startswith("c-")}
-    assert len(used) > 10
-    assert all(f".{kind} {{ --fill: var(--{kind[2:]}); }}" in STYLE and f"--{kind[2:]}: #" in STYLE for kind in used)
+    assert len(used) == 8
+    assert all(f".{kind} {{ --fill: var(--{kind[2:]}); " in STYLE for kind in used)
+    assert all(STYLE.count(f"--{kind[2:]}: #") >= 2 for kind in used)
+    for page in pages:
+        own = set(re.findall(r'class="(?:name |wide )*(of-[^ "]+)', page))
+        assert own == set(re.findall(r"^\.(of-\S+) {", page, re.MULTILINE))
+        assert own == set(re.findall(r"^  \.(of-\S+) {", page, re.MULTILINE))
+
+
+def test_style_names_no_service():
+    assert not [service for service in LOOKS if re.search(rf"\b{service}\b", STYLE)]
 
 
 def test_names_stand_in_a_bar_where_there_is_room():
     parts = [pictures.Part(name, value, "c-x", "") for name, value in (("wide", 60), ("some", 10), ("none", 5))]
-    drawn = pictures.stacked(parts, 100, 0, 40)
-    assert ('class="name">' in drawn, 'class="name wide">' in drawn, ">none</text>" in drawn) == (True, True, False)
+    shapes = pictures.stacked(parts, 100, 0, 40)
+    assert [(shape.text, shape.is_wide) for shape in shapes if shape.form == "name"] == [
+        ("wide", False), ("some", True)]
+    assert [(shape.left, shape.width) for shape in shapes if shape.form == "rectangle"] == [(0, 60), (60, 10), (70, 5)]
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "0%"), (100 / 3, "33.333%"), (1e-9, "0%"), (100, "100%")])
+def test_coordinates_have_as_many_places_as_can_be_seen(value, said):
+    assert pictures.percent(value) == said

@@ -143,6 +143,18 @@ def test_several_hosts_are_planned_together(several, tmp_path):
     assert {entry["setting"].split(".")[0] for entry in plans["app1"]["deviations"]} == {"api"}
 
 
+def test_several_hosts_are_listed_on_one_page_with_those_that_failed(play, tmp_path):
+    hosts = {"a": None, "b": {"trenova_users": "many"}, "c": None}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
+    code, output = play(
+        inventory=tmp_path / "hosts.yml", trenova_capacity=IMAGINED, trenova_tier="small", trenova_plan_dir="plans")
+    assert code == 2
+    assert output.count("Written: plans/index.html") == 1
+    page = (tmp_path / "plans/index.html").read_text()
+    assert re.findall('href="(.*?)"', page) == ["a.html", "c.html"]
+    assert "<p>3 hosts: 2 fit, 1 not planned.</p>" in page
+
+
 def test_even_nodes_of_rabbitmq_are_refused(several):
     code, output = several({"rabbitmq": ["a", "b"], "rest": ["c"]}, trenova_capacity=IMAGINED, trenova_tier="small")
     assert code == 0, output

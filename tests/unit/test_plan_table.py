@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import WIDTH, plan_table
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
@@ -18,6 +19,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "sizing"))
 from test_properties import hosts, intents  # noqa: E402  # a folder without a package, for its builders
 
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+LOOKS = catalogue.looks({name: str(ROLES / name) for name in catalogue.own_roles()})
 HOST = {"cores": 32, "memory_mb": 98304, "disk_free_gb": 500, "disk_total_gb": 500, "disk_kind": "ssd",
         "architecture": "x86_64"}
 DISK = {"total_gb": 500, "available_gb": 480, "items": [], "day_one_gb": 12.5, "planned_gb": 75,
@@ -30,13 +33,13 @@ CHANGES = {
 
 
 def table_of(**more):
-    return "\n".join(plan_table("erp1", plan(HOST, {"tier": "large", "users": 350}), **more))
+    return "\n".join(plan_table("erp1", plan(HOST, {"tier": "large", "users": 350}), LOOKS, **more))
 
 
 @pytest.mark.parametrize("tier", ["minimum", "small", "medium", "large"])
 def test_table_fits_the_width_and_names_every_service_and_deviation(tier):
     planned = plan(HOST, {"tier": tier})
-    lines = plan_table("erp1", planned)
+    lines = plan_table("erp1", planned, LOOKS)
     text = "\n".join(lines)
     assert max(map(len, lines)) <= WIDTH == 100
     assert all(f"\n  {service}" in text for service in planned["services"])
@@ -52,16 +55,31 @@ def test_numbers_have_units_and_the_rows_add_up_to_the_sum():
             "    direct ones 33 backends of 200, 164 spare") in text
 
 
+def test_a_service_of_somebody_elses_has_a_row_with_its_highlights():
+    planned = plan(HOST, {"tier": "small"})
+    planned["services"]["greeter"] = {"memory_reservation_mb": 16, "cpus": 0.25, "settings": {"depth": 7, "width": 8}}
+    lines = plan_table("erp1", planned, dict(LOOKS, greeter={"highlights": ["depth"]}))
+    assert [line.split() for line in lines if "greeter" in line] == [["greeter", "none", "16", "0.25", "depth", "7"]]
+    lines = plan_table("erp1", planned, LOOKS)
+    assert [line.split() for line in lines if "greeter" in line] == [["greeter", "none", "16", "0.25"]]
+
+
 def test_a_service_without_a_limit_says_so():
-    lines = plan_table("erp1", plan(HOST, {"tier": "small", "restore_document": ["rabbitmq-limit"]}))
+    lines = plan_table("erp1", plan(HOST, {"tier": "small", "restore_document": ["rabbitmq-limit"]}), LOOKS)
     assert any(line.startswith("  rabbitmq              none") for line in lines)
+
+
+def test_deviations_are_listed_where_there_are_any():
+    for services, listed in (([], False), (["redis"], True)):
+        lines = plan_table("erp1", plan(HOST, {"tier": "small", "services": services}), LOOKS)
+        assert any("Deviations from the requirements" in line for line in lines) == listed
 
 
 def test_disk_line_is_there_when_the_plan_has_one():
     without = {key: value for key, value in plan(HOST, {"tier": "small"}).items() if key != "disk"}
-    assert "Disk:" not in "\n".join(plan_table("erp1", without))
+    assert "Disk:" not in "\n".join(plan_table("erp1", without, LOOKS))
     planned = dict(plan(HOST, {"tier": "small"}), disk=DISK)
-    text = " ".join("\n".join(plan_table("erp1", planned)).split())
+    text = " ".join("\n".join(plan_table("erp1", planned, LOOKS)).split())
     assert "Disk: 12.5 GB on day one, 75 GB planned, of 480 GB available; 37.5 GB a year, " in text
     assert "the disk lasts more than ten years; backups 150 GB elsewhere" in text
 
@@ -100,7 +118,7 @@ def test_an_applied_plan_that_is_the_same_says_so():
     ({"cores": 2, "memory_mb": 1000}, "  Refused for 3 reasons; nothing is deployed before they are settled."),
 ])
 def test_the_verdict_is_the_last_line(changes, last):
-    assert plan_table("erp1", plan(dict(HOST, **changes), {"tier": "small"}))[-1] == last
+    assert plan_table("erp1", plan(dict(HOST, **changes), {"tier": "small"}), LOOKS)[-1] == last
 
 
 @settings(max_examples=80, deadline=None)
@@ -110,5 +128,5 @@ def test_any_plan_fits_the_width(name, capacity, intent, amount):
     planned = dict(plan(capacity, intent), disk=dict(DISK, day_one_gb=amount, runway_days=amount))
     figures = [{"name": "n" * 70, "unit": "MiB", "before": amount, "after": amount * 3}]
     changes = {"remarks": [name], "services": [{"service": name, "says": [f"writes /{name}"], "figures": figures}]}
-    lines = plan_table(name, planned, compare_tiers(capacity, intent), needed_host(intent), changes, note=name)
+    lines = plan_table(name, planned, LOOKS, compare_tiers(capacity, intent), needed_host(intent), changes, note=name)
     assert max(map(len, lines)) <= WIDTH

@@ -8,25 +8,21 @@ from __future__ import annotations
 import textwrap
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import reading
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.looks import look_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import plain
 
 WIDTH = 100
 #: The last column of a table does not become narrower than this; where it would, it goes under its row.
 _LEAST_COLUMN = 24
-#: Settings that a reader looks for first, by service.
-HIGHLIGHTS = {
-    "postgres": ("max_connections", "shared_buffers_mb", "work_mem_kb", "effective_cache_size_mb"),
-    "pgbouncer": ("default_pool_size", "reserve_pool_size", "max_client_conn"),
-    "redis": ("maxmemory_mb", "maxmemory_policy"),
-    "rabbitmq": ("memory_high_watermark_mb", "disk_free_limit_mb"),
-    "minio": ("requests_max",),
-    "api": ("gomaxprocs", "gomemlimit_mb", "database_pool"),
-}
 
 
-def plan_table(name, plan, comparison=None, needed=None, changes=None, note=None):
-    """Lines of the table for one host, with the comparison of tiers, the host to buy, the changes and a note."""
-    lines = _head(name, plan) + (_wrapped(note, 2) if note else []) + [""] + _services(plan) + [""] + _budgets(plan)
+def plan_table(name, plan, looks, comparison=None, needed=None, changes=None, note=None):
+    """Lines of the table for one host, with the comparison of tiers, the host to buy, the changes and a note.
+
+    `looks` is {service: {"title", "colour", "highlights"}}, as the catalogue reads it from the roles.
+    """
+    lines = _head(name, plan) + (_wrapped(note, 2) if note else []) + [""]
+    lines += _services(plan, looks) + [""] + _budgets(plan)
     lines += _deviations(plan["deviations"])
     if comparison:
         lines += ["", "  Tiers on this host (below: it would run, the document recommends more)"]
@@ -53,13 +49,14 @@ def _head(name, plan):
             plain(host["disk_free_gb"]), plain(host["disk_total_gb"]), host["disk_kind"]), 2)]
 
 
-def _services(plan):
+def _services(plan, looks):
     rows = []
     for service, entry in plan["services"].items():
         limit, reservation, cpus = reading.totals_of(entry)
         rows.append((
-            reading.containers(service, entry), str(limit) if entry["memory_limit_mb"] else "none", str(reservation),
-            plain(cpus), _highlights(service, entry, plan["explain"])))
+            reading.containers(service, entry), str(limit) if entry.get("memory_limit_mb") else "none",
+            str(reservation), plain(cpus),
+            _highlights(service, entry, plan["explain"], looks.get(service) or look_of(service))))
     totals = plan["totals"]
     jobs = totals["memory_limit_jobs_mb"]
     share = 100 * (totals["memory_limit_mb"] + jobs) / max(1, plan["host"]["allocatable_mb"])
@@ -69,13 +66,13 @@ def _services(plan):
     return _table(("service", "limit MiB", "reserved", "cpus", "settings"), rows, right=(1, 2, 3))
 
 
-def _highlights(service, entry, explain):
+def _highlights(service, entry, explain, look):
     settings = entry.get("settings", {})
     units = {key: explain.get(f"{service}.settings.{key}", {}).get("unit", "") for key in settings}
     shown = [
         f"{reading.label(key, units[key])} {reading.amount(settings[key], units[key])}"
-        for key in HIGHLIGHTS.get(service, ()) if key in settings]
-    if reading.containers(service, entry) != service:
+        for key in look["highlights"] if key in settings]
+    if entry.get("memory_limit_mb") and reading.containers(service, entry) != service:
         shown.insert(0, "{} MiB each".format(entry["memory_limit_mb"]))
     return ", ".join(shown)
 
