@@ -157,6 +157,13 @@ def test_totals_count_instances_and_workers():
     }
 
 
+def test_what_counts_containers_counts_instances_and_workers():
+    """Three instances, two workers, two clients, and one of everything else, the backup job among it."""
+    result = plan_of("large")
+    assert result["disk"]["items"][0]["what"] == "images, twice at an upgrade; of logs at most 0.45"
+    assert result["explain"]["redis.settings.maxclients"]["inputs"]["api_processes"] == 5
+
+
 @pytest.mark.parametrize(("users", "tier", "instances"), [(20, "small", 1), (200, "medium", 2), (500, "large", 5)])
 def test_users_give_the_tier_and_the_instances(users, tier, instances):
     result = plan(host_of(tier), {"users": users})
