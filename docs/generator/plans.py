@@ -13,7 +13,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue,
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import comparison, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import SERVICES, TIERS
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS
 
 from .formulas import SIZING
 from .markdown import MADE, ROOT, plain, table
@@ -22,7 +22,7 @@ from .markdown import MADE, ROOT, plain, table
 SEVERAL = {"db1": "small", "app1": "minimum", "app2": "minimum", "app3": "minimum", "rest1": "small"}
 _APPS = ["app1", "app2", "app3"]
 _GROUPS = {"postgres": ["db1"], "pgbouncer": ["db1"], "api": _APPS, "rabbitmq": _APPS}
-PLACES = {service: _GROUPS.get(service, ["rest1"]) for service in SERVICES}
+PLACES = {service: _GROUPS.get(service, ["rest1"]) for service in sizing.SERVICES}
 #: Part of a page that is made; the rest of it is written by hand.
 BLOCK = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 USERS = (25, 50, 100, 200, 350, 500, 1000)

@@ -10,7 +10,7 @@ import re
 import pytest
 import yaml
 from test_bundle import ROOT
-from test_foreign_roles import in_play
+from test_foreign_roles import in_play, wish
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import run
 
@@ -52,5 +52,5 @@ def test_a_profile_that_the_plan_cannot_use_is_told(tmp_path):
 
 def test_the_profile_of_an_api_that_is_deployed_and_not_in_the_play_counts(tmp_path):
     action, variables, _context = in_play(tmp_path, "redis")
-    known = {"api": {"enabled": True, "profile": {"job_concurrency": 25}}}
-    assert run.wanted(action, variables, known)["profile"] == {"job_concurrency": 25}
+    known = {"api": {"enabled": True, "exports": {"profile": {"job_concurrency": 25}}}}
+    assert wish(action, variables, known)["profile"] == {"job_concurrency": 25}

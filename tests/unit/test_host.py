@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import host
@@ -23,10 +21,3 @@ def test_nearest_existing_path(path, existing):
 def test_disk_says_on_which_device_it_lies(tmp_path):
     assert host.disk(str(tmp_path))["device"] == host.disk(str(tmp_path / "not" / "there"))["device"]
     assert host.disk("/proc")["device"] != host.disk(str(tmp_path))["device"]
-
-
-def test_free_space_before_us_is_read_from_the_first_deployment(tmp_path):
-    (tmp_path / "host.json").write_text(json.dumps({"disk_free_gb_before": 64.4}))
-    assert host.deployed(str(tmp_path / "data"), str(tmp_path))["disk_free_gb_before"] == 64.4
-    (tmp_path / "host.json").write_text("{")
-    assert host.deployed(str(tmp_path / "data"), str(tmp_path))["disk_free_gb_before"] is None

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import looks
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SERVICES, plan
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison import imagined
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import SERVICES
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 OWN = catalogue.looks({name: str(ROLES / name) for name in catalogue.own_roles()})

@@ -74,7 +74,7 @@ def test_what_was_said_of_a_host_is_said_here_too(written):
 
 
 @pytest.mark.parametrize(("content", "says"), [
-    (None, "No such file"), ("{", "This is no JSON"), ("{}", "it has no schema_version")])
+    (None, "No such file"), ("{", "This is no JSON"), ("{}", "This is no plan of this version")])
 def test_a_host_without_a_plan_is_listed_as_not_planned(written, content, says):
     folder = written(a=(GOOD, {}))
     if content is not None:

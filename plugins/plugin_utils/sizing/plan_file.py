@@ -11,7 +11,8 @@ from typing import Any
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SCHEMA_VERSION
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import known
 
-#: What a file must hold to be a service's part of a plan.
+#: What a file must hold to be a plan, or a service's part of one.
+_PLAN_KEYS = ("tier", "mode", "host", "services", "explain", "totals", "deviations", "warnings", "refusals")
 _PART_KEYS = ("tier", "mode", "users", "figures")
 #: The first edition had one set of limits for a service; its other containers had a few of their own as settings.
 _FIRST_EDITION = 1
@@ -22,6 +23,10 @@ _SHARED_LIMITS = ("cpu_shares", "pids_limit", "nofile", "oom_score_adj")
 _REMEDY = "the next deployment writes it anew"
 
 
+class PlanFileError(ValueError):
+    """A file is no plan that this version can read; the text says what was understood and what to do."""
+
+
 class _UnreadablePart(ValueError):
     """A file is no part of a plan that this version can read; the text says what was understood and what to do."""
 
@@ -29,6 +34,23 @@ class _UnreadablePart(ValueError):
 def write_plan(plan) -> str:
     """A plan as the text of a file, in its own order."""
     return json.dumps(plan, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_plan(text) -> dict[str, Any]:
+    """The plan in the text of a file. Raises PlanFileError with one sentence otherwise."""
+    again = "make it again with playbooks/plan.yml"
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise PlanFileError(f"This is no JSON ({error}); {again}.") from None
+    if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
+        version = found.get("schema_version") if isinstance(found, dict) else None
+        raise PlanFileError(
+            f"This is no plan of this version of the collection (schema {version}, this one reads {SCHEMA_VERSION}); "
+            f"{again}.")
+    if missing := [key for key in _PLAN_KEYS if key not in found]:
+        raise PlanFileError(f"This is no whole plan: {', '.join(missing)} missing; {again}.")
+    return found
 
 
 def part_of(plan, service) -> dict[str, Any]:
