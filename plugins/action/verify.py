@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import container_names, runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import ask_external, facts_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import current
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import outside
 
 
@@ -56,6 +56,7 @@ class ActionModule(ActionBase):
         return self._execute_module(
             module_name="trenova.selfhost.probe",
             module_args={
+                "project": project_of(self, task_vars).name,
                 "checks": checks,
                 "passwords": {name: templated(self, task_vars, name, None) for name in names},
                 "ca_file": os.path.join(ca_dir, "caddy-root.crt") if ca_dir else None,

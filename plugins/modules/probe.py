@@ -12,6 +12,10 @@ description:
   - Runs the checks that the services declare (C(checks) in meta/service.yml), several at a time, and looks at every
     container of the project. Used by M(trenova.selfhost.verify).
 options:
+  project:
+    description: Name of the Compose project.
+    type: str
+    required: true
   checks:
     description: The checks, as the services declare them.
     type: list
@@ -37,6 +41,7 @@ author:
 EXAMPLES = r"""
 - name: Ask the services
   trenova.selfhost.probe:
+    project: trenova
     checks: "{{ ansible_facts['trenova'].services.redis.checks }}"
 """
 
@@ -71,12 +76,9 @@ class CheckFailed(Exception):
 class Inspector:
     """The containers of the project, and the ways to talk to them."""
 
-    def __init__(self, passwords):
+    def __init__(self, project, passwords):
         self.passwords = passwords
-        ours = "label=com.docker.compose.project=trenova"
-        names = engine.docker("ps", "--all", "--filter", ours, "--format", "{{.Names}}").stdout.split()
-        found = engine.containers(*names)
-        self.containers = {name: found[name] for name in names if name in found}
+        self.containers = engine.containers(*engine.containers_of(project))
 
     def address(self, name):
         """An IP address of a container."""
@@ -256,6 +258,7 @@ def main():
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
+            "project": {"type": "str", "required": True},
             "checks": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "ca_file": {"type": "path"},
@@ -264,7 +267,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        inspector = Inspector(module.params["passwords"])
+        inspector = Inspector(module.params["project"], module.params["passwords"])
     except engine.EngineError as error:
         module.fail_json(msg=str(error))
     with ThreadPoolExecutor(max_workers=6) as pool:
