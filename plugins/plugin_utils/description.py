@@ -22,7 +22,7 @@ MAIN = "main"
 
 @functools.cache
 def schema(name):
-    """A schema of this collection: service or profile."""
+    """A schema of this collection: service, profile or reported."""
     with open(os.path.join(SCHEMAS_DIRECTORY, f"{name}.json"), encoding="utf-8") as stream:
         return json.load(stream)
 
