@@ -74,7 +74,6 @@ def resolved(told, project):
         for name, entry in (told.get("endpoints") or {}).items()}
     return dict(
         told, containers=containers, endpoints=endpoints,
-        published_ports=sorted(entry["published"] for entry in endpoints.values() if "published" in entry),
         routes=[_route(route, told.get("endpoints") or {}, containers) for route in told.get("routes") or []])
 
 
