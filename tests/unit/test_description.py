@@ -111,6 +111,12 @@ def changed(**changes):
     (changed(reload__0__signal="HUP"), "reload[0].signal", "does not match", "pattern ^SIG"),
     (changed(reload__0__command=["x"]), "reload[0]", "valid under each of", "command or signal with container"),
     (changed(user="root"), "user", "not of type", "integer"),
+    (changed(visits=[{"name": "x", "kind": "probe", "host": "h"}]), "visits[0]", "'path' is a required",
+     "needed: host, path, expect_status"),
+    (changed(visits=[{"name": "x", "kind": "glance"}]), "visits[0].kind", "not one of", "page, redirect"),
+    (changed(entrance={"host": "h", "http_port": 80, "https_port": 443}), "entrance", "'login' is a required", "login"),
+    (changed(backup_status={"file": "status.json", "schedule": "daily", "command": "x"}), "backup_status.file",
+     "does not match", "pattern ^/"),
 ])
 def test_a_broken_description_is_told_with_its_place_and_what_is_allowed(told, where, what, allowed):
     found = description.faults(told)

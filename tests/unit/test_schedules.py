@@ -64,7 +64,7 @@ WEEKDAYS = st.sets(st.integers(0, 6), min_size=1)
 
 
 @given(WEEKDAYS, st.sets(st.integers(0, 23), min_size=1), st.integers(0, 59))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_no_time_without_a_run_is_longer_than_the_interval(weekdays, at_hours, minute):
     names = ",".join(schedules.WEEKDAYS[day].title() for day in sorted(weekdays))
     text = f"{names} *-*-* {','.join(f'{hour:02}' for hour in sorted(at_hours))}:{minute:02}"
@@ -76,7 +76,7 @@ def test_no_time_without_a_run_is_longer_than_the_interval(weekdays, at_hours, m
 
 
 @given(st.integers(1, 12), st.integers(1, 30))
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_date_that_comes_again_is_due_within_a_leap_cycle(month, day):
     interval = schedules.longest_interval(f"*-{month:02}-{day:02} 00:00", TODAY)
     if (month, day) == (2, 29):
