@@ -12,6 +12,10 @@ description:
   - Runs the checks that the services declare (C(checks) in meta/service.yml), several at a time, and looks at every
     container of the project. Used by M(trenova.selfhost.verify).
 options:
+  project:
+    description: Name of the Compose project.
+    type: str
+    required: true
   checks:
     description: The checks, as the services declare them.
     type: list
@@ -21,6 +25,10 @@ options:
     description: Passwords that checks name, by variable.
     type: dict
     default: {}
+  seconds:
+    description: For how many seconds a check that fails is asked again, each second; at least 0.
+    type: int
+    default: 0
   ca_file:
     description: Certificate of the project's own authority; its content is returned when the file exists.
     type: path
@@ -37,15 +45,25 @@ author:
 EXAMPLES = r"""
 - name: Ask the services
   trenova.selfhost.probe:
+    project: trenova
     checks: "{{ ansible_facts['trenova'].services.redis.checks }}"
 """
 
 RETURN = r"""
 results:
-  description: One entry for each check with name, ok and detail.
+  description: One entry for each check with name, ok, detail and seconds, which is how long it took.
   returned: always
   type: list
   elements: dict
+containers:
+  description: The same for each container of the project.
+  returned: always
+  type: list
+  elements: dict
+waiting_seconds:
+  description: For how many seconds there has been a directory for O(status_file) and nothing in it.
+  returned: when O(status_file) is not there and its directory is
+  type: float
 """
 
 import base64
@@ -60,6 +78,7 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, reach
+from ansible_collections.trenova.selfhost.plugins.module_utils.patience import until_ok
 
 TIMEOUT_SECONDS = 15
 
@@ -69,20 +88,22 @@ class CheckFailed(Exception):
 
 
 class Inspector:
-    """The containers of the project, and the ways to talk to them."""
+    """The containers of the project as they are at the moment, and the ways to talk to them."""
 
-    def __init__(self, passwords):
+    def __init__(self, project, passwords):
         self.passwords = passwords
-        ours = "label=com.docker.compose.project=trenova"
-        names = engine.docker("ps", "--all", "--filter", ours, "--format", "{{.Names}}").stdout.split()
-        found = engine.containers(*names)
-        self.containers = {name: found[name] for name in names if name in found}
+        self.names = sorted(engine.containers_of(project))
+
+    def container(self, name):
+        """What the Engine knows of a container of the project."""
+        found = engine.containers(name) if name in self.names else {}
+        if name not in found:
+            raise CheckFailed(f"there is no container {name}")
+        return found[name]
 
     def address(self, name):
         """An IP address of a container."""
-        if name not in self.containers:
-            raise CheckFailed(f"there is no container {name}")
-        networks = self.containers[name]["NetworkSettings"]["Networks"].values()
+        networks = self.container(name)["NetworkSettings"]["Networks"].values()
         addresses = [network["IPAddress"] for network in networks if network["IPAddress"]]
         if not addresses:
             raise CheckFailed(f"{name} has no address; it does not run")
@@ -206,13 +227,12 @@ CHECKS = {
 
 
 def run_check(inspector, check):
-    """One result: name, ok, detail, seconds."""
-    started = time.monotonic()
+    """One result: name, ok, detail."""
     try:
         ok, detail = True, CHECKS[check["kind"]](inspector, check)
     except (CheckFailed, reach.Unreachable, engine.EngineError, ValueError, KeyError, IndexError) as error:
         ok, detail = False, str(error) or type(error).__name__
-    return {"name": check["name"], "ok": ok, "detail": detail, "seconds": round(time.monotonic() - started, 2)}
+    return {"name": check["name"], "ok": ok, "detail": detail}
 
 
 def memory_used_mb(container):
@@ -230,51 +250,78 @@ def memory_used_mb(container):
     return None
 
 
-def container_results(inspector):
-    """One result for each container: it runs, is healthy, within its limit, and was not killed for memory."""
-    results = []
-    for name, container in sorted(inspector.containers.items()):
-        state, limit = container["State"], container["HostConfig"]["Memory"] // 1048576
-        used = memory_used_mb(container) if state["Running"] else None
-        faults = []
-        if not engine.is_serving(container):
-            faults.append("state {}, health {}".format(state["Status"], engine.health(container)))
-        if state.get("OOMKilled"):
-            faults.append("was killed for memory")
-        if not limit:
-            faults.append("has no memory limit")
-        detail = f"{engine.health(container)}, {used} of {limit} MiB"
-        if container.get("RestartCount"):
-            detail += ", restarted {} times".format(container["RestartCount"])
-        results.append({
-            "name": name, "ok": not faults, "detail": "; ".join(faults) or detail, "seconds": 0,
-            "memory_mb": used, "memory_limit_mb": limit})
-    return results
+def container_result(inspector, name):
+    """One result: the container runs, is healthy, within its limit, and was not killed for memory."""
+    try:
+        container = inspector.container(name)
+    except (CheckFailed, engine.EngineError) as error:
+        return {"name": name, "ok": False, "detail": str(error)}
+    state, limit = container["State"], container["HostConfig"]["Memory"] // 1048576
+    used = memory_used_mb(container) if state["Running"] else None
+    faults, lasting = [], []
+    if not engine.is_serving(container):
+        faults.append("state {}, health {}".format(state["Status"], engine.health(container)))
+    if state.get("OOMKilled"):
+        lasting.append("was killed for memory")
+    if not limit:
+        lasting.append("has no memory limit")
+    detail = f"{engine.health(container)}, {used} of {limit} MiB"
+    if container.get("RestartCount"):
+        detail += ", restarted {} times".format(container["RestartCount"])
+    return {
+        "name": name, "ok": not faults + lasting, "detail": "; ".join(faults + lasting) or detail,
+        "lasting": bool(lasting), "memory_mb": used, "memory_limit_mb": limit}
+
+
+def run_all(inspector, checks, seconds):
+    """(results of the checks, results of all containers); what fails is asked again for so many seconds."""
+    deadline = time.monotonic() + seconds
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        results = list(pool.map(lambda check: until_ok(lambda: run_check(inspector, check), deadline), checks))
+        containers = list(pool.map(
+            lambda name: until_ok(lambda: container_result(inspector, name), deadline), inspector.names))
+    return results, containers
+
+
+def waiting_seconds(path):
+    """For how long there has been a directory for a file that is not there; None where there is none.
+
+    Nothing is written into such a directory before the file itself, so its time is that of the deployment.
+    """
+    if not path or os.path.exists(path):
+        return None
+    try:
+        return round(time.time() - os.stat(os.path.dirname(path)).st_mtime, 1)
+    except OSError:
+        return None
 
 
 def main():
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
+            "project": {"type": "str", "required": True},
             "checks": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "seconds": {"type": "int", "default": 0},
             "ca_file": {"type": "path"},
             "status_file": {"type": "path"},
         },
         supports_check_mode=True,
     )
     try:
-        inspector = Inspector(module.params["passwords"])
+        inspector = Inspector(module.params["project"], module.params["passwords"])
     except engine.EngineError as error:
         module.fail_json(msg=str(error))
-    with ThreadPoolExecutor(max_workers=6) as pool:
-        results = list(pool.map(lambda check: run_check(inspector, check), module.params["checks"]))
+    status_file = module.params["status_file"]
+    results, containers = run_all(inspector, module.params["checks"], module.params["seconds"])
     module.exit_json(
         changed=False,
         results=results,
-        containers=container_results(inspector),
+        containers=containers,
         ca_certificate=host.read_text(module.params["ca_file"]) if module.params["ca_file"] else None,
-        backup_status=host.read_json(module.params["status_file"]) if module.params["status_file"] else None,
+        backup_status=host.read_json(status_file) if status_file else None,
+        waiting_seconds=waiting_seconds(status_file),
         listeners=host.listeners(),
         ssh_address=host.ssh_address(),
     )

@@ -10,6 +10,9 @@ short_description: Ask a running installation as its clients do
 version_added: 0.1.0
 description:
   - Checks from outside, from the controller as from any other host, and from inside by M(trenova.selfhost.probe).
+  - What is looked at follows from C(visits), C(checks), C(entrance) and C(backup_status) in the roles' descriptions.
+  - What fails is asked again for C(trenova_verify_seconds), each second.
+  - A backup is too old when the next one was due half a day ago, by C(backup_schedule).
   - Prints a table and writes C(verify-<host>.json). Fails when a check fails.
 options:
   report_dir:

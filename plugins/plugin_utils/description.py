@@ -22,7 +22,7 @@ MAIN = "main"
 
 @functools.cache
 def schema(name):
-    """A schema of this collection: service or profile."""
+    """A schema of this collection: service, profile or reported."""
     with open(os.path.join(SCHEMAS_DIRECTORY, f"{name}.json"), encoding="utf-8") as stream:
         return json.load(stream)
 
@@ -74,7 +74,6 @@ def resolved(told, project):
         for name, entry in (told.get("endpoints") or {}).items()}
     return dict(
         told, containers=containers, endpoints=endpoints,
-        published_ports=sorted(entry["published"] for entry in endpoints.values() if "published" in entry),
         routes=[_route(route, told.get("endpoints") or {}, containers) for route in told.get("routes") or []])
 
 

@@ -132,9 +132,8 @@ def _calendar_fault(text):
     words = text.split()
     if not words:
         return "it is empty"
-    zone = words[-1] if words[-1] == "UTC" or "/" in words[-1] and words[-1][0].isalpha() else None
+    words, zone = without_zone(words)
     if zone:
-        words = words[:-1]
         known = available_timezones()
         if known and zone not in known:
             return f"there is no time zone {zone}"
@@ -156,6 +155,12 @@ def _calendar_fault(text):
             if not _component(part, low, high):
                 return f"{part} of {word} is not from {low} to {high}"
     return None
+
+
+def without_zone(words):
+    """(the other words, time zone or None) of a calendar expression."""
+    has_zone = words[-1] == "UTC" or "/" in words[-1] and words[-1][0].isalpha()
+    return (words[:-1], words[-1]) if has_zone else (words, None)
 
 
 def _component(text, low, high):

@@ -3,81 +3,62 @@
 
 """How the services themselves report what the plan gave them.
 
-Settings of the plan are mapped to {name as the server says it: value as the server says it}.
+A role says it in meta/reported.yml; settings of the plan become {name as the service says it: value as it says it}.
 """
 
 from __future__ import annotations
 
-MIB = 1048576
-PAGE_KB = 8
+import functools
+import os
 
-#: Setting of the plan -> (name in pg_settings, divisor to the unit that pg_settings reports).
-POSTGRES = {
-    "max_connections": ("max_connections", 1),
-    "superuser_reserved_connections": ("superuser_reserved_connections", 1),
-    "shared_buffers_mb": ("shared_buffers", PAGE_KB / 1024),
-    "effective_cache_size_mb": ("effective_cache_size", PAGE_KB / 1024),
-    "maintenance_work_mem_mb": ("maintenance_work_mem", 1 / 1024),
-    "work_mem_kb": ("work_mem", 1),
-    "wal_buffers_kb": ("wal_buffers", PAGE_KB),
-    "min_wal_size_mb": ("min_wal_size", 1),
-    "max_wal_size_mb": ("max_wal_size", 1),
-    "max_slot_wal_keep_size_mb": ("max_slot_wal_keep_size", 1),
-    "max_worker_processes": ("max_worker_processes", 1),
-    "max_parallel_workers": ("max_parallel_workers", 1),
-    "max_parallel_workers_per_gather": ("max_parallel_workers_per_gather", 1),
-    "max_parallel_maintenance_workers": ("max_parallel_maintenance_workers", 1),
-    "autovacuum_max_workers": ("autovacuum_max_workers", 1),
-}
+import yaml
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import description
+
+REPORTED = os.path.join("meta", "reported.yml")
+#: Bytes of the unit that the name of a figure ends with.
+UNITS = {"kb": 1024, "mb": 1048576}
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _postgres(settings):
-    """As in pg_settings: pages of 8 kB, kB or MB, by setting. PostgreSQL rounds to the nearest whole unit."""
-    return {
-        name: str(int(settings[key] / divisor + 0.5)) for key, (name, divisor) in POSTGRES.items() if key in settings}
-
-
-def _pgbouncer(settings):
-    """As in SHOW CONFIG."""
-    names = ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_client_conn")
-    return {name: str(settings[name]) for name in names if name in settings}
-
-
-def _redis(settings):
-    """As in CONFIG GET."""
-    return {
-        "maxmemory": str(settings["maxmemory_mb"] * MIB),
-        "maxmemory-policy": settings["maxmemory_policy"],
-        "maxclients": str(settings["maxclients"]),
-        "appendonly": settings["appendonly"],
-    }
-
-
-def _rabbitmq(settings):
-    """As in /api/nodes."""
-    return {
-        "mem_limit": settings["memory_high_watermark_mb"] * MIB,
-        "disk_free_limit": settings["disk_free_limit_mb"] * MIB,
-    }
-
-
-SERVICES = {"postgres": _postgres, "pgbouncer": _pgbouncer, "redis": _redis, "rabbitmq": _rabbitmq}
-
-
-#: Lines of a configuration file that decide what a service reports under another name.
-OTHER_NAMES = {
-    "mem_limit": ("vm_memory_high_watermark.absolute", "vm_memory_high_watermark.relative"),
-    "disk_free_limit": ("disk_free_limit.absolute", "disk_free_limit.relative"),
-}
-
-
-def reported_settings(settings, service, own=()):
-    """What a service reports when it runs with these settings; nothing for a service without a plan.
+def reported_settings(settings, role_directory, own=()):
+    """What the service of the role in this directory reports when it runs with these settings of the plan.
 
     `own` are the operator's own lines of its configuration file: they win over the plan, which cannot expect anything
-    there. Raises KeyError for a service that reports none.
+    there. Nothing for a service without a plan. Raises ValueError, with what to write, where the role does not say how
+    its service reports, or not by the schema.
     """
-    reported = SERVICES[service](settings) if settings else {}
+    told = described(os.path.realpath(role_directory))
     return {
-        name: value for name, value in reported.items()
-        if not any(line in own for line in OTHER_NAMES.get(name, (name,)))}
+        name: _value(settings[entry["figure"]], entry, told["values"])
+        for name, entry in told["settings"].items()
+        if entry["figure"] in settings and not any(line in own for line in entry.get("decided_by", (name,)))}
+
+
+@functools.cache
+def described(role_directory):
+    """Content of a role's meta/reported.yml."""
+    path = os.path.join(role_directory, REPORTED)
+    try:
+        with open(path, encoding="utf-8") as stream:
+            told = yaml.load(stream, _LOADER)  # noqa: S506  # a safe loader
+    except OSError as error:
+        raise ValueError(
+            f"reported_settings: there is no file {path}; write how the server reports the figures of the plan"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"reported_settings: {path} is no YAML: {error}") from error
+    if faults := description.faults(told, "reported"):
+        lines = ["  {}: {}; {}".format(*fault) for fault in faults]
+        raise ValueError("\n".join([f"reported_settings: {path} cannot be read:", *lines]))
+    return told
+
+
+def _value(value, entry, form):
+    """A figure of the plan as the service says it, rounded to the nearest whole unit."""
+    if not isinstance(value, (int, float)):
+        return value
+    # Without a unit it is a number of something.
+    bytes_of_figure = UNITS[entry["figure"].rpartition("_")[2]] if "unit_bytes" in entry else 1
+    number = int(value * bytes_of_figure / entry.get("unit_bytes", 1) + 0.5)
+    return number if form == "number" else str(number)

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import NamedTuple
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.outside import Answer, CheckFailed, Visitor
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.visitor import Answer, CheckFailed, Visitor
 
 READERS, UPLOADERS = 16, 24
 DOCUMENT_BYTES = 2 * 1024 * 1024

@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "collections"))
 
 from application import READERS, UPLOADERS, Account, Crowd  # noqa: E402 - it and the following are found by the path
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.outside import Visitor  # noqa: E402
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.visitor import Visitor  # noqa: E402
 
 SERVER = {"name": "memory1", "address": "172.30.60.120", "image": "docker"}
 FILES = pathlib.Path(__file__).parent / "files/memory"

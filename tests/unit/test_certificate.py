@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import certificate_fault
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.of_services.caddy import certificate_fault
 
 NAMES = {
     "trenova_domain": "erp.trucks.co", "trenova_s3_domain": "s3.erp.trucks.co",

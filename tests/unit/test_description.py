@@ -61,8 +61,8 @@ def test_every_key_of_the_schema_is_read():
 def test_what_our_roles_say_keeps_to_the_schema(role, more):
     path = ROOT / "roles" / role
     _variables, known = test_bundle.in_play(more)
+    told = dict(known.services[role])
     # What the catalogue adds is no part of what a role says.
-    told = {key: value for key, value in known.services[role].items() if key != "published_ports"}
     told["containers"] = {
         key: {name: value for name, value in kind.items() if name in ("name", "service", "count", "resources")}
         for key, kind in told["containers"].items()}
@@ -111,6 +111,12 @@ def changed(**changes):
     (changed(reload__0__signal="HUP"), "reload[0].signal", "does not match", "pattern ^SIG"),
     (changed(reload__0__command=["x"]), "reload[0]", "valid under each of", "command or signal with container"),
     (changed(user="root"), "user", "not of type", "integer"),
+    (changed(visits=[{"name": "x", "kind": "probe", "host": "h"}]), "visits[0]", "'path' is a required",
+     "needed: host, path, expect_status"),
+    (changed(visits=[{"name": "x", "kind": "glance"}]), "visits[0].kind", "not one of", "page, redirect"),
+    (changed(entrance={"host": "h", "http_port": 80, "https_port": 443}), "entrance", "'login' is a required", "login"),
+    (changed(backup_status={"file": "status.json", "schedule": "daily", "command": "x"}), "backup_status.file",
+     "does not match", "pattern ^/"),
 ])
 def test_a_broken_description_is_told_with_its_place_and_what_is_allowed(told, where, what, allowed):
     found = description.faults(told)
@@ -143,11 +149,6 @@ def test_endpoints_and_routes_lead_to_containers():
     assert found["endpoints"]["http"]["host"] == "tren-greeter"
     assert found["endpoints"]["else"]["host"] == "db.trucks.co"
     assert found["routes"][0]["upstreams"] == ["tren-greeter:8080", "tren-greeter-2:8080"]
-
-
-def test_published_ports_are_those_of_public_endpoints():
-    told = changed(endpoints__https={"port": 443, "scope": "public", "published": 8443}, routes=[])
-    assert description.resolved(told, Project())["published_ports"] == [8443]
 
 
 @pytest.mark.parametrize(("service", "here", "available"), [

@@ -27,7 +27,9 @@ SERVICES = {
     "postgres": {
         "image": "docker.io/library/postgres:17.7", "secrets": {"trenova_postgres_password": {"kind": "password"}}},
     "redis": {"image": "docker.io/library/redis:8.4.0"},
-    "caddy": {"image": "docker.io/library/caddy:2.10.2", "published_ports": [80, 443], "exports": {"tls": "acme"}},
+    "caddy": {"image": "docker.io/library/caddy:2.10.2", "exports": {"tls": "acme"}, "endpoints": {
+        "http": {"published": 80, "variable": "caddy_http_port"},
+        "https": {"published": 443, "variable": "caddy_https_port"}}},
     "api": {
         "image": "docker.io/trenova/api:0.7.2", "exports": {"bootstrap": "seed"},
         "secrets": {"trenova_api_secret_key": {"kind": "aes_key"}}},
@@ -39,10 +41,10 @@ VARIABLES = {
 }
 
 
-def problems(variables=None, capacity=None, services=None, plan=None, now=1000.0):
+def problems(variables=None, capacity=None, services=None, plan=None, now=1000.0, **more):
     facts = preflight.Facts(
         dict(VARIABLES, **(variables or {})), dict(copy.deepcopy(CAPACITY), **(capacity or {})),
-        plan or {"refusals": []}, dict(copy.deepcopy(SERVICES), **(services or {})), now=now)
+        plan or {"refusals": []}, dict(copy.deepcopy(SERVICES), **(services or {})), now=now, **more)
     return preflight.check_all(facts)
 
 
@@ -56,6 +58,27 @@ CASES = [
     ("missing domain", {"variables": {"trenova_domain": None}}, "trenova_domain is missing.", "erp.your-company.com"),
     ("domain with scheme", {"variables": {"trenova_domain": "https://erp.trucks.co"}},
      "trenova_domain is no host name: https://erp.trucks.co", "without https://"),
+    ("domain without a dot", {"variables": {"trenova_domain": "erp"}}, "trenova_domain is no host name: erp",
+     "letters, digits, dots and hyphens only"),
+    ("address for a domain", {"variables": {"trenova_domain": "10.0.0.5"}},
+     "trenova_domain is an address: 10.0.0.5", "certificates are made for names"),
+    ("two names alike", {"variables": {"trenova_s3_domain": "erp.trucks.co"}},
+     "trenova_s3_domain and trenova_domain are the same: erp.trucks.co", "a host name of its own"),
+    ("needed service switched off",
+     {"services": {"client": {"needs": ["minio"]}, "minio": {"enabled": False, "external": False}}},
+     "client needs minio, which is switched off.",
+     "minio_enabled: true; or minio_mode: external for one that you have"),
+    ("needed service that is nowhere", {"services": {"client": {"needs": ["minio"]}}},
+     "client needs minio, which is neither in this play nor on the host.", "the role trenova.selfhost.minio before"),
+    ("value that a choice needs", {"services": {"client": {"required": {"client_key": "client_tls is files"}}}},
+     "client_key is missing, and client_tls is files.", "client_key: a value, or another choice"),
+    ("bad format",
+     {"services": {"client": {"formats": {"client_port": "1..9"}}}, "variables": {"client_port": 10}},
+     "client_port is 10.", "client_port: a number from 1 to 9"),
+    ("cores that the host lacks", {"variables": {"redis_compose_extra": {"redis": {"cpus": 64}}}},
+     "redis_compose_extra gives redis 64 CPU cores; the host has 8.", "cpus: 8 or less"),
+    ("memory that the host lacks", {"variables": {"redis_compose_extra": {"redis": {"mem_limit": "64g"}}}},
+     "redis_compose_extra gives redis 65536 MiB of memory; the host has 16384.", "mem_limit: 16384m or less"),
     ("missing secret", {"variables": {"trenova_postgres_password": None}},
      "trenova_postgres_password is missing.", "ansible-playbook playbooks/secrets.yml -i <inventory>"),
     ("weak secret", {"variables": {"trenova_postgres_password": "short"}},
@@ -68,7 +91,8 @@ CASES = [
      "caddy_acme_email is still the example you@example.com.", "a mail address that you read"),
     ("port held by a process",
      {"capacity": {"listeners": [{"port": 80, "address": "0.0.0.0", "pid": 77, "process": "apache2"}]}},
-     "Port 80 is held by apache2 (process 77).", "stop it there, or set caddy_http_port"),
+     "Port 80 is held by apache2 (process 77).",
+     "stop it there, or set caddy_http_port / caddy_https_port to another port"),
     ("port held by a container",
      {"capacity": {
          "listeners": [{"port": 443, "address": "0.0.0.0", "pid": 9, "process": "docker-proxy"}],
@@ -98,6 +122,23 @@ CASES = [
     ("no systemd", {"capacity": {"service_manager": None}}, "The host is not run by systemd.", "PID 1 is systemd"),
     ("broken daemon.json", {"capacity": {"docker": {"installed": True, "daemon_json": {"unreadable": "line 3"}}}},
      "/etc/docker/daemon.json is no valid JSON: line 3", "mend or remove the file"),
+    ("no engine", {"capacity": {"docker": {"installed": False}}}, "There is no Docker Engine on the host.", "first in"),
+    ("no engine and none wanted",
+     {"capacity": {"docker": {"installed": False}}, "services": {"docker": {}}, "variables": {"docker_source": "none"}},
+     "There is no Docker Engine on the host, and docker_source is none.", "docker_source: auto"),
+    ("full disk", {"capacity": {"disks": {"/opt": {"free_gb": 0.2, "mount": "/"}}}},
+     "The disk is too full: 0.2 GB are free, 1.0 are needed to write anything.", "free some space"),
+    ("no inodes", {"capacity": {"disks": {"/opt": {"free_gb": 9, "free_inodes": 12, "mount": "/"}}}},
+     "The file system has only 12 inodes left.", "remove small files"),
+    ("files of a newer version",
+     {"capacity": {"deployed": {"services": {}, "newer": ["redis.json is of version 9.0.0."]}}},
+     "redis.json is of version 9.0.0.", "a newer one"),
+    ("data of somebody else",
+     {"services": {"client": {"user": 999, "state": [{"path": "client"}]}},
+      "capacity": {"deployed": {"services": {}, "owners": {"/var/lib/trenova/client": 1001, "/srv": 7}}}},
+     "/var/lib/trenova/client is not empty and belongs to user 1001; ours would belong to 999.", "chown -R 999:999"),
+    ("project of somebody else", {"capacity": {"deployed": {"services": {}, "owners": {"/opt/trenova": 1000}}}},
+     "/opt/trenova is not empty and belongs to user 1000; ours would belong to 0.", "chown -R 0:0 /opt/trenova"),
     ("clock", {"now": 5000.0}, "The clock of the host is 4000 s behind the controller's.", "chrony"),
     ("other project of the same name",
      {"capacity": {"containers": [
@@ -144,3 +185,38 @@ def test_example_inventory_is_refused_before_anybody_is_contacted():
     found = list(preflight.check_address({"ansible_host": "trenova1.example.com", "inventory_hostname": "trenova1"}))
     assert [problem.what for problem in found] == ["The address of the host is still the example trenova1.example.com."]
     assert list(preflight.check_address({"ansible_host": "172.30.60.10"})) == []
+
+
+@pytest.mark.parametrize(("given", "what", "write"), [
+    ("trenova_teir", "trenova_teir is no variable of this collection; trenova_tier is.", "trenova_tier"),
+    ("trenova_make_it_fast", "trenova_make_it_fast is no variable of this collection.", "a name without the prefix"),
+    ("redis_imgae", "redis_imgae is no variable of this collection; redis_image is.", "redis_image"),
+])
+def test_typing_error_is_told_with_what_was_meant(given, what, write):
+    [problem] = problems(given=[given], known={"trenova_tier", "redis_image"})
+    assert problem.what == what
+    assert problem.write.startswith(write)
+
+
+def test_names_of_the_operators_own_are_left_alone():
+    assert problems(given=["redis_of_ours", "trenova_tier"], known={"trenova_tier", "redis_image"}) == []
+
+
+def test_host_whose_clock_is_not_known_is_not_told():
+    assert problems(capacity={"clock": None}) == []
+
+
+def test_external_service_is_told_by_what_names_it():
+    ok = {"ok": True, "name": "Redis", "detail": "answers", "variable": "redis_external_host"}
+    bad = {"ok": False, "name": "PostgreSQL", "detail": "10.0.0.5:5432 does not answer",
+           "variable": "postgres_external_host"}
+    [problem] = preflight.check_reachable([ok, bad])
+    assert problem.what == (
+        "PostgreSQL, which is external, cannot be used from this host: 10.0.0.5:5432 does not answer.")
+    assert problem.where.startswith("postgres_external_host in the inventory")
+
+
+def test_hosts_that_claim_the_same_domain_are_told_both():
+    found = dict(preflight.inventory.check_fleet({"a": "erp.trucks.co", "b": "erp.trucks.co", "c": "x.co", "d": None}))
+    assert list(found) == ["a", "b"]
+    assert found["a"].what == "a and b are to serve the same domain erp.trucks.co."

@@ -4,12 +4,19 @@
 """Everything that can be known to be wrong before anything is changed.
 
 Every check is a function that takes the facts of one host and yields problems. All of them run, so that
-one run tells all. A problem says what is wrong, where it stands, and what to write instead.
+one run tells all. A problem says what is wrong, where it stands, and what to write instead. What only one
+service can check lies in of_services/.
 """
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import inventory, registries, server, services
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import (
+    inventory,
+    of_services,
+    registries,
+    server,
+    services,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import check_address
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import (
     INVENTORY,
@@ -23,16 +30,15 @@ __all__ = [
     "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "check_registries",
 ]
 
+#: What is checked whatever services there are.
 CHECKS = (
     server.check_plan, server.check_distribution, server.check_room, server.check_docker, server.check_ports,
     server.check_releases, server.check_project, server.check_directories, server.check_clock, inventory.check_unknown,
-    inventory.check_formats, inventory.check_required, inventory.check_domain, inventory.check_names_differ,
-    inventory.check_tls, inventory.check_administrator, services.check_needs, inventory.check_secrets,
-    registries.check_logins, services.check_images, services.check_postgres_major, services.check_data_is_there,
-    services.check_eviction, services.check_own_limits,
+    inventory.check_formats, inventory.check_required, inventory.check_names_differ, services.check_needs,
+    inventory.check_secrets, registries.check_logins, services.check_images, services.check_own_limits,
 )
 
 
 def check_all(facts):
-    """All problems of a host, in the order of the checks."""
-    return [problem for check in CHECKS for problem in check(facts)]
+    """All problems of a host: what holds for any service, then what its services check themselves."""
+    return [problem for check in (*CHECKS, *of_services.checks(facts.services)) for problem in check(facts)]

@@ -9,19 +9,12 @@ A playbook asks for it by `trenova.selfhost.preflight`; a role that is used alon
 from __future__ import annotations
 
 import base64
-import datetime
 import json
 import os
-import ssl
 import time
 
 from ansible.errors import AnsibleActionFail, AnsibleTemplateError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-
-try:
-    from cryptography import x509
-except ImportError:  # never with ansible-core, which requires it; ansible-test imports this without
-    x509 = None
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
@@ -29,15 +22,13 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import of_services
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import HOST_NAMES
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import PlanImpossible, Run, current
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 
-#: Variables of the inventory that the checks look at, besides those that the services name.
-VARIABLES = (
-    "trenova_domain", "trenova_s3_domain", "trenova_jobs_domain", "trenova_admin_email", "caddy_acme_email",
-    "caddy_certificate_file", "caddy_certificate_key_file", "docker_registry_logins", "docker_source",
-    "redis_settings_extra",
-)
+#: Variables of the inventory that the checks look at, besides those that services name and what their checks need.
+VARIABLES = (*HOST_NAMES, "docker_registry_logins", "docker_source")
 
 
 #: What our own playbooks register.
@@ -129,7 +120,7 @@ def ask_registries(action, task_vars, facts, described):
 
 def facts_of(action, run, task_vars):
     """What the checks look at."""
-    names = set(VARIABLES)
+    names = {*VARIABLES, *of_services.variables(run.services)}
     for service in run.services.values():
         names.update(service.get("secrets") or {})
         names.update(service.get("formats") or {})
@@ -146,8 +137,7 @@ def facts_of(action, run, task_vars):
     return preflight.Facts(
         variables, run.capacity, run.plan, run.services, now=time.time(),
         project=project,
-        given=[name for name in task_vars if name.startswith(prefixes)], known=known,
-        certificate=certificate_fault(variables) if catalogue.value("caddy_tls") == "files" else None)
+        given=[name for name in task_vars if name.startswith(prefixes)], known=known)
 
 
 def known_variables(action, task_vars):
@@ -161,35 +151,6 @@ def known_variables(action, task_vars):
         described = roles.load(action, os.path.join(path, roles.DESCRIPTION))
         known.update(described.get("secrets") or {}, described.get("secrets_optional") or [])
     return known
-
-
-def certificate_fault(variables):
-    """What is wrong with the certificate files on the controller, in words; None when nothing is."""
-    paths = [variables.get("caddy_certificate_file"), variables.get("caddy_certificate_key_file")]
-    if not all(path and os.path.isfile(path) for path in paths):
-        return None  # told by the checks of formats and of what is required
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*paths)
-        with open(paths[0], "rb") as stream:
-            certificate = x509.load_pem_x509_certificate(stream.read())
-    except (ssl.SSLError, ValueError) as error:
-        return f"The certificate and its key are not a pair in PEM: {error}."
-    ends = certificate.not_valid_after_utc
-    if ends < datetime.datetime.now(datetime.UTC):
-        return f"The certificate has expired on {ends:%Y-%m-%d}."
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        covered = names.get_values_for_type(x509.DNSName)
-    except x509.ExtensionNotFound:
-        covered = []
-    wanted = [variables.get(name) for name in ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain")]
-    missing = [name for name in wanted if name and not is_covered(name, covered)]
-    return "The certificate is not valid for {}.".format(", ".join(missing)) if missing else None
-
-
-def is_covered(name, covered):
-    """Whether a host name is among those of a certificate; a wildcard stands for one label."""
-    return name in covered or "*." + name.partition(".")[2] in covered
 
 
 def argument_problems(action, task_vars):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What can be wrong in the inventory: names, addresses, formats, secrets, certificates."""
+"""What can be wrong in the inventory: names, addresses, formats, secrets."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.formats import (
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
 
+#: Host names under which people and their browsers find the installation; there is always the first.
+DOMAIN = "trenova_domain"
+HOST_NAMES = (DOMAIN, "trenova_s3_domain", "trenova_jobs_domain")
+
 
 def check_address(variables):
     """The address of the host is not that of the example inventory; asked before anybody is contacted."""
@@ -27,12 +31,10 @@ def check_address(variables):
 
 
 def check_domain(facts):
-    """The host names are real ones."""
-    if not {"api", "client", "caddy"}.intersection(facts.services):
-        return
-    for variable in ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain"):
+    """The host names are real ones. Asked for by each service that cannot do without the first of them."""
+    for variable in HOST_NAMES:
         name = facts.variables.get(variable)
-        if variable == "trenova_domain" and not name:
+        if variable == DOMAIN and not name:
             yield Problem("trenova_domain is missing.", INVENTORY, "trenova_domain: erp.your-company.com")
         elif name and PLACEHOLDER_DOMAIN.search(str(name)):
             yield Problem(
@@ -51,7 +53,7 @@ def check_domain(facts):
 def check_names_differ(facts):
     """Each host name leads to one thing."""
     seen = {}
-    for variable in ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain"):
+    for variable in HOST_NAMES:
         name = facts.variables.get(variable)
         if name and name in seen:
             yield Problem(
@@ -59,26 +61,14 @@ def check_names_differ(facts):
         seen[name] = variable
 
 
-def check_tls(facts):
-    """Certificates can be had the way that was chosen."""
-    if "caddy" not in facts.services:
-        return
-    if facts.services["caddy"]["exports"].get("tls") == "acme":
-        address = str(facts.variables.get("caddy_acme_email") or "")
-        if not MAIL_ADDRESS.fullmatch(address) or PLACEHOLDER_DOMAIN.search(address.rsplit("@", 1)[-1]):
-            yield Problem(
-                f"caddy_acme_email is {_unusable(address)}.", INVENTORY,
-                "caddy_acme_email: a mail address that you read")
-    if facts.certificate:
-        yield Problem(
-            facts.certificate, "caddy_certificate_file and caddy_certificate_key_file",
-            "a certificate that is valid for all host names, with its key; or caddy_tls: acme")
-
-
-def _unusable(address):
+def mail_fault(address):
+    """Why a mail address is none that somebody reads; None when it may be one."""
+    address = str(address or "")
     if not address:
         return "missing"
-    return f"still the example {address}" if MAIL_ADDRESS.fullmatch(address) else f"no mail address: {address}"
+    if not MAIL_ADDRESS.fullmatch(address):
+        return f"no mail address: {address}"
+    return f"still the example {address}" if PLACEHOLDER_DOMAIN.search(address.rsplit("@", 1)[-1]) else None
 
 
 def check_required(facts):
@@ -109,17 +99,6 @@ def check_unknown(facts):
             yield Problem(
                 f"{name} is no variable of this collection{meant}.", INVENTORY,
                 f"{near[0]}" if near else "a name without the prefix trenova_, if it is yours")
-
-
-def check_administrator(facts):
-    """The administrator's address is a real one."""
-    if "api" not in facts.services or facts.services["api"]["exports"].get("bootstrap") == "off":
-        return
-    address = str(facts.variables.get("trenova_admin_email") or "")
-    if not MAIL_ADDRESS.fullmatch(address) or PLACEHOLDER_DOMAIN.search(address.rsplit("@", 1)[-1]):
-        yield Problem(
-            f"trenova_admin_email is {_unusable(address)}.",
-            INVENTORY, "trenova_admin_email: the mail address with which the administrator logs in")
 
 
 def check_secrets(facts):

@@ -30,8 +30,7 @@ class Problem:
 class Facts:
     """What the checks look at: variables of the inventory (resolved), capacity, plan, service descriptions."""
 
-    def __init__(self, variables, capacity, plan, services, now=None, project=None, given=(), known=(),
-                 certificate=None):
+    def __init__(self, variables, capacity, plan, services, now=None, project=None, given=(), known=()):
         self.variables = variables
         self.capacity = capacity
         self.plan = plan
@@ -44,5 +43,3 @@ class Facts:
         #: Names that the inventory sets, and names that mean something.
         self.given = given
         self.known = known
-        #: What is wrong with certificate files on the controller, in words.
-        self.certificate = certificate

@@ -52,17 +52,20 @@ def check_distribution(facts):
 
 
 def check_ports(facts):
-    """The ports that will be published are free, or held by our own Caddy."""
-    wanted = {int(port) for service in facts.services.values() for port in service.get("published_ports", [])}
-    ours = _ports_of_project(facts)
-    for port in sorted(wanted - ours):
+    """The ports that will be published are free, or held by our own containers."""
+    published = [
+        endpoint for service in facts.services.values() for endpoint in service.get("endpoints", {}).values()
+        if "published" in endpoint]
+    wanted = {int(endpoint["published"]) for endpoint in published}
+    variables = " / ".join(endpoint["variable"] for endpoint in published if "variable" in endpoint)
+    remedy = f"stop it there, or set {variables} to another port" if variables else "stop it there"
+    for port in sorted(wanted - _ports_of_project(facts)):
         holders = [entry for entry in facts.capacity["listeners"] if entry["port"] == port]
         if holders:
             holder = holders[0]
             who = _container_on(facts, port) or "{} (process {})".format(holder["process"], holder["pid"])
             yield Problem(
-                f"Port {port} is held by {who}.", "this host, address {}".format(holder["address"]),
-                "stop it there, or set caddy_http_port / caddy_https_port to another port")
+                f"Port {port} is held by {who}.", "this host, address {}".format(holder["address"]), remedy)
 
 
 def _published(container):

@@ -1,21 +1,17 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What can be wrong with the services: what they need of each other and of somebody else, their images, their data."""
+"""What can be wrong with services: what they need of each other and of somebody else, their images, their limits."""
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.images import image_major, is_pinned
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import is_pinned
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compose import size_bytes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import is_available
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import (
     INVENTORY,
     Problem,
 )
-
-REDIS_WITH_JSON = 8
-#: Policies that evict keys without an expiry.
-EVICTS_JOBS = "allkeys-"
 
 
 def check_needs(facts):
@@ -48,7 +44,7 @@ def check_reachable(results):
 
 
 def check_images(facts):
-    """Every image names one version, and is not one that is known not to work."""
+    """Every image names one version."""
     for name, service in sorted(facts.services.items()):
         image = service.get("image")
         if not image:
@@ -58,43 +54,6 @@ def check_images(facts):
                 f"{name}_image names no version: {image}", INVENTORY,
                 "{}_image: {}:<version>, so that a run today and one next year start the same".format(
                     name, image.replace(":latest", "")))
-    redis = facts.services.get("redis", {}).get("image", "")
-    repository = redis.rsplit("/", 1)[-1]
-    if "valkey" in repository or (repository.startswith("redis:") and 0 < image_major(redis) < REDIS_WITH_JSON):
-        yield Problem(
-            f"redis_image is {redis}, which has no JSON commands; every login to Trenova would fail.",
-            INVENTORY, "redis_image: an image of Redis 8, for instance docker.io/library/redis:8.4.0")
-
-
-def check_postgres_major(facts):
-    """The image can read the data that is there."""
-    found = facts.capacity["deployed"].get("postgres_major")
-    image = facts.services.get("postgres", {}).get("image")
-    wanted = image_major(image) if image else 0
-    if found and wanted and str(wanted) != str(found):
-        yield Problem(
-            f"The data on the host is of PostgreSQL {found}; postgres_image is {image}, which cannot read it.",
-            INVENTORY,
-            f"postgres_image: an image of PostgreSQL {found}; a new major needs a dump and a restore")
-
-
-def check_data_is_there(facts):
-    """Where PostgreSQL was deployed, its data is still there: an empty directory is a disk that is not mounted."""
-    deployed = facts.capacity["deployed"]
-    was_here = (deployed["services"].get("postgres") or {}).get("enabled")
-    if was_here and "postgres" in facts.services and not deployed.get("postgres_major"):
-        yield Problem(
-            "PostgreSQL was deployed here, and its data is gone.", f"{facts.project.data_dir}/postgres on this host",
-            f"mount the disk, or restore a backup; to begin anew: rm -r {facts.project.directory}/postgres")
-
-
-def check_eviction(facts):
-    """Redis never throws queued jobs away."""
-    policy = (facts.variables.get("redis_settings_extra") or {}).get("maxmemory-policy", "")
-    if "redis" in facts.services and str(policy).startswith(EVICTS_JOBS):
-        yield Problem(
-            f"redis_settings_extra sets maxmemory-policy {policy}, which throws queued jobs away.", INVENTORY,
-            "take it out; volatile-lru is set, which evicts what has an expiry")
 
 
 def check_own_limits(facts):

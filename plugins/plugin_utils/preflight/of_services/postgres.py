@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What can be wrong between PostgreSQL's image and the data that is there."""
+
+from __future__ import annotations
+
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import image_major
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
+
+
+def check_postgres_major(facts):
+    """The image can read the data that is there."""
+    found = facts.capacity["deployed"].get("postgres_major")
+    image = facts.services["postgres"].get("image")
+    wanted = image_major(image) if image else 0
+    if found and wanted and str(wanted) != str(found):
+        yield Problem(
+            f"The data on the host is of PostgreSQL {found}; postgres_image is {image}, which cannot read it.",
+            INVENTORY,
+            f"postgres_image: an image of PostgreSQL {found}; a new major needs a dump and a restore")
+
+
+def check_data_is_there(facts):
+    """Where PostgreSQL was deployed, its data is still there: an empty directory is a disk that is not mounted."""
+    deployed = facts.capacity["deployed"]
+    was_here = (deployed["services"].get("postgres") or {}).get("enabled")
+    if was_here and not deployed.get("postgres_major"):
+        yield Problem(
+            "PostgreSQL was deployed here, and its data is gone.", f"{facts.project.data_dir}/postgres on this host",
+            f"mount the disk, or restore a backup; to begin anew: rm -r {facts.project.directory}/postgres")
+
+
+VARIABLES = ()
+CHECKS = (check_postgres_major, check_data_is_there)

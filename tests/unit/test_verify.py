@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The task that verifies: what it asks of the host, and what it says; the host answers from a table."""
+
+from __future__ import annotations
+
+import copy
+import types
+
+import pytest
+import test_bundle
+from ansible.errors import AnsibleActionFail
+
+from ansible_collections.trenova.selfhost.plugins.action import verify
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import visits
+
+ANSWER = {
+    "results": [{"name": "Redis", "ok": True, "detail": "as expected", "seconds": 0}],
+    "containers": [{"name": "tren-redis", "ok": True, "detail": "healthy", "seconds": 0}],
+    "backup_status": None, "waiting_seconds": 60.0, "listeners": [], "ssh_address": "192.0.2.7", "ca_certificate": None}
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch):
+    """Function that runs the task with further variables: (its result, arguments of the module, what was shown)."""
+
+    def run(answer=None, **more):
+        variables = dict(copy.copy(test_bundle.in_play()[0]), **more)
+        shown, asked = [], []
+        plain = test_bundle.action_for(variables)
+        action = verify.ActionModule(
+            task=types.SimpleNamespace(
+                args={"report_dir": str(tmp_path)}, async_val=0, check_mode=False, action="verify", diff=False),
+            connection=types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)), play_context=None,
+            loader=plain._loader, templar=plain._templar, shared_loader_obj=None)
+        action._display = types.SimpleNamespace(display=shown.append)
+
+        def execute(module_name, module_args, task_vars):
+            asked.append((module_name, module_args))
+            return dict(ANSWER, **(answer or {}))
+
+        action._execute_module = execute
+        return action.run(task_vars=variables), asked, shown
+
+    def ask(_scene, visit):
+        return {"name": visit["name"], "ok": True, "detail": "as expected"}
+
+    monkeypatch.setattr(visits, "ask", ask)
+    return run
+
+
+def test_everything_is_asked_once_and_told_in_groups(task):
+    result, asked, shown = task()
+    assert [name for name, _arguments in asked] == ["trenova.selfhost.probe"]
+    assert asked[0][1]["seconds"] == 30
+    assert [entry["group"] for entry in result["results"]] == [
+        *["from outside"] * 10, "inside", "containers", "backups"]
+    assert result["results"][-1]["detail"].startswith("none yet, due ")
+    assert shown[0].splitlines()[-1] == "  13 of 13 checks passed"
+    assert result["report"].endswith("/verify-erp1.json")
+    assert result["changed"] is False
+
+
+def test_a_check_that_fails_fails_the_task(task):
+    result, _asked, _shown = task({"results": [{"name": "Redis", "ok": False, "detail": "is gone", "seconds": 30}]})
+    assert result["failed"]
+    assert result["msg"] == "1 of 13 checks failed.\n  Redis: is gone"
+
+
+def test_a_host_that_cannot_be_asked_is_told_as_it_says(task):
+    result, _asked, _shown = task({"failed": True, "msg": "The Docker Engine does not answer"})
+    assert result["msg"] == "The Docker Engine does not answer"
+
+
+@pytest.mark.parametrize("seconds", [0, 600, "15"])
+def test_the_time_to_ask_again_can_be_set(task, seconds):
+    assert task(trenova_verify_seconds=seconds)[1][0][1]["seconds"] == int(seconds)
+
+
+@pytest.mark.parametrize(("seconds", "what"), [(601, "is 601"), (-1, "is -1"), ("long", "is no number: long")])
+def test_a_time_that_is_none_is_told_with_its_bounds(task, seconds, what):
+    with pytest.raises(AnsibleActionFail, match=f"trenova_verify_seconds {what}; write a number from 0 to 600."):
+        task(trenova_verify_seconds=seconds)
+
+
+def test_a_server_without_an_address_is_told(task):
+    with pytest.raises(AnsibleActionFail, match="Set trenova_verify_address"):
+        task({"ssh_address": None}, ansible_host="nowhere.invalid")
