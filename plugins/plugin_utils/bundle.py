@@ -18,7 +18,9 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, h
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
     container_names,
     is_available,
+    passwords_of_state,
     runs_here,
+    used,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
@@ -44,6 +46,7 @@ class Bundle:
         self.run = run
         self.project = project_of(action, task_vars)
         self.description = run.services[name]
+        self.used = used(name, run.services)
         self.plan = run.plan["services"].get(name) or {}
         self.directory = self.project.service_directory(name)
         self.owner = self.description.get("user", 0)
@@ -54,8 +57,7 @@ class Bundle:
             reaches_outside=self._reaches_outside(), followed=self._followed(),
             available=[other for other, service in run.services.items() if is_available(service)])
         self.renderer = Renderer(action, os.path.join(task_vars["role_path"], "templates"), self.variables)
-        values = [self._value(key) for key in [
-            *self.description.get("secrets", {}), *self.description.get("secrets_optional", [])]]
+        values = [self._value(key) for key in self._secret_variables()]
         self.secrets = [str(value) for value in values if value is not None]
         self.extra = self._value(name + "_compose_extra") or {}
         with hashes.deferring():
@@ -107,9 +109,15 @@ class Bundle:
         value = None if value is None else self.renderer.templar.template(value)
         return None if value == "" else value
 
+    def _secret_variables(self):
+        """Variables whose values must not be seen: its own secrets, and those that open what it saves of others."""
+        own = [*self.description.get("secrets", {}), *self.description.get("secrets_optional", [])]
+        opened = self.used if self.description.get("uses_saved") else []
+        return own + [variable for name in opened for variable in passwords_of_state(self.run.services.get(name, {}))]
+
     def _needs(self):
         """Services that are started before this one: those that it needs, and uses where they are there."""
-        named = [*self.description.get("needs", []), *self.description.get("uses", []), *(
+        named = [*self.description.get("needs", []), *self.used, *(
             name for name, service in self.run.services.items()
             if name != self.name and (service.get("rollout") or {}).get("order") == "first")]
         needs = [name for name in named if runs_here(self.run.services.get(name, {"enabled": False}))]
@@ -125,7 +133,7 @@ class Bundle:
 
     def _reaches_outside(self):
         """Whether the service talks to one that is not on this host, so that it needs a network with a way out."""
-        others = self.description.get("needs", []) + self.description.get("uses", [])
+        others = [*self.description.get("needs", []), *self.used]
         return any(self.run.services.get(name, {}).get("external") for name in others)
 
     def _followed(self):

@@ -129,11 +129,17 @@ class Catalogue:
         names = {
             name for service in services.values() for key in ("needs", "uses", "follows")
             for name in service.get(key, [])}
+        if any(service.get("uses_saved") for service in services.values()):
+            names.update(self._external(set(own_roles()) - set(services)))
         for name in sorted(names - set(services)):
             path = role_path(name)
             if path:
                 found[name] = dict(self._describe(name, path, plan, capacity), absent=True)
         return found
+
+    def _external(self, names):
+        """Services of this collection that are somebody else's, among these: nothing on the host tells of them."""
+        return [name for name in names if self._early(os.path.join(ROLES_DIRECTORY, name), "external", False)]
 
     def _describe(self, name, path, plan, capacity):
         templar = self.templar(path, plan=plan["services"].get(name, {}), capacity=capacity)

@@ -113,6 +113,25 @@ def container_names(service, key=None):
     return [name for kind in ([key] if key else kinds) for name in kinds[kind]["names"]]
 
 
+def is_saved(service):
+    """Whether a backup saves something of a service."""
+    return any(entry["backup"]["kind"] != "none" for entry in service.get("state") or [])
+
+
+def passwords_of_state(service):
+    """Variables of the inventory with the passwords by which a service's state is read for a backup."""
+    return [
+        entry["backup"]["password_variable"] for entry in service.get("state") or []
+        if "password_variable" in entry["backup"]]
+
+
+def used(name, services):
+    """Names of the services that one talks to where they are there, without those that it cannot be without."""
+    service = services[name]
+    saved = [other for other in services if other != name and is_saved(services[other])]
+    return [*service.get("uses", []), *(saved if service.get("uses_saved") else [])]
+
+
 def runs_here(service):
     """Whether a service is a container of this host."""
     return service.get("enabled", True) and not service.get("absent")

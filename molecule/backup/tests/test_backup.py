@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 STATUS = "/var/lib/trenova/backup/status.json"
 
 
@@ -31,11 +33,17 @@ def test_backup_holds_what_the_stores_hold(server, host, secrets):
     assert (code, status["exit_status"]) == (0, 0)
     assert {step["state"] for step in status["steps"]} == {"ok"}
     assert status["bytes"] > 1000
+    assert {step["name"]: step["service"] for step in status["steps"]} == {
+        "database trenova_go_db": "postgres", "roles": "postgres", "objects": "minio", "redis": "redis",
+        "manifest": "backup", "removal of old backups": "backup"}
     place = "/var/backups/trenova/" + status["place"]
     assert host.run(f"cd {place} && sha256sum --check --quiet SHA256SUMS").rc == 0
     listing = host.check_output(f"docker exec -i tren-db pg_restore --list < {place}/trenova_go_db.dump")
     assert "TABLE DATA public loads" in listing
     assert host.check_output(f"head -c 5 {place}/redis.rdb") == "REDIS"
+    manifest = json.loads(host.file(place + "/manifest.json").content_string)
+    assert [(step["service"], step["file"]) for step in manifest["steps"]] == [
+        ("postgres", "trenova_go_db.dump"), ("postgres", "globals.sql"), ("minio", "objects"), ("redis", "redis.rdb")]
 
 
 def test_backup_cannot_be_read_by_others(host):
@@ -43,13 +51,20 @@ def test_backup_cannot_be_read_by_others(host):
     assert host.check_output("stat --format %a /var/backups/trenova") == "700"
 
 
-def test_store_that_is_down_fails_the_backup_and_says_so(host):
-    host.check_output("docker stop tren-redis")
+def test_where_no_directory_is_declared_nothing_reads_as_root(host):
+    jobs = host.check_output("cd /opt/trenova && docker compose --profile jobs config --services").split()
+    assert "backup" in jobs
+    assert "backup-directories" not in jobs
+
+
+@pytest.mark.parametrize(("container", "step"), [("tren-redis", "redis"), ("tren-minio", "objects")])
+def test_store_that_is_down_fails_the_backup_and_says_so(host, container, step):
+    host.check_output(f"docker stop {container}")
     code, status = make(host)
-    host.check_output("docker start tren-redis")
+    host.check_output(f"docker start {container}")
     assert code != 0
     assert status["exit_status"] == 1
-    assert {step["name"]: step["state"] for step in status["steps"]}["redis"] == "failed"
+    assert [entry["name"] for entry in status["steps"] if entry["state"] == "failed"] == [step]
     assert status["place"].endswith(".incomplete")
 
 

@@ -65,3 +65,8 @@ def test_backup_is_made_and_can_be_read(host):
     listing = host.check_output(f"docker exec -i tren-db pg_restore --list < {place}/trenova_go_db.dump")
     assert "TABLE DATA public users" in listing
     assert host.service("trenova-backup.timer").is_enabled
+    # The key of Caddy's authority, which browsers may have been told to trust.
+    archive = "tar --list --file=/saved/directory-caddy-caddy-data.tar.zst"
+    files = host.check_output(f"docker run --rm --volume {place}:/saved:ro 172.30.60.2:5000/trenova/backup:1 {archive}")
+    assert "./caddy/pki/authorities/local/root.key" in files.split()
+    assert host.check_output("ls -A /var/lib/trenova/backup-directories") == ""

@@ -65,7 +65,8 @@ def test_backup_saves_what_is_elsewhere(host):
     host.check_output("systemctl start trenova-backup.service")
     status = json.loads(host.file(STATUS).content_string)
     assert {step["name"]: step["state"] for step in status["steps"]} == dict.fromkeys(
-        ["database trenova_go_db", "roles", "redis", "objects", "manifest", "removal of old backups"], "ok")
+        ["directory caddy/data", "database trenova_go_db", "roles", "objects", "redis", "manifest",
+         "removal of old backups"], "ok")
 
 
 def test_failed_backup_is_mailed(host):
