@@ -216,10 +216,11 @@ def is_running(tools, name):
 
 
 def retire(tools, names, volumes=False):
-    """Stop containers within their own stop timeout, and remove them."""
-    if names:
-        tools.engine.stop(*names)
-        tools.engine.remove(*names, volumes=volumes)
+    """Stop containers within their own stop timeout, and remove them; those that are gone meanwhile are left out."""
+    present = sorted(tools.engine.containers(*names))
+    if present:
+        tools.engine.stop(*present)
+        tools.engine.remove(*present, volumes=volumes)
 
 
 def remove_network(tools, project, name):

@@ -38,10 +38,10 @@ def _circle(needs):
 class Graph:
     """Gives each of some turns to work when all that it needs have ended, in threads.
 
-    turns: in an order in which each comes after all that it needs. Each has `name`, `wanted["needs"]`, `failed()`,
-    `is_exclusive()`, `wait_for(name)` and `waits_for`. idle: names of those that have nothing to do and wait for none.
-    work(turn): may take long, and takes down failures in the turn itself. What it raises is a fault of the program, and
-    ends the run when those that are at work have come to their end.
+    turns: in an order in which each comes after all that it needs. Each has `name`, `wanted["needs"]`,
+    `is_exclusive()`, `failed()`, `wait_for(name)` and `waits_for`. idle: names of those that have nothing to do and
+    wait for nobody. work(turn): may take long, and takes down failures in the turn itself. What it raises is a fault of
+    the program, and ends the run when those that are at work have come to their end.
     """
 
     def __init__(self, turns, idle, work):

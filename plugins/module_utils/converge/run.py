@@ -166,11 +166,12 @@ class Run:
             return
         owned = self.tools.engine.containers_of(self.project["name"])
         self._refuse_foreign(owned)
-        ours = {container["name"] for turn in self.services for container in turn.wanted["containers"]}
+        ours = {name for turn in self._turns() for name in compare.containers_of(turn.name, owned)}
         known = self.tools.engine.containers(*(set(owned) - ours))
         others = {
             owned[container]["com.docker.compose.service"] for network in self.wrong_networks
-            for container in compare.attached_to(network, known)}
+            for container in compare.attached_to(network, known)
+            if owned[container].get("com.docker.compose.oneoff") != "True"}
         self.host.update(self.version, {"stopped": sorted({*others, *self._stopped()})})
         for network in self.wrong_networks:
             containers.remove_network(self.tools, self.project, network)

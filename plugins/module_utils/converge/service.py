@@ -393,8 +393,8 @@ class Service(Turn):
                 containers.set_limits(self.tools, wanted)
                 self.lists["put_back"].append("limits of " + wanted["name"])
         for finding in self._touched:
-            # The same container from the same files would only fail once more.
-            if finding.found is not None and (put_back or finding.action == compare.REPLACE):
+            # From the same files the same container would only fail once more.
+            if put_back and finding.found is not None:
                 self._start_again(finding)
         self.lists["limited"] = []
 

@@ -260,6 +260,16 @@ def test_a_network_of_another_name_goes(host):
     assert list(host.container("tren-redis")["NetworkSettings"]["Networks"]) == ["trenova_store"]
 
 
+def test_what_goes_with_its_network_need_not_be_removed_again(host):
+    host.converge(host.service("redis"), host.service("minio"))
+    labels = dict(host.container("tren-minio")["Config"]["Labels"], **{"com.docker.compose.oneoff": "True"})
+    host.engine.found["tren-job"] = dict(host.container("tren-minio"), Name="/tren-job", Config={"Labels": labels})
+    host.engine.networks_found["trenova_data"]["Internal"] = False
+    result = host.converge(host.service("redis"), host.absent("minio"))
+    assert [result["services"][name]["state"] for name in ("redis", "minio")] == ["replaced", "removed"]
+    assert set(host.engine.found) == {"tren-redis"}
+
+
 def test_what_runs_on_a_network_of_services_that_this_run_is_not_about_comes_back(host):
     host.converge(host.service("redis"), host.service("minio"))
     host.engine.networks_found["trenova_data"]["Internal"] = False

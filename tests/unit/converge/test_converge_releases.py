@@ -149,6 +149,16 @@ def test_jobs_of_the_first_edition_are_taken_as_done_where_their_image_runs(host
     assert host.state("api")["jobs"] == jobs
 
 
+def test_a_killed_run_over_the_first_edition_does_not_forget_that_jobs_are_done(host):
+    host.converge(api(host))
+    first_edition(host)
+    host.engine.failing["up --detach"] = "no"
+    host.run(api(host, version="2"))
+    host.engine.failing.clear()
+    host.forget_calls()
+    assert host.converge(api(host, version="2"))["prepared"] == []
+
+
 @pytest.mark.parametrize("happens", [
     lambda host: host.engine.local.update({"api:1": "sha256:other"}),
     lambda host: host.container("tren-api")["State"].update(Status="exited"),
