@@ -35,4 +35,4 @@ def test_protection_of_one_route_holds_for_its_whole_host():
 def test_names_of_instances():
     assert instances.instance_names(0, "tren-api") == []
     assert instances.instance_names(1, "tren-api") == ["tren-api"]
-    assert instances.instance_names(3, "tren-api") == ["tren-api-1", "tren-api-2", "tren-api-3"]
+    assert instances.instance_names(3, "tren-api") == ["tren-api", "tren-api-2", "tren-api-3"]
