@@ -9,8 +9,10 @@ preflight knows every secret and port, and Caddy every route, from the start.
 
 from __future__ import annotations
 
+import functools
 import os
 
+import yaml
 from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
@@ -139,6 +141,26 @@ def own_roles():
     base = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
     return sorted(
         name for name in os.listdir(base) if os.path.exists(os.path.join(base, name, "meta", "service.yml")))
+
+
+@functools.cache
+def own_services():
+    """Names of the roles of this collection that run containers.
+
+    Asked for in `hosts` of a play, they are known before Ansible makes a process for each host.
+    """
+    base = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
+    found = []
+    for name in own_roles():
+        with open(os.path.join(base, name, "meta", "service.yml"), encoding="utf-8") as stream:
+            if "image" in yaml.safe_load(stream):
+                found.append(name)
+    return tuple(found)
+
+
+def services(roles_extra=()):
+    """Names of all services that have a group of the inventory: our own and those of further roles."""
+    return tuple(dict.fromkeys([*own_services(), *map(short_name, roles_extra or ())]))
 
 
 def secret_kinds(action, roles, playbook_dir=None):

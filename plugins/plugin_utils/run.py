@@ -115,16 +115,11 @@ def one_of_several(action, task_vars, service_hosts):
     known, name = known_facts(task_vars), task_vars["inventory_hostname"]
     wish = wanted(action, task_vars, {})
     wanted_services = wish.pop("services")
-    unplaced = [service for service in wanted_services if not service_hosts.get(service)]
-    if unplaced:
-        raise PlanImpossible([
-            f"No host runs {', '.join(unplaced)}: all hosts are in groups of other services. Write: a group of that "
-            "name with a host in it."])
     hosts = list(dict.fromkeys(host for service in service_hosts.values() for host in service))
     measured = {host: known_facts(task_vars["hostvars"][host]).get("capacity") for host in hosts}
     if missing := [host for host in hosts if not measured[host]]:
         raise PlanImpossible([UNKNOWN_HOST.format(host) for host in missing])
-    placed = {service: service_hosts[service] for service in wanted_services}
+    placed = {service: service_hosts.get(service, []) for service in wanted_services}
     try:
         plan = sizing.plan_hosts(measured, placed, wish)[name]
     except sizing.PlanError as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Problem
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
@@ -64,6 +65,19 @@ def not_yet(inventory, services) -> dict[str | None, list[Problem]]:
             f"one server in the group {installation.group}, and no group of a service; databases that you run "
             "elsewhere are postgres_mode: external and the like. playbooks/plan.yml plans several hosts")]
         for installation in installations(inventory, services) if installation.is_spread}
+
+
+def at_start(inventory, services, several=False) -> list[Problem]:
+    """What stops a play before it contacts anybody, when child groups are not known yet.
+
+    Where there may be child groups, only what concerns all; the rest is left to whoever knows them. With `several`, an
+    installation may have several hosts.
+    """
+    flat = replace(inventory, children={})
+    found = merged(structure_problems(flat, services), {} if several else not_yet(flat, services))
+    if Places(inventory, services).possible_child_groups():
+        found = {None: found.get(None, [])}
+    return list(dict.fromkeys(problem for problems in found.values() for problem in problems))
 
 
 def merged(*several) -> dict[str | None, list[Problem]]:
