@@ -9,17 +9,14 @@ module: preflight_report
 short_description: Stop when the checks of any host have found something
 version_added: 0.1.0
 description:
-  - Puts the problems of all hosts into one message, sorted by host, and adds those that hosts have with each other.
+  - Puts the problems of all hosts into one message, sorted by host, and adds those that hosts and installations have
+    with each other, as one domain, one address, or groups of services that say what cannot be.
   - For use with M(trenova.selfhost.preflight) and its option C(together).
 options:
   results:
     description: What M(trenova.selfhost.preflight) returned, by host.
     type: dict
     required: true
-  domains:
-    description: Domain of each host. No two may have the same.
-    type: dict
-    default: {}
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
