@@ -5,20 +5,37 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import message
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import check_fleet
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import Run
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, not_yet, problems_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 
 class ActionModule(ActionBase):
-    """Looks for what hosts have with each other, and tells each host that is concerned."""
+    """Looks for what hosts and installations have with each other, and tells each host that is concerned."""
 
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(
-            argument_spec={"domains": {"type": "dict", "default": {}}})
+        self.validate_argument_spec(argument_spec={})
+        there = inventory.with_variables(task_vars["groups"], task_vars["hostvars"])
+        services = catalogue.services(templated(self, task_vars, "trenova_roles_extra", []))
+        records = {host: members for host in task_vars["ansible_play_hosts"]
+                   if (members := _members(task_vars["hostvars"][host]))}
+        found = merged(problems_of(there, services, records), not_yet(there, services))
         problems = {}
-        for name, problem in check_fleet(arguments["domains"]):
-            problems.setdefault(name, []).append(problem.lines())
-        return {"changed": False, "problems": {name: message({name: found}) for name, found in problems.items()}}
+        for installation in installations(there, services):
+            told = [*found.get(None, []), *found.get(installation.id, [])]
+            if told:
+                text = message({installation.id: [problem.lines() for problem in told]})
+                problems.update(dict.fromkeys(installation.host_names, text))
+        return {"changed": False, "problems": problems}
+
+
+def _members(variables):
+    """{service: ordinal} that a host has recorded; nothing where it was not measured."""
+    known = Run.from_facts(variables)
+    return known.capacity["deployed"].get("members") if known else None

@@ -10,37 +10,61 @@ import yaml
 from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, secret_kinds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.secret_files import (
+    InstallationSecrets,
+    file_problems,
+    shared,
+)
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, structure_problems
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
 
 
 class ActionModule(ActionBase):
-    """Adds the missing secrets to a file of the inventory."""
+    """Adds the missing secrets of each installation of the play to a file of its own in the inventory."""
 
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec={"file": {"type": "path", "required": True}})
-        roles = templated(self, task_vars, "trenova_roles", []) or catalogue.own_roles()
-        further = templated(self, task_vars, "trenova_roles_extra", [])
-        kinds = catalogue.secret_kinds(self, [*roles, *further], task_vars.get("playbook_dir"))
-        # The file may be one that the inventory does not load; what is in it must not be written a second time.
-        there = self._loader.load_from_file(arguments["file"]) if os.path.exists(arguments["file"]) else None
-        missing = sorted(name for name in kinds if not task_vars.get(name) and not (there or {}).get(name))
-        vault_secrets = self._loader._vault.secrets
-        result = {"changed": bool(missing), "written": missing, "encrypted": bool(vault_secrets)}
-        if missing and not self._task.check_mode:
-            added = {str(name): secret_kinds.generate(kinds[name]) for name in missing}
-            self._write(arguments["file"], added, vault_secrets)
-        self._tell(arguments["file"], missing, vault_secrets)
+        _result, arguments = self.validate_argument_spec(argument_spec={"file": {"type": "path"}})
+        structure = inventory.structure(task_vars["groups"], task_vars["hostvars"])
+        services = catalogue.services(templated(self, task_vars, "trenova_roles_extra", []))
+        there = [InstallationSecrets(self, installation, task_vars, arguments["file"])
+                 for installation in installations(structure, services)]
+        wanted = [secrets for secrets in there if secrets.is_in_play]
+        problems = merged(structure_problems(structure, services), file_problems(wanted))
+        able = [secrets for secrets in wanted if None not in problems and secrets.id not in problems]
+        written = self._add(able)
+        self._tell(able, written)
+        for ids, names in shared(there, {secrets.id for secrets in able}):
+            self._display.warning(
+                f"{', '.join(ids)} share {', '.join(names)}: who knows those of one can log in at the others. Give "
+                "each installation its own, in its secrets.yml.")
+        result = {"changed": bool(written), "written": written, "files": {secrets.id: secrets.path for secrets in able},
+                  "encrypted": bool(self._loader._vault.secrets)}
+        told = [problem for name in [None, *(secrets.id for secrets in wanted)] for problem in problems.get(name, [])]
+        if told:
+            lines = [line for problem in dict.fromkeys(told) for line in problem.lines()]
+            result.update(failed=True, msg="\n".join(["Not every installation got its secrets.", *lines]))
         return result
 
-    def _write(self, path, added, vault_secrets):
+    def _add(self, able):
+        """Write what installations lack: {id: names of the secrets}."""
+        written = {secrets.id: missing for secrets in able if (missing := secrets.missing())}
+        if not self._task.check_mode:
+            for secrets in able:
+                added = {name: secret_kinds.generate(secrets.kinds[name]) for name in written.get(secrets.id, [])}
+                if added:
+                    self._write(secrets.path, added)
+        return written
+
+    def _write(self, path, added):
         """Append to what is there, comments included; encrypt the whole when a vault password is configured."""
-        before = HEADER
+        before, vault_secrets = HEADER, self._loader._vault.secrets
         if os.path.exists(path):
             before = self._loader.get_text_file_contents(path)
             if not before.endswith("\n"):
@@ -54,15 +78,19 @@ class ActionModule(ActionBase):
             stream.write(text)
         os.rename(temporary, path)
 
-    def _tell(self, path, missing, vault_secrets):
-        if not missing:
+    def _tell(self, able, written):
+        if able and not written:
             self._display.display("All secrets are there; none was changed.")
-            return
-        if self._task.check_mode:
-            self._display.display("{} secrets are missing: {}".format(len(missing), ", ".join(missing)))
-            return
-        self._display.display(f"{len(missing)} secrets written to {path}")
-        if not vault_secrets:
+        lacking = [secrets for secrets in able if secrets.id in written]
+        for secrets in lacking:
+            names, whose = written[secrets.id], f"{secrets.id}: " if len(able) > 1 else ""
+            if self._task.check_mode:
+                self._display.display(f"{whose}{len(names)} secrets are missing: {', '.join(names)}")
+            else:
+                self._display.display(f"{whose}{len(names)} secrets written to {secrets.path}")
+        if lacking and not self._task.check_mode and not self._loader._vault.secrets:
+            paths = [secrets.path for secrets in lacking]
+            are = "is" if len(paths) == 1 else "are"
             self._display.warning(
-                f"{path} is NOT encrypted: whoever can read it can log in everywhere. Configure a vault password "
-                f"(--vault-password-file) and run `ansible-vault encrypt {path}`.")
+                f"{', '.join(paths)} {are} NOT encrypted: whoever can read that can log in everywhere. Configure a "
+                f"vault password (--vault-password-file) and run `ansible-vault encrypt {' '.join(paths)}`.")

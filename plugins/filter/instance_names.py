@@ -9,14 +9,15 @@ short_description: Names of the containers of a service
 version_added: 0.1.0
 author: Trenova self-host contributors (@trenova-selfhost)
 description:
-  - The plain name for one instance, numbered names for several.
+  - The plain name for the first instance, numbered names for the others. The first keeps its name when there are more.
 positional: base
 options:
   _input: {description: Number of instances., type: int, required: true}
-  base: {description: Name of the container when there is one., type: str, required: true}
+  base: {description: Name of the first container., type: str, required: true}
 """
 
 EXAMPLES = r"""
+# ["tren-api", "tren-api-2"]
 names: "{{ 2 | trenova.selfhost.instance_names('tren-api') }}"
 """
 

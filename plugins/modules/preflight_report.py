@@ -9,12 +9,8 @@ module: preflight_report
 short_description: Look for what hosts have with each other
 version_added: 0.1.0
 description:
-  - Looks for hosts that claim the same, and tells each of those that do. Runs once for all hosts of a play.
-options:
-  domains:
-    description: Domain of each host. No two may have the same.
-    type: dict
-    default: {}
+  - Looks for what hosts and installations have with each other, as one domain, one address, or groups of services that
+    say what cannot be, and tells each host that is concerned. Runs once for all hosts of a play.
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only

@@ -10,13 +10,18 @@ short_description: Write the secrets that an inventory lacks
 version_added: 0.1.0
 description:
   - Generates every secret that the roles need and the inventory does not hold, in the form that the software can take.
-  - Never changes a secret that is there. The file is encrypted when a vault password is configured.
+  - Each installation of the play has a file of its own, C(group_vars/<group>/secrets.yml) beside the inventory where it
+    is a group, C(host_vars/<host>/secrets.yml) where it is a host of a fleet. C(docs/fleets.md) tells which is what.
+  - Never changes a secret that is there, wherever the inventory has it from. A file is encrypted when a vault password
+    is configured.
+  - Warns of secrets that installations share.
   - Runs on the controller only.
 options:
   file:
-    description: File of variables to add the secrets to.
+    description:
+      - File of variables to add the secrets to, for a play with one installation. By default what
+        C(trenova_secrets_file) says, or else the installation's own.
     type: path
-    required: true
 extends_documentation_fragment:
   - trenova.selfhost.attributes
 attributes:
@@ -33,16 +38,18 @@ author:
 EXAMPLES = r"""
 - name: Write the missing secrets into the inventory
   trenova.selfhost.secrets:
-    file: "{{ inventory_dir }}/group_vars/trenova/secrets.yml"
   run_once: true
 """
 
 RETURN = r"""
 written:
-  description: Names of the secrets that were added.
+  description: Names of the secrets that were added, by installation.
   returned: always
-  type: list
-  elements: str
+  type: dict
+files:
+  description: File of each installation.
+  returned: always
+  type: dict
 encrypted:
   description: Whether the file is encrypted with Ansible Vault.
   returned: always

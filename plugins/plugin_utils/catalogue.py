@@ -297,6 +297,21 @@ def own_roles():
     return sorted(name for name in names if os.path.exists(os.path.join(ROLES_DIRECTORY, name, DESCRIPTION)))
 
 
+@functools.cache
+def own_services():
+    """Names of the roles of this collection that run containers.
+
+    Asked for in `hosts` of a play, they are known before Ansible makes a process for each host.
+    """
+    return tuple(
+        name for name in own_roles() if "image" in _own_files()[os.path.join(ROLES_DIRECTORY, name, DESCRIPTION)])
+
+
+def services(roles_extra=()):
+    """Names of all services that have a group of the inventory: our own and those of further roles."""
+    return tuple(dict.fromkeys([*own_services(), *map(short_name, roles_extra or ())]))
+
+
 def secret_kinds(action, roles, playbook_dir=None):
     """Secrets that roles need: {name of the variable: kind}."""
     kinds = {}

@@ -142,16 +142,11 @@ def one_of_several(action, task_vars, service_hosts, names=()):
     catalogue = Catalogue(action, task_vars, project_of(action, task_vars), names)
     intent = wanted(action, task_vars, catalogue, {})
     wanted_services = intent["services"]
-    unplaced = [service for service in wanted_services if not service_hosts.get(service)]
-    if unplaced:
-        raise PlanImpossible([
-            f"No host runs {', '.join(unplaced)}: all hosts are in groups of other services. Write: a group of that "
-            "name with a host in it."])
     hosts = list(dict.fromkeys(host for service in service_hosts.values() for host in service))
     runs = {host: Run.from_facts(task_vars["hostvars"][host]) for host in hosts}
     if missing := [host for host, run in runs.items() if run is None]:
         raise PlanImpossible([UNKNOWN_HOST.format(host) for host in missing])
-    placed = {service: service_hosts[service] for service in wanted_services}
+    placed = {service: service_hosts.get(service, []) for service in wanted_services}
     # A role without a group runs wherever the play has it.
     placed.update((service, service_hosts.get(service) or [name]) for service in intent["foreign"])
     try:

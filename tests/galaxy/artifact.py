@@ -19,7 +19,8 @@ GENERATED = {"MANIFEST.json", "FILES.json"}
 UNWANTED = (
     ".*", "tests/*", "molecule/*", "collections/*", "reports/*", "build/*", "inventories/demo/*", "Makefile",
     "ansible.cfg", "pyproject.toml", "requirements-dev.txt", "docs/generate.py", "docs/generator/*", "*.pyc",
-    "*__pycache__*", "*.gitignore", "*.tar.gz", "*/group_vars/*secrets.yml", "*.vault-pass", "*/ca-bundle.crt",
+    "*__pycache__*", "*.gitignore", "*.tar.gz", "*/group_vars/*secrets.yml", "*/host_vars/*secrets.yml",
+    "*.vault-pass", "*/ca-bundle.crt",
 )
 #: What somebody who installs the collection cannot do without, by pattern of the path.
 NEEDED = (

@@ -120,8 +120,9 @@ def test_changes_are_shown_against_what_is_deployed(play, tmp_path):
 def several(play, tmp_path):
     def run(groups, **variables):
         """The same for an installation on several hosts: {service: hosts}, and `rest` for those without a group."""
-        children = {service: {"hosts": dict.fromkeys(hosts)} for service, hosts in groups.items()}
-        hosts = dict.fromkeys(children.pop("rest", {"hosts": {}})["hosts"])
+        children = {f"trenova_{service}": {"hosts": dict.fromkeys(hosts)}
+                    for service, hosts in groups.items() if service != "rest"}
+        hosts = dict.fromkeys(groups.get("rest", []))
         (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"children": children, "hosts": hosts}}))
         return play(inventory=tmp_path / "hosts.yml", trenova_plan_dir=str(tmp_path / "plans"), **variables)
     return run
@@ -138,7 +139,7 @@ def test_several_hosts_are_planned_together(several, tmp_path):
     budgets = [plan["totals"]["connections"] for plan in plans.values()]
     assert budgets[0]["application"] == 2 * plans["app1"]["services"]["api"]["settings"]["database_pool"]
     assert budgets.count(budgets[0]) == 4
-    assert "One of 4 hosts: postgres on db1; pgbouncer on db1; redis on rest1;" in output
+    assert "One of 4 hosts: api on app1, app2; asynq_dashboard on rest1;" in " ".join(output.split())
     assert output.count("nothing on it grows with the users") == 2
     assert {entry["setting"].split(".")[0] for entry in plans["app1"]["deviations"]} == {"api"}
 
@@ -161,11 +162,50 @@ def test_even_nodes_of_rabbitmq_are_refused(several):
     assert output.count("R10: 2 nodes of rabbitmq planned; ") == 2
 
 
-def test_a_service_without_a_host_is_told(several):
-    code, output = several(
-        {"postgres": ["a"], "api": ["b"]}, trenova_capacity=IMAGINED, trenova_tier="small", backup_enabled=False)
-    assert code == 2
-    assert "No host runs pgbouncer, redis, rabbitmq, minio, client, asynq_dashboard, caddy: all hosts are in" in output
+def test_a_service_without_a_group_runs_on_the_first_host_where_all_are_in_groups(several, tmp_path):
+    code, output = several({"api": ["a"], "postgres": ["b"]}, trenova_capacity=IMAGINED, trenova_tier="small")
+    assert code == 0, output
+    assert "One of 2 hosts: api on a; asynq_dashboard on a; backup on a;" in " ".join(output.split())
+
+
+def test_groups_that_say_what_cannot_be_are_refused(several):
+    code, output = several({"postgre": ["a"], "api": ["b"], "rest": ["c"]}, trenova_capacity=IMAGINED)
+    assert code != 0
+    assert "The group trenova_postgre means nothing; trenova_postgres is the group of a service." in output
+    assert "Plan of" not in output
+
+
+@pytest.fixture
+def fleet(play, tmp_path):
+    def run(*arguments, **hosts):
+        """The same for customers, acme with two servers and borealis with one; with variables of hosts."""
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump({
+            "trenova": {"children": {
+                "acme": {"hosts": {"a1": hosts.get("a1"), "a2": hosts.get("a2")}},
+                "borealis": {"hosts": {"b1": hosts.get("b1")}}}},
+            "trenova_api": {"hosts": {"a2": None}}, "backup": {"hosts": {"nas": None}}}))
+        code, output = play(*arguments, inventory=tmp_path / "hosts.yml", trenova_plan_dir=str(tmp_path / "plans"),
+                            trenova_users=40)
+        plans = {path.stem: read_plan(path.read_text()) for path in (tmp_path / "plans").glob("*.json")}
+        return code, output, {name: len(plan["services"]) for name, plan in plans.items()}
+    return run
+
+
+def test_each_installation_of_a_fleet_is_planned_by_itself(fleet):
+    hosts = dict.fromkeys(("a1", "a2", "b1"), {"trenova_capacity": IMAGINED})
+    code, output, services = fleet(**hosts)
+    assert code == 0, output
+    assert services == {"a1": 9, "a2": 1, "b1": 10}
+    assert output.count("One of 2 hosts: api on a2;") == 2
+
+
+def test_an_installation_that_cannot_be_planned_leaves_the_others_alone(fleet):
+    nowhere = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    code, output, services = fleet(
+        a1={"trenova_capacity": IMAGINED}, a2=nowhere, b1={"trenova_capacity": IMAGINED})
+    assert code != 0
+    assert "Nothing is known of a2, and all hosts are planned together." in output
+    assert services == {"b1": 10}
 
 
 def test_hosts_are_not_planned_without_one_that_cannot_be_reached(several):

@@ -103,16 +103,18 @@ def test_hosts_with_one_domain_are_refused(server, host, tmp_path):
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
     (tmp_path / "group_vars").symlink_to(ROOT / "molecule/shared/inventory/group_vars")
     run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=tmp_path, expect=2)
-    assert "one and two are to serve the same domain erp.trucks.co." in run.output
-    assert "one host for each domain" in run.output
+    assert "one and two are to serve the same host name erp.trucks.co." in run.output
+    assert "a host name for each" in run.output
 
 
 @pytest.mark.parametrize(("inventory", "words"), [
     ({"all": {"hosts": {"one": {}}}},
      ["The inventory has no host in the group trenova", "as in inventories/prod/hosts.yml"]),
     ({"trenova": {"hosts": {}}}, ["The inventory has no host in the group trenova"]),
-    ({"trenova": {"hosts": {"one": {}}}, "postgres": {"hosts": {"two": {}}}},
-     ["An installation on several hosts is not possible yet", "the groups postgres. Write: the one server in the"]),
+    ({"trenova": {"hosts": {"one": {}, "two": {}}}, "trenova_postgres": {"hosts": {"two": {}}}},
+     ["An installation on several hosts is not possible yet", "the groups trenova_postgres. Write: one server in the"]),
+    ({"trenova": {"hosts": {"one": {}}}, "trenova_postgres": {"hosts": {"two": {}}}},
+     ["trenova_postgres has hosts that are not in the group trenova", "two."]),
 ])
 def test_groups(server, host, tmp_path, inventory, words):
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump(inventory))

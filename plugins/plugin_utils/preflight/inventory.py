@@ -116,17 +116,3 @@ def check_secrets(facts):
             yield Problem(
                 f"{name} {fault}.", "where the inventory sets it",
                 "remove the line and run: ansible-playbook playbooks/secrets.yml -i <inventory>")
-
-
-def check_fleet(domains):
-    """(host, problem) for hosts that claim the same domain: {host: domain}. One installation is one host."""
-    claimed = {}
-    for name, domain in sorted(domains.items()):
-        if domain:
-            claimed.setdefault(domain, []).append(name)
-    for domain, names in sorted(claimed.items()):
-        for name in names if len(names) > 1 else []:
-            others = ", ".join(other for other in names if other != name)
-            yield name, Problem(
-                f"{name} and {others} are to serve the same domain {domain}.", "trenova_domain of these hosts",
-                "one host for each domain; an installation on several hosts is not possible yet")

@@ -6,25 +6,12 @@
 from __future__ import annotations
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Problem
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.project import Project
 
+__all__ = ["INVENTORY", "Facts", "Problem"]
+
 INVENTORY = "group_vars of the inventory"
-
-
-class Problem:
-    """One thing that is wrong: what, where it is set, what to write instead."""
-
-    def __init__(self, what, where, write):
-        self.what = what
-        self.where = where
-        self.write = write
-
-    def __repr__(self):
-        return f"Problem({self.what!r}, {self.where!r}, {self.write!r})"
-
-    def lines(self):
-        """The problem in three lines."""
-        return [self.what, "  where: " + self.where, "  write: " + self.write]
 
 
 class Facts:

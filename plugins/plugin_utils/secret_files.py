@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Secrets of each installation: the file that is its own, what it lacks, and what it has in common with others."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Problem
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
+
+
+class InstallationSecrets:
+    """What the inventory gives to an installation, seen by its first host of the play."""
+
+    def __init__(self, action, installation, task_vars, file=None):
+        self._action, self._installation, self._task_vars = action, installation, task_vars
+        in_play = [host for host in installation.host_names if host in task_vars["ansible_play_hosts_all"]]
+        self.id = installation.id
+        self.is_in_play = bool(in_play)
+        self._host = (in_play or installation.host_names)[0]
+        self._is_at_work = self._host == task_vars["inventory_hostname"]
+        #: Secrets that the roles need: {name: kind}.
+        self.kinds = catalogue.secret_kinds(
+            action, [*(self._given("trenova_roles") or catalogue.own_roles()),
+                     *(self._given("trenova_roles_extra") or [])], task_vars.get("playbook_dir"))
+        #: Path of the file; None where the inventory is none that could have files beside it.
+        self.path = file or self._usual_file() if self.is_in_play else None
+
+    def missing(self):
+        """Names of the secrets that are neither set nor in the file, sorted."""
+        # The file may be one that the inventory does not load; what is in it must not be written a second time.
+        there = self._action._loader.load_from_file(self.path) if os.path.exists(self.path) else None
+        # As they are written: what cannot be resolved now is there all the same.
+        variables = self._task_vars if self._is_at_work else self._task_vars["hostvars"].raw_get(self._host)
+        return sorted(str(name) for name in self.kinds if not variables.get(name) and not (there or {}).get(name))
+
+    def values(self):
+        """Secrets that are set and can be resolved: {name: value}."""
+        return inventory.resolved(self._task_vars["hostvars"], self._host, self.kinds)
+
+    def _usual_file(self):
+        """What the inventory names, or else the file that Ansible reads for this installation alone."""
+        if given := self._given("trenova_secrets_file"):
+            return os.path.expanduser(os.path.expandvars(given))
+        folder = "host_vars" if self._installation.group is None else "group_vars"
+        beside = self._given("inventory_dir")
+        return os.path.join(beside, folder, self.id, "secrets.yml") if beside else None
+
+    def _given(self, name):
+        """A variable of the host. The one that the task runs for also has what the task sets."""
+        if self._is_at_work:
+            return templated(self._action, self._task_vars, name, None)
+        return inventory.resolved(self._task_vars["hostvars"], self._host, [name]).get(name)
+
+
+def file_problems(several):
+    """{id: [Problem]} of installations that have no file for their secrets, or share one."""
+    owners, found = {}, {}
+    for secrets in several:
+        if secrets.path is None:
+            found[secrets.id] = [Problem(
+                f"The inventory of {secrets.id} is no file, so there is no place beside it for secrets.",
+                "trenova_secrets_file", "the path of a file; and give it to each run, as -e @<file>")]
+        else:
+            owners.setdefault(os.path.abspath(secrets.path), []).append(secrets.id)
+    for path, ids in owners.items():
+        if len(ids) > 1:
+            found.update(dict.fromkeys(ids, [Problem(
+                f"{', '.join(ids)} would get the same secrets, those of {path}.", "trenova_secrets_file",
+                "a file for each installation; or nothing, then it is one below group_vars or host_vars")]))
+    return found
+
+
+def shared(several, told):
+    """[(ids, names)] of secrets that installations share, where one of them is among the ids that are told of."""
+    owners = {}
+    for secrets in several:
+        for name, value in secrets.values().items():
+            if value:
+                owners.setdefault((name, str(value)), []).append(secrets.id)
+    found = {}
+    for (name, _value), ids in owners.items():
+        if len(ids) > 1 and told.intersection(ids):
+            found.setdefault(tuple(ids), []).append(name)
+    return [(ids, sorted(names)) for ids, names in found.items()]
