@@ -9,7 +9,7 @@ import os
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Problem
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 
 class InstallationSecrets:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import WIDTH
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of, read_plan
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGINED = {"measured": False, "cores": 12, "memory_mb": 24576, "disk_free_gb": 100, "disk_total_gb": 100}
