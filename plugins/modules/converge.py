@@ -455,6 +455,8 @@ def main():
             run.execute()
     except (*FAULTS, locking.LockError) as error:
         module.fail_json(msg="\n".join(filter(None, [run.failure(), str(error)])), **run.result())
+    finally:
+        run.progress.remove()
     if run.failure():
         module.fail_json(msg=run.failure(), **run.result())
     module.exit_json(**run.result())

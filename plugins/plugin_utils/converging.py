@@ -73,6 +73,9 @@ class Wanted:
             result = self._action._execute_module(
                 module_name=MODULE, module_args=arguments, task_vars=self._task_vars)
         progress.tell(result)
+        if result.get("failed"):
+            # A failed result is printed whole; its message and the lines above have it all already.
+            result = {key: value for key, value in result.items() if key not in ("services", "diff")}
         if result.get("changed") and not result.get("failed"):
             result["ansible_facts"] = self.run.but(changed=True).to_facts()
         return result

@@ -18,6 +18,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.files import Reco
 
 #: Once for an image (and the files it names), or once for all files of the service.
 ONCE_PER = ("image", "files")
+#: Successes of a job that are remembered.
+REMEMBERED = 2
 #: Lines of its output that tell why a job failed.
 LAST_LINES = 40
 
@@ -31,7 +33,7 @@ def due(service, files, changed_files, state, snapshot):
             found.append(job)
         elif known is None and is_done_by_first_edition(service, job, state, snapshot):
             continue
-        elif known is None or known != key(job, files, snapshot.images):
+        elif known is None or key(job, files, snapshot.images) not in known:
             found.append(job)
     return found
 
@@ -40,7 +42,13 @@ def adopt(service, files, state, snapshot):
     """Record the jobs that the first edition has run for the image that runs now."""
     for job in service["jobs"]:
         if job["service"] not in state.jobs and is_done_by_first_edition(service, job, state, snapshot):
-            state.jobs[job["service"]] = key(job, files, snapshot.images)
+            remember(job, key(job, files, snapshot.images), state)
+
+
+def remember(job, done, state):
+    """Record what a job has succeeded for. What it did before that counts, too: a later failure puts it back."""
+    before = [entry for entry in state.jobs.get(job["service"], []) if entry != done]
+    state.jobs[job["service"]] = [done, *before][:REMEMBERED]
 
 
 def is_done_by_first_edition(service, job, state, snapshot):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -36,6 +37,12 @@ class Progress:
         says = [self._masked(text) for text in result["says"]]
         entry = {"service": turn.name, "state": result["state"], "says": says, "seconds": result["seconds"]}
         self._write(entry, os.O_APPEND)
+
+    def remove(self):
+        """Remove the file: whoever asked has the result."""
+        if self.path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
 
     def _masked(self, text):
         for secret in self.secrets:

@@ -75,7 +75,7 @@ class ServiceState(StateFile):
 
     @property
     def jobs(self):
-        """{service of Compose: key of what the job last succeeded for}."""
+        """{service of Compose: keys of what the job last succeeded for, the newest first}."""
         return self.content.setdefault("jobs", {})
 
     @property

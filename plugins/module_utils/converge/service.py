@@ -317,7 +317,7 @@ class Service(Turn):
 
     def _prepare(self, job):
         jobs.run(job, self.shared.project, self.tools.engine)
-        self.state.jobs[job["service"]] = jobs.key(job, self.files, self.comparison.snapshot.images)
+        jobs.remember(job, jobs.key(job, self.files, self.comparison.snapshot.images), self.state)
         self.state.save(self.shared.version)
         self._say_prepared(job)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import shlex
 import threading
 
@@ -36,7 +37,8 @@ class Progress:
         self._ended = threading.Event()
         self._thread = None
         #: File on the host into which the module writes; none in check mode, which is soon over.
-        self.path = "" if action._task.check_mode else f"/run/{project.name}-converge.jsonl"
+        #: It is this run's alone, so that nobody is told what an earlier one has done.
+        self.path = "" if action._task.check_mode else f"/run/{project.name}-{secrets.token_hex(6)}.jsonl"
 
     def __enter__(self):
         if self.path:

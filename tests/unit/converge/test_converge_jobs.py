@@ -137,3 +137,14 @@ def test_files_that_a_check_refuses_do_not_hold(host):
     assert run.result()["services"]["backup"]["log_lines"] == ["cannot reach the store"]
     assert (host.directory / "backup/config/backup.sh").read_text() == "1"
     assert host.commands == []
+
+
+def test_what_is_put_back_needs_no_job_again(host):
+    old, new = ({"secrets.sql": text, "probe.sh": "exit 0"} for text in ("CREATE ROLE", "CREATE ROLE other"))
+    host.converge(api(host, files=old))
+    host.engine.ends_up["sha256:api:1"] = "unhealthy"
+    assert host.run(api(host, files=new, version="2")).failure()
+    host.engine.ends_up.clear()
+    assert host.converge(api(host, files=old))["prepared"] == []
+    host.converge(api(host, files=new, image="api:2"))
+    assert host.converge(api(host, files=old))["prepared"] == ["The job api-prepare"]

@@ -380,6 +380,15 @@ def test_what_is_left_for_the_end_is_told_at_the_end(host):
     assert told["api"]["says"][-1] == "removed tren-api: no longer wanted"
 
 
+def test_the_file_of_the_progress_goes_when_the_result_is_there(host):
+    path = host.root / "progress"
+    run = host.run(host.service("redis"), progress=str(path))
+    assert path.exists()
+    run.progress.remove()
+    run.progress.remove()
+    assert not path.exists()
+
+
 def test_no_secret_stands_in_the_progress(host):
     path = host.root / "progress"
     host.engine.failing["compose up"] = "cannot use s3cret for that"
