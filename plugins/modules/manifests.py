@@ -44,10 +44,10 @@ options:
     description: Logins of the inventory as JSON in base64. Those in root's Docker configuration count as well.
     type: str
     default: ""
-  logins_record:
-    description: File that remembers which entries of Docker's configuration are ours.
+  project_dir:
+    description: Directory of the project, which remembers which entries of Docker's configuration are ours.
     type: path
-    default: /opt/trenova/registry-logins.json
+    default: /opt/trenova
   secrets:
     description: Values that are masked wherever they turn up in the output.
     type: list
@@ -87,6 +87,7 @@ import json
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import host, image_registry
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.docker_logins import DockerLogins
 
 #: Where the Engine looks for a proxy: key of daemon.json -> variable of its environment.
@@ -120,13 +121,13 @@ def main():
             "insecure": {"type": "list", "elements": "str", "default": []},
             "proxies": {"type": "str", "default": "", "no_log": True},
             "logins": {"type": "str", "default": "", "no_log": True},
-            "logins_record": {"type": "path", "default": "/opt/trenova/registry-logins.json", "no_log": False},
+            "project_dir": {"type": "path", "default": "/opt/trenova"},
             "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
         },
         supports_check_mode=True,
     )
     wanted = module.params
-    logins = DockerLogins(wanted["logins"], wanted["logins_record"])
+    logins = DockerLogins(wanted["logins"], releases.Releases(wanted["project_dir"]).host.registry_logins)
     if logins.fault:
         module.exit_json(changed=False, findings=[{"kind": "config", "detail": logins.fault}])
     proxies = json.loads(base64.b64decode(wanted["proxies"]).decode("utf-8")) if wanted["proxies"] else {}

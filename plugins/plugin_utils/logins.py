@@ -12,7 +12,5 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import 
 def login_arguments(action, task_vars):
     """Arguments of the modules that need the logins of registries."""
     logins = templated(action, task_vars, "docker_registry_logins", {})
-    project_dir = templated(action, task_vars, "trenova_project_dir", "/opt/trenova")
     return {
-        "logins": docker_logins.encoded(logins), "secrets": docker_logins.masked(logins),
-        "logins_record": f"{project_dir}/registry-logins.json"}
+        "logins": docker_logins.encoded(logins), "secrets": docker_logins.masked(logins)}

@@ -48,7 +48,7 @@ def test_what_would_restart_is_what_restarts(server, changes):
 
 
 def test_the_applied_plan_lies_on_the_server(server, host):
-    part = json.loads(host.file("/opt/trenova/postgres/plan.json").content_string)
+    part = json.loads(host.file("/opt/trenova/.state/postgres.json").content_string)["release"]["plan"]
     assert part["tier"] == "minimum"
     assert part["figures"]["memory_limit_mb"] == 512
 

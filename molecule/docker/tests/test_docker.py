@@ -68,5 +68,5 @@ def test_kernel_settings_that_services_ask_for(host, setting):
 
 
 def test_free_space_is_remembered_as_it_was_before_us(host):
-    first = json.loads(host.file("/opt/trenova/host.json").content_string)
+    first = json.loads(host.file("/opt/trenova/.state/host.json").content_string)
     assert first["disk_free_gb_before"] > 1

@@ -67,7 +67,7 @@ def registry(server, host, tmp_path_factory):
             break
         time.sleep(0.2)
     # What an earlier run of these tests may have left.
-    host.run(f"docker rmi {IMAGE}; rm -r /root/.docker /opt/trenova/registry-logins.json "
+    host.run(f"docker rmi {IMAGE}; rm -r /root/.docker /opt/trenova/.state/host.json "
              f"/etc/docker/certs.d/{REGISTRY}")
     host.check_output("mkdir -p /root/.docker")
     host.check_output(f"printf '%s' '{json.dumps(FOREIGN)}' > {CONFIG}")

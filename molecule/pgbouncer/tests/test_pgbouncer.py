@@ -69,9 +69,9 @@ def test_logins_from_a_file_need_nothing_on_the_server(server, host, secrets):
 
 def test_role_without_postgresql_says_what_it_needs(server, host, tmp_path):
     """As on a host where PostgreSQL never was."""
-    host.check_output("mv /opt/trenova/postgres/service.json /root/service.json")
+    host.check_output("mv /opt/trenova/.state/postgres.json /root/postgres.json")
     run = server.run(expect=2)
-    host.check_output("mv /root/service.json /opt/trenova/postgres/service.json")
+    host.check_output("mv /root/postgres.json /opt/trenova/.state/postgres.json")
     assert "pgbouncer needs postgres, which is neither in this play nor on the host." in run.output
     assert "the role trenova.selfhost.postgres before pgbouncer, or postgres_mode: external" in run.output
     assert run.changed == 0

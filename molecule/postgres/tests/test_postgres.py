@@ -141,7 +141,7 @@ def test_run_that_was_killed_while_it_reloaded_is_completed_by_the_next(server, 
     superuser(host, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     superuser(host, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
     assert psql(server, "SELECT 1", variables["trenova_postgres_password"]).startswith("failed:")
-    assert host.file("/opt/trenova/postgres/.reload-pending").exists
+    assert '"pending": true' in host.file("/opt/trenova/.state/postgres.json").content_string
     assert server.run(variables=variables).changed == 1
     assert psql(server, "SELECT 1", variables["trenova_postgres_password"]) == "1"
     assert server.run(variables=variables).changed == 0
