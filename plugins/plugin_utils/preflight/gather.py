@@ -108,7 +108,8 @@ def ask_registries(action, task_vars, facts, described):
     # Addresses of proxies may hold a password.
     proxies = base64.b64encode(json.dumps(daemon.get("proxies", {})).encode("utf-8")).decode("ascii")
     arguments = dict(
-        login_arguments(action, task_vars), project_dir=facts.project.directory, images=missing, architecture=facts.capacity["architecture"],
+        login_arguments(action, task_vars), project_dir=facts.project.directory, images=missing,
+        architecture=facts.capacity["architecture"],
         proxies=proxies, certificates=templated(action, task_vars, "docker_registry_ca", {}),
         mirrors=daemon.get("registry-mirrors", []), insecure=daemon.get("insecure-registries", []))
     result = action._execute_module(
