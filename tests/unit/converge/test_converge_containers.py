@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -217,26 +218,47 @@ def test_on_a_disk_so_full_that_not_even_the_record_can_go_nothing_is_begun(host
 
 
 def test_the_base_file_that_others_hold_with_is_not_put_back(host):
-    host.converge(host.service("redis"), host.service("minio"))
+    host.converge(host.service("minio"))
     host.networks["app"] = {"name": "trenova_app"}
     host.engine.ends_up["sha256:minio:2"] = "unhealthy"
-    assert host.run(host.service("redis", networks=["app"]), host.service("minio", image="minio:2")).failure()
+    started = threading.Event()
+    step = host.mortal.step
+    host.mortal.step = lambda: step() or "tren-caddy" in host.engine.found and started.set()
+    # MinIO has written the base file, and fails when Caddy has been started by it.
+    host.clock.on_sleep = lambda: "tren-minio" in host.engine.found and host.clock.now > 1 and started.wait(5)
+    caddy = host.service("caddy", networks=["app"], reload=[{
+        "files": [], "container": "tren-caddy", "command": ["hello"], "after_start": True}])
+    assert host.run(host.service("minio", image="minio:2"), caddy).failure()
     assert "trenova_app" in (host.directory / "compose.yaml").read_text()
-    assert host.container("tren-redis")["State"]["Status"] == "running"
-
-    alone = host.service("minio", image="minio:2", needs=[])
-    host.networks["more"] = {"name": "trenova_more"}
-    alone = host.service("minio", image="minio:2")
-    assert host.run(alone).failure()
-    assert "trenova_more" not in (host.directory / "compose.yaml").read_text()
+    assert host.container("tren-minio")["State"]["Status"] == "running"
 
 
-def test_after_a_fragment_is_put_back_the_list_of_compose_files_is_valid(host):
+def test_the_base_file_that_nobody_else_holds_with_is_put_back(host):
+    host.converge(host.service("minio"))
+    host.networks["app"] = {"name": "trenova_app"}
+    host.engine.ends_up["sha256:minio:2"] = "unhealthy"
+    assert host.run(host.service("minio", image="minio:2"), host.service("client", needs=["minio"])).failure()
+    assert "trenova_app" not in (host.directory / "compose.yaml").read_text()
+
+
+def test_after_a_fragment_is_put_back_the_list_of_compose_files_is_valid(host, monkeypatch):
     host.converge(host.service("redis"))
     job = {"service": "check", "once_per": "files"}
     host.engine.job_results["check"] = (1, "no")
+    seen = []
+    unlink = os.unlink
+
+    def removes(path):
+        if str(path).endswith("backup/compose.yaml"):
+            seen.append((host.directory / ".env").read_text())
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", removes)
     assert host.run(host.without_containers("backup", jobs=[job])).failure()
     assert not (host.directory / "backup/compose.yaml").exists()
+    # Not even for a moment does it name a file that is not there.
+    assert len(seen) == 1
+    assert "backup" not in seen[0]
     assert "COMPOSE_FILE=compose.yaml:redis/compose.yaml\n" in (host.directory / ".env").read_text()
 
 
@@ -266,6 +288,7 @@ def test_clients_wait_while_a_container_that_ran_is_replaced_and_only_then(host)
 
 @pytest.mark.parametrize("happens", [
     lambda host: host.container("tren-db")["State"].update(Status="exited"),
+    lambda host: host.container("tren-db")["State"].update(Status="dead"),
     lambda host: host.container("tren-pgbouncer")["State"].update(Status="exited"),
     lambda host: host.container("tren-db")["HostConfig"].update(RestartPolicy={"Name": "no"}),
 ])
