@@ -24,17 +24,21 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec={"compare": {"type": "bool", "default": False}})
+        _result, arguments = self.validate_argument_spec(argument_spec={
+            "compare": {"type": "bool", "default": False}, "together": {"type": "bool", "default": False}})
         run, problems = checked_before(self, task_vars), []
         is_new = run is None
         if is_new:
             problems, run = check_host(self, task_vars)
             for warning in run.plan["warnings"] if run else []:
                 self._display.warning("{}: {}".format(task_vars["inventory_hostname"], warning["text"]))
+        told = [problem.lines() for problem in problems]
+        if problems and not arguments["together"]:
+            return {"failed": True, "msg": message({task_vars["inventory_hostname"]: told})}
         if problems:
-            return {"failed": True, "msg": message(
-                {task_vars["inventory_hostname"]: [problem.lines() for problem in problems]})}
-        result = {"changed": False, "warnings_of_plan": [warning["text"] for warning in run.plan["warnings"]]}
+            return {"changed": False, "problems": told, "due": []}
+        result = {"changed": False, "problems": [],
+                  "warnings_of_plan": [warning["text"] for warning in run.plan["warnings"]]}
         if is_new:
             result["ansible_facts"] = run.to_facts()
         if arguments["compare"]:

@@ -12,9 +12,12 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import i
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, not_yet, problems_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
+#: What our playbooks register of each host's checks.
+RESULT = "trenova_preflight"
+
 
 class ActionModule(ActionBase):
-    """Looks for what hosts and installations have with each other, and tells each host that is concerned."""
+    """Adds what hosts and installations have with each other to what the checks of each host have found."""
 
     _requires_connection = False
 
@@ -26,12 +29,14 @@ class ActionModule(ActionBase):
         records = {host: members for host in task_vars["ansible_play_hosts"]
                    if (members := _members(task_vars["hostvars"][host]))}
         found = merged(problems_of(there, services, records), not_yet(there, services))
+        between = {
+            host: [problem.lines() for problem in [*found.get(None, []), *found.get(installation.id, [])]]
+            for installation in installations(there, services) for host in installation.host_names}
         problems = {}
-        for installation in installations(there, services):
-            told = [*found.get(None, []), *found.get(installation.id, [])]
-            if told:
-                text = message({installation.id: [problem.lines() for problem in told]})
-                problems.update(dict.fromkeys(installation.host_names, text))
+        for host in task_vars["ansible_play_hosts"]:
+            checked = task_vars["hostvars"][host].get(RESULT) or {}
+            if told := [*(checked.get("problems") or []), *between.get(host, [])]:
+                problems[host] = message({host: told})
         return {"changed": False, "problems": problems}
 
 

@@ -12,8 +12,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.secret_files import (
-    InstallationSecrets,
     file_problems,
+    secrets_of,
     shared,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
@@ -33,8 +33,7 @@ class ActionModule(ActionBase):
         _result, arguments = self.validate_argument_spec(argument_spec={"file": {"type": "path"}})
         structure = inventory.structure(task_vars["groups"], task_vars["hostvars"])
         services = catalogue.services(templated(self, task_vars, "trenova_roles_extra", []))
-        there = [InstallationSecrets(self, installation, task_vars, arguments["file"])
-                 for installation in installations(structure, services)]
+        there = secrets_of(self, installations(structure, services), task_vars, arguments["file"])
         wanted = [secrets for secrets in there if secrets.is_in_play]
         problems = merged(structure_problems(structure, services), file_problems(wanted))
         able = [secrets for secrets in wanted if None not in problems and secrets.id not in problems]
@@ -89,8 +88,7 @@ class ActionModule(ActionBase):
             else:
                 self._display.display(f"{whose}{len(names)} secrets written to {secrets.path}")
         if lacking and not self._task.check_mode and not self._loader._vault.secrets:
-            paths = [secrets.path for secrets in lacking]
-            are = "is" if len(paths) == 1 else "are"
+            one = lacking[0].path if len(lacking) == 1 else None
             self._display.warning(
-                f"{', '.join(paths)} {are} NOT encrypted: whoever can read that can log in everywhere. Configure a "
-                f"vault password (--vault-password-file) and run `ansible-vault encrypt {' '.join(paths)}`.")
+                f"{one or 'What was written'} is NOT encrypted: whoever can read it can log in everywhere. Configure a "
+                f"vault password (--vault-password-file) and run `ansible-vault encrypt {one or '<each file>'}`.")

@@ -12,6 +12,12 @@ description:
   - Measures the host, checks inventory, secrets, host and plan, and reports all problems at once. Changes nothing.
   - Fails when there is a problem. Warnings of the plan are shown and do not fail.
 options:
+  together:
+    description:
+      - Do not fail, so that M(trenova.selfhost.preflight_report) tells what is wrong with a host together with what it
+        has with others.
+    type: bool
+    default: false
   compare:
     description: Tell which services differ from what is wanted, those that the tags of the run choose.
     type: bool
@@ -33,6 +39,11 @@ msg:
   description: All problems, each with what is wrong, where, and what to write instead.
   returned: when there is a problem
   type: str
+problems:
+  description: Lines of each problem.
+  returned: when O(together)
+  type: list
+  elements: list
 due:
   description: Services that a deployment would visit.
   returned: when O(compare)

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight_report
-short_description: Look for what hosts have with each other
+short_description: Put together what is wrong with each host
 version_added: 0.1.0
 description:
   - Looks for what hosts and installations have with each other, as one domain, one address, or groups of services that
-    say what cannot be, and tells each host that is concerned. Runs once for all hosts of a play.
+    say what cannot be, and adds for each host what M(trenova.selfhost.preflight) has found with its option C(together).
+    Runs once for all hosts of a play, whose results of the checks are registered as C(trenova_preflight).
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
@@ -19,9 +20,8 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Report what hosts have with each other
+- name: Put together what is wrong
   trenova.selfhost.preflight_report:
-    domains: {acme1: erp.acme.example, borealis1: erp.borealis.example}
   run_once: true
   register: trenova_report
 """

@@ -92,6 +92,11 @@ class Catalogue:
         except Exception as error:
             raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
 
+    def alone(self):
+        """Names of the services that cannot run on several hosts: their descriptions name no cluster."""
+        return [name for name, path in self.places.items()
+                if not (load(self._action, os.path.join(path, DESCRIPTION)).get("cluster") or {}).get("kind")]
+
     def images(self):
         """References of the images that the host will run."""
         wanted = [self._early(path, "image", None) for name, path in self.places.items() if self.is_enabled(name)]

@@ -146,6 +146,11 @@ def one_of_several(action, task_vars, service_hosts, names=()):
     runs = {host: Run.from_facts(task_vars["hostvars"][host]) for host in hosts}
     if missing := [host for host, run in runs.items() if run is None]:
         raise PlanImpossible([UNKNOWN_HOST.format(host) for host in missing])
+    spread = [service for service in catalogue.alone() if len(service_hosts.get(service, [])) > 1]
+    if spread:
+        raise PlanImpossible([
+            f"{service} cannot run on several hosts, and is to run on {', '.join(service_hosts[service])}. Write: one "
+            f"host in its group, trenova_{service}" for service in spread])
     placed = {service: service_hosts.get(service, []) for service in wanted_services}
     # A role without a group runs wherever the play has it.
     placed.update((service, service_hosts.get(service) or [name]) for service in intent["foreign"])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory
@@ -15,7 +16,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import 
 class InstallationSecrets:
     """What the inventory gives to an installation, seen by its first host of the play."""
 
-    def __init__(self, action, installation, task_vars, file=None):
+    def __init__(self, action, installation, task_vars, kinds_of, file=None):
         self._action, self._installation, self._task_vars = action, installation, task_vars
         in_play = [host for host in installation.host_names if host in task_vars["ansible_play_hosts_all"]]
         self.id = installation.id
@@ -23,9 +24,8 @@ class InstallationSecrets:
         self._host = (in_play or installation.host_names)[0]
         self._is_at_work = self._host == task_vars["inventory_hostname"]
         #: Secrets that the roles need: {name: kind}.
-        self.kinds = catalogue.secret_kinds(
-            action, [*(self._given("trenova_roles") or catalogue.own_roles()),
-                     *(self._given("trenova_roles_extra") or [])], task_vars.get("playbook_dir"))
+        self.kinds = kinds_of(
+            (*(self._given("trenova_roles") or catalogue.own_roles()), *(self._given("trenova_roles_extra") or [])))
         #: Path of the file; None where the inventory is none that could have files beside it.
         self.path = file or self._usual_file() if self.is_in_play else None
 
@@ -54,6 +54,15 @@ class InstallationSecrets:
         if self._is_at_work:
             return templated(self._action, self._task_vars, name, None)
         return inventory.resolved(self._task_vars["hostvars"], self._host, [name]).get(name)
+
+
+def secrets_of(action, there, task_vars, file=None):
+    """The secrets of each of some installations, in `file` or else in the file that is its own."""
+    @functools.cache
+    def kinds_of(roles):
+        return catalogue.secret_kinds(action, roles, task_vars.get("playbook_dir"))
+
+    return [InstallationSecrets(action, installation, task_vars, kinds_of, file) for installation in there]
 
 
 def file_problems(several):

@@ -199,12 +199,11 @@ def endpoints(service, described) -> tuple[Endpoint, ...]:
 
 @dataclass(frozen=True)
 class Part:
-    """An installation before anything is placed on its hosts, and the group that these were found in."""
+    """An installation before anything is placed on its hosts."""
 
     id: str
     group: str | None
     hosts: tuple[str, ...]
-    found_in: str
 
 
 class Places:
@@ -218,14 +217,18 @@ class Places:
         self.near_misses = {group: meant for group in inventory.groups if (meant := near_miss(group, services))}
         self._children = inventory.children or {}
         self._below_member_groups = self._descendants(self.member_groups)
-        self.parts = tuple(dict.fromkeys(self._parts()))
+        #: Each installation with the groups that its hosts were found in.
+        self._found_in = {}
+        for part, group in self._parts():
+            self._found_in.setdefault(part, set()).add(group)
+        self.parts = tuple(self._found_in)
 
     def ids_of(self, hosts, with_neighbours=False) -> list[str]:
         """Ids of the installations that have some of these hosts, and of those that were found in the same groups."""
         hit = [part for part in self.parts if set(hosts).intersection(part.hosts)]
         if with_neighbours:
-            groups = {part.found_in for part in hit}
-            hit = [part for part in self.parts if part.found_in in groups]
+            groups = set().union(*(self._found_in[part] for part in hit))
+            hit = [part for part in self.parts if groups.intersection(self._found_in[part])]
         return list(dict.fromkeys(part.id for part in hit))
 
     def possible_child_groups(self) -> list[str]:
@@ -253,23 +256,22 @@ class Places:
                     ahead.append(child)
         return found
 
-    def _parts(self) -> Iterator[Part]:
-        for group, hosts, is_whole in self._leaves(ROOT, set()):
+    def _parts(self) -> Iterator[tuple[Part, str]]:
+        """Installations, each with the group that its hosts were found in; a host may be found in several."""
+        for group, hosts, is_whole in self._leaves(ROOT):
             if is_whole and (len(hosts) == 1 or self.in_member_groups.intersection(hosts)):
-                yield Part(group, group, hosts, group)
+                yield Part(group, group, hosts), group
             else:
                 for host in hosts:
-                    yield Part(host, None, (host,), group)
+                    yield Part(host, None, (host,)), group
 
-    def _leaves(self, group, seen):
+    def _leaves(self, group):
         """(group, hosts, whether these are all of it) of each group without child groups, and for hosts beside such."""
         children = [child for child in self._children.get(group, ()) if self._holds_installations(child, group)]
         covered = set()
         for child in children:
             covered.update(self.inventory.hosts(child))
-            if child not in seen:
-                seen.add(child)
-                yield from self._leaves(child, seen)
+            yield from self._leaves(child)
         beside = tuple(host for host in self.inventory.hosts(group) if host not in covered)
         if beside:
             yield group, beside, not children

@@ -15,6 +15,7 @@ import test_bundle
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import gather
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.project import Project
 
 CAPACITY = {
     "cores": 12, "memory_mb": 24576, "disk_free_gb": 100, "disk_total_gb": 100, "service_manager": "systemd",
@@ -44,7 +45,8 @@ def host():
 
 
 def facts(**values):
-    return types.SimpleNamespace(**{"capacity": {}, "variables": {}, "services": {}, "all_services": {}, **values})
+    return types.SimpleNamespace(**{
+        "capacity": {}, "variables": {}, "services": {}, "all_services": {}, "project": Project(), **values})
 
 
 def what(found):

@@ -214,9 +214,3 @@ def test_external_service_is_told_by_what_names_it():
     assert problem.what == (
         "PostgreSQL, which is external, cannot be used from this host: 10.0.0.5:5432 does not answer.")
     assert problem.where.startswith("postgres_external_host in the inventory")
-
-
-def test_hosts_that_claim_the_same_domain_are_told_both():
-    found = dict(preflight.inventory.check_fleet({"a": "erp.trucks.co", "b": "erp.trucks.co", "c": "x.co", "d": None}))
-    assert list(found) == ["a", "b"]
-    assert found["a"].what == "a and b are to serve the same domain erp.trucks.co."

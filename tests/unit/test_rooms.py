@@ -30,8 +30,9 @@ EXCEPTIONS = {
     "modules/probe.py": ({"redis"}, "the protocol that a server speaks"),
     "plugin_utils/hashes.py": ({"rabbitmq"}, "the form of a hash, which is that server's"),
     "plugin_utils/secret_kinds.py": ({"postgres"}, "a password that everybody knows"),
-    "plugin_utils/groups.py": (set(SERVICES), "a filter sees names of groups, and no descriptions"),
-    "plugin_utils/report/page.py": (set(SERVICES), "how a page calls the parts of a plan"),
+    "plugin_utils/backup/steps.py": ({"postgres", "redis"}, "kinds of state, called like the servers that have it"),
+    "plugin_utils/description.py": ({"backup"}, "a key of descriptions"),
+    "plugin_utils/report/view.py": ({"api"}, "a column of the comparison of tiers"),
     "plugin_utils/report/table.py": (set(SERVICES), "which figures of a plan a table shows"),
 }
 #: Playbook -> names that it may say beside those of the roles that it includes, and why.

@@ -108,7 +108,7 @@ def test_each_installation_gets_secrets_of_its_own(fleet):
     assert len(set(values)) == len(values) > 20
     assert not any(value in output for value in values)
     assert all(f"secrets written to {path}" in output for path in files.values())
-    assert "are NOT encrypted" in output
+    assert "What was written is NOT encrypted" in output
     assert "share trenova" not in output
     before = {path: path.read_text() for path in files.values()}
     assert "none was changed" in write_secrets(fleet)

@@ -50,7 +50,9 @@ def inventory(tree, **variables):
 
 def found(tree, **more):
     """{id: host names} of the installations of an inventory."""
-    return {each.id: list(each.host_names) for each in installations(inventory(tree), SERVICES, **more)}
+    there = installations(inventory(tree), SERVICES, **more)
+    assert len({each.id for each in there}) == len(there)
+    return {each.id: list(each.host_names) for each in there}
 
 
 LAYOUTS = [
@@ -78,6 +80,7 @@ LAYOUTS = [
     ("a customer in two countries", {"trenova": {"germany": {"acme": ["a"]}, "france": {"acme": None}}},
      {"acme": ["a"]}),
     ("an empty child group", {"trenova": {"acme": [], "hosts": ["a", "b"]}}, {"a": ["a"], "b": ["b"]}),
+    ("one server and an empty child group", {"trenova": {"acme": [], "hosts": ["a"]}}, {"trenova": ["a"]}),
     ("member groups made of a customer's groups",
      {"trenova": {"acme": {"acme_db": ["a"], "acme_app": ["b", "c"]}, "borealis": ["d"]},
       "trenova_postgres": {"acme_db": None}, "trenova_redis": {"acme_db": None}, "trenova_api": {"acme_app": None}},

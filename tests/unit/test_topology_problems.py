@@ -51,6 +51,9 @@ STRUCTURE = [
         "trenova": {"acme": ["a", "b"], "borealis": ["c"]}, "trenova_redi": ["a"]}, {
         "a": ["The group trenova_redi means nothing; trenova_redis is the group of a service."],
         "b": ["The group trenova_redi means nothing; trenova_redis is the group of a service."]}),
+    ("a near miss in two groups", {
+        "trenova": {"berlin": ["a", "b"], "ssd": ["b", "c"], "paris": ["d", "e"]}, "trenova_redi": ["b"]},
+     {name: ["The group trenova_redi means nothing; trenova_redis is the group of a service."] for name in "abc"}),
     ("a near miss elsewhere", {"trenova": ["a"], "trenova-redis": ["x"]},
      {None: ["The group trenova-redis means nothing; trenova_redis is the group of a service."]}),
     ("a host of two customers", {"trenova": {"acme": ["a"], "borealis": ["a"], "castor": ["c"]}},
@@ -73,7 +76,7 @@ def test_what_is_wrong_with_groups_is_told_to_those_concerned(tree, expected):
 @pytest.mark.parametrize("tree", [
     {"trenova": ["a"]}, {"trenova": ["a", "b", "c"]}, TWO, FLEET,
     {"trenova": ["a"], "postgres": [], "redis": ["x"], "trenova_berlin": ["a"]},
-    {"trenova": {"acme": ["acme"], "borealis": ["b"]}},
+    {"trenova": {"acme": ["acme"], "borealis": ["b"]}}, {"trenova": {"berlin": ["a", "b"], "ssd": ["b", "c"]}},
 ])
 def test_nothing_is_wrong(tree):
     assert told(tree) == {}
@@ -90,6 +93,7 @@ def test_a_near_miss_is_told_from_an_ordinary_group(group, meant):
 
 
 def test_a_host_that_only_runs_what_is_not_wanted_runs_nothing():
+    assert told({"trenova": ["a"]}, placed=[]) == {}
     assert told(TWO, placed=["postgres"]) == {"trenova": ["b runs nothing; it is one of 2 hosts of trenova."]}
 
 

@@ -43,7 +43,7 @@ def preflight(server, host, tmp_path_factory):
     run = server.run("--forks", "8", playbook=ROOT / "playbooks/preflight.yml", inventory=folder, expect=2)
     problems = {
         entry["host"]: problems_in(entry["result"]["msg"]) for entry in run.results
-        if entry["action"].endswith("preflight") and entry["state"] == "failed"}
+        if entry["action"].endswith("fail") and entry["state"] == "failed"}
     if os.environ.get("WRITE_DOCS"):
         (ROOT / "docs/bad-input.md").write_text(page(problems))
     return run, problems, server.traces() ^ before
