@@ -116,6 +116,21 @@ def test_one_with_something_to_lose_works_beside_those_that_have_not():
     graph.Graph([Turn("a", exclusive=True), Turn("b")], set(), lambda turn: barrier.wait()).run()
 
 
+def test_of_those_with_something_to_lose_one_works_at_a_time_in_the_given_order():
+    events, second_began = [], threading.Event()
+
+    def work(turn):
+        events.append(("begins", turn.name))
+        if turn.name == "b":
+            second_began.set()
+        # Time enough for the other one to begin, if it could.
+        second_began.wait(0.2)
+        events.append(("ends", turn.name))
+
+    graph.Graph([Turn("a", exclusive=True), Turn("b", exclusive=True)], set(), work).run()
+    assert events == [("begins", "a"), ("ends", "a"), ("begins", "b"), ("ends", "b")]
+
+
 def test_after_a_fault_of_the_program_nothing_more_begins_and_it_is_raised_at_the_end():
     began, both = [], threading.Barrier(2, timeout=10)
 

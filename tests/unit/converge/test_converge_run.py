@@ -407,7 +407,10 @@ def test_a_check_tells_nobody(host):
 
 
 def test_the_lists_of_all_services_are_gathered_in_the_order_of_the_plan(host):
+    foretold = host.converge(*house(host), check=True)
     result = host.converge(*house(host))
+    # The base file that all share is foretold, and written, once.
+    assert sorted(foretold["changed_files"]) == sorted(result["changed_files"])
     assert result["started"] == ["tren-postgres", "tren-redis", "tren-pgbouncer", "tren-api"]
     assert len(result["changed_files"]) == len(set(result["changed_files"])) == 5
     assert len(result["diff"]) == 5
