@@ -31,7 +31,7 @@ EXCEPTIONS = {
     "plugin_utils/hashes.py": ({"rabbitmq"}, "the form of a hash, which is that server's"),
     "plugin_utils/secret_kinds.py": ({"postgres"}, "a password that everybody knows"),
     "plugin_utils/backup/steps.py": (
-        {"backup", "postgres", "redis"}, "kinds of state, called like the servers that have it, and a key of descriptions"),
+        {"backup", "postgres", "redis"}, "kinds of state, called like the servers that have it; a key of descriptions"),
     "plugin_utils/description.py": ({"backup"}, "a key of descriptions"),
     "plugin_utils/report/view.py": ({"api"}, "a column of the comparison of tiers"),
     "plugin_utils/report/table.py": (set(SERVICES), "which figures of a plan a table shows"),
