@@ -74,7 +74,7 @@ SAME = "acme and borealis are to serve the same host name erp.trucks.co."
 def test_one_domain_of_two_customers_is_told_of_both(preflight):
     code, output = preflight(customers())
     assert code == 2
-    told = dict(re.findall(r"fatal: \[(\w+)\]: FAILED! => (.*?)(?=fatal:|PLAY RECAP)", output))
+    told = dict(re.findall(r"fatal: \[(\w+)\]: FAILED! => (.*?)(?=\[ERROR\]|fatal:|PLAY RECAP)", output))
     assert sorted(told) == ["acme1", "borealis1", "castor1"]
     assert {host for host, text in told.items() if SAME in text} == {"acme1", "borealis1"}
 
