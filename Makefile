@@ -38,8 +38,12 @@ lint: setup ## ansible-lint (production), yamllint, ruff, documentation of the p
 	@echo "==> antsibull-docs, antsibull-changelog" && $(BIN)/antsibull-changelog lint && \
 	    $(BIN)/antsibull-docs lint-collection-docs --plugin-docs collections/ansible_collections/trenova/selfhost
 
-unit: setup ## Unit tests
-	@echo "==> unit tests" && $(BIN)/pytest -q
+unit: setup ## Unit tests, and how much of the plugins they cover
+	@echo "==> unit tests" && $(BIN)/pytest -q --cov --cov-report=
+	@echo "==> coverage, lines and branches" && $(BIN)/coverage report --skip-covered --fail-under=85
+	@$(BIN)/coverage report --fail-under=95 --format=total \
+	    --include='*/converge/*,*/topology.py,*/bundle.py,*/plugin_utils/run.py' >/dev/null || { \
+	    echo "converge, topology, bundle and run: less than 95 %" >&2; exit 1; }
 
 molecule: setup ## The whole stack on one bare server, and each role alone on one
 	@$(BIN)/python tests/lab/molecule.py
