@@ -118,7 +118,8 @@ def test_migration_that_was_killed_runs_again(server, host):
     host.check_output(
         "docker exec --detach tren-db psql -d trenova_go_db -c "
         "'BEGIN; CREATE TABLE smoke_jobs (); SELECT pg_sleep(60)'")
-    change = {"api_environment_extra": {"KILLED": "yes"}}
+    # The preparation is due once per image and configuration, not with each restart.
+    change = {"api_config_extra": {"logging": {"level": "info"}}}
     run = server.start(change)
     for _attempt in range(200):
         if psql(host, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0":
@@ -143,7 +144,7 @@ def test_seed_that_was_killed_is_not_taken_for_done(server, host):
     assert set(kept.split(",")) == {"seeding", "seeded", "closed"}
     psql(host, "DELETE FROM trenova_selfhost.bootstrap WHERE step IN ('seeded', 'closed')")
     before = server.started()
-    run = server.run(variables={"api_environment_extra": {"SEED": "killed"}}, expect=2)
+    run = server.run(variables={"api_config_extra": {"logging": {"level": "fatal"}}}, expect=2)
     assert "An earlier run was interrupted while it seeded; begin again with an empty database." in run.output
     assert server.restarted(before) == set()
     psql(host, "INSERT INTO trenova_selfhost.bootstrap (step) VALUES ('seeded'), ('closed')")
