@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 
 import pytest
 import test_bundle
@@ -88,7 +89,7 @@ def test_a_description_that_the_first_edition_left_is_made_anew():
 ])
 def test_a_record_is_believed_while_it_is_fresh_and_nothing_was_changed(known, changes, is_unchanged):
     capacity = dict(known.capacity, deployed=dict(known.capacity["deployed"], unchanged={"redis": "wish"}))
-    found = known.but(capacity=capacity, **changes)
+    found = known.but(**{"capacity": capacity, "measured_at": time.monotonic(), **changes})
     assert found.is_unchanged("redis", "wish") is is_unchanged
     assert not found.is_unchanged("redis", "another wish")
     assert not found.is_unchanged("api", "wish")

@@ -116,9 +116,7 @@ def test_password_pulls_and_is_nowhere_in_sight(server, host):
     host.check_output("docker pull --quiet " + IMAGE)
     host.check_output("rm /run/watched")
     watched = host.check_output("cat /root/watched && rm /root/watched")
-    assert IMAGE in real.gathered("pulled")
     assert CONFIG in real.gathered("changed_files")
-    assert announced.gathered("pulled") == real.gathered("pulled")
     assert announced.gathered("changed_files") == real.gathered("changed_files")
     assert f"+login of {REGISTRY}" in real.output
     seen = {

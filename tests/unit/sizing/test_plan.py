@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 
 import pytest
@@ -315,11 +316,16 @@ def test_input_is_not_changed():
 
 
 def test_a_plan_takes_milliseconds():
-    capacity, fastest = host_of("large"), 1.0
-    for _attempt in range(20):
-        start = time.perf_counter()
-        plan(capacity, {"tier": "large"})
-        fastest = min(fastest, time.perf_counter() - start)
+    capacity, fastest, tracer = host_of("large"), 1.0, sys.gettrace()
+    # What measures coverage costs as much again.
+    sys.settrace(None)
+    try:
+        for _attempt in range(20):
+            start = time.process_time()
+            plan(capacity, {"tier": "large"})
+            fastest = min(fastest, time.process_time() - start)
+    finally:
+        sys.settrace(tracer)
     assert fastest < 0.005
 
 
