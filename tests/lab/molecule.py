@@ -34,7 +34,7 @@ START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
 FIRST = ("default", "api", "backup")
 #: Long ones, which run only when they are named.
-PROOFS = ("rollout",)
+PROOFS = ("rollout", "upgrade")
 
 
 def say(text: str) -> None:
