@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout proof-upgrade bench bench-memory fuzz-sizing matrix docs
+.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,9 +65,6 @@ proof-postgres: setup ## Each major version of PostgreSQL as somebody else's ser
 
 proof-rollout: setup ## Changes of all kinds under 50 requests a second, none of which may fail
 	@$(BIN)/python tests/lab/molecule.py rollout
-
-proof-upgrade: setup ## A host of the first edition is taken over without a restart
-	@$(BIN)/python tests/lab/molecule.py upgrade
 
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md

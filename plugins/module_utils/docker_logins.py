@@ -60,21 +60,20 @@ def config_path():
 class DockerLogins:
     """What is wanted, what is there, and what of that is ours.
 
-    wanted: what `encoded` made. record: what remembers which entries we wrote, by a digest of each, so that one which
-    the administrator replaced since is known as his; the path of a file, or its content where the caller keeps it.
+    wanted: what `encoded` made. record: what `entries` told when they were written, a digest of each, so that one which
+    the administrator replaced since is known as his.
     """
 
     def __init__(self, wanted, record, path=None):
         logins = json.loads(base64.b64decode(wanted).decode("utf-8")) if wanted else {}
         self.wanted = {key_of(registry): auth(entry) for registry, entry in logins.items()}
         self.path = path or config_path()
-        self.record_path = None if isinstance(record, dict) else record
         found = host.read_json(self.path)
         self.is_broken = self._is_broken(found)
         #: Why the file cannot take our logins; None when it can, or need not.
         self.fault = self._fault(found)
         self.found = {} if self.is_broken else found or {}
-        self.record = record if self.record_path is None else host.read_json(record) or {}
+        self.record = record
         self.config = self._merged()
 
     @staticmethod
@@ -115,25 +114,17 @@ class DockerLogins:
         return sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
 
     def files(self):
-        """The files that differ from what is wanted."""
-        files = []
-        if self.is_broken:
-            return files
-        if self.record_path and (self.wanted or self.record):
-            # The record first: an entry that it names in vain does no harm, one that it does not name stays for ever.
-            files.append(self._file(self.record_path, json.dumps(self.entries(), indent=2, sort_keys=True)))
+        """Docker's configuration where it differs from what is wanted."""
         # Where nothing of ours is wanted or there, even the mode is the administrator's own affair.
-        if self.wanted or self.changed():
-            files.append(self._file(self.path, json.dumps(self.config, indent="\t")))
-        return [managed for managed in files if managed.differs()]
+        if self.is_broken or not (self.wanted or self.changed()):
+            return []
+        text = json.dumps(self.config, indent="\t") + "\n"
+        managed = ManagedFile(self.path, text, "0600", os.geteuid(), os.getegid(), secret=True)
+        return [managed] if managed.differs() else []
 
     def entries(self):
-        """What the record has to remember: a digest of each entry that is ours."""
+        """What the caller has to remember: a digest of each entry that is ours."""
         return {key: digest(self.config["auths"][key]) for key in sorted(self.wanted)}
-
-    @staticmethod
-    def _file(path, text):
-        return ManagedFile(path, text + "\n", "0600", os.geteuid(), os.getegid(), secret=True)
 
     def diff(self):
         """What changes, by the names of the registries only."""
@@ -153,7 +144,7 @@ class DockerLogins:
             raise LoginError(self.fault)
         for managed in self.files():
             if not os.path.isdir(os.path.dirname(managed.path)):
-                os.makedirs(os.path.dirname(managed.path), mode=0o700 if managed.path == self.path else 0o755)
+                os.makedirs(os.path.dirname(managed.path), mode=0o700)
             managed.write()
 
     def login(self, registry):

@@ -71,9 +71,9 @@ class Bundle:
 
     @functools.cached_property
     def wish(self):
-        """Digest of all that is wanted of the service."""
+        """Digest of all that is wanted of the service, and of the logins that its images are pulled with."""
         # Files that hold for a moment, and what an earlier edition called the same, are none of it.
-        return digest_of(self._wanted(str))
+        return digest_of(dict(self._wanted(str), logins=self._value("docker_registry_logins") or {}))
 
     def arguments(self):
         """The service as the module that does the work on the host takes it."""

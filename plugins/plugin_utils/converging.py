@@ -44,14 +44,12 @@ class Wanted:
     def due(self):
         """Names of the services that differ from what the measurement of the host has found, as far as that tells."""
         deployed = self.run.capacity["deployed"]
-        # Which logins of registries are on the host the measurement tells by name alone.
-        has_logins = bool(deployed["registry_logins"] or login_arguments(self._action, self._task_vars)["logins"])
         known = {*deployed["services"], *(
             container["role"] for container in self.run.capacity["containers"] if container.get("role"))}
         return [
             service.name for service in self.services if (
                 service.name in known if service.wish is None
-                else has_logins or not self.run.is_unchanged(service.name, service.wish))]
+                else not self.run.is_unchanged(service.name, service.wish))]
 
     def execute(self, version):
         """Bring the host to what is wanted, with a line for each service as it ends; the result of the module."""

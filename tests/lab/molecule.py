@@ -34,7 +34,9 @@ START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
 FIRST = ("default", "api", "backup")
 #: Long ones, which run only when they are named.
-PROOFS = ("rollout", "upgrade")
+PROOFS = ("rollout",)
+#: {scenario: commit of the history that it deploys first}.
+HISTORY = {"upgrade": "09d8a07"}
 
 
 def say(text: str) -> None:
@@ -48,6 +50,13 @@ def scenarios() -> list[str]:
     return sorted(names, key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
 
 
+def lacks_history(name: str) -> bool:
+    """Whether this checkout lacks the commit that a scenario deploys first: a shallow clone, or none."""
+    commit = HISTORY.get(name)
+    return commit is not None and subprocess.run(
+        ["git", "cat-file", "-e", commit + "^{commit}"], cwd=ROOT, capture_output=True, check=False).returncode != 0
+
+
 def servers_of(name: str) -> list[dict]:
     """Servers that a scenario needs."""
     return yaml.safe_load((ROOT / "molecule" / name / "molecule.yml").read_text())["platforms"]
@@ -59,7 +68,7 @@ def logged(name: str, command: list[str]) -> int:
     # A directory of its own per scenario and run: Molecule remembers what it prepared, and the server is another one.
     environment = dict(
         os.environ, ANSIBLE_FORCE_COLOR="0", ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"),
-        MOLECULE_EPHEMERAL_DIRECTORY=str(LOGS / name))
+        MOLECULE_EPHEMERAL_DIRECTORY=str(LOGS / name), FIRST_EDITION=HISTORY.get(name, ""))
     with log.open("a") as stream:
         code = subprocess.run(
             command, cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
@@ -104,6 +113,11 @@ def main() -> int:
               if name in arguments.scenario or not arguments.scenario and name not in PROOFS]
     if unknown := set(arguments.scenario) - set(chosen):
         parser.error("no such scenario: " + ", ".join(sorted(unknown)))
+    for name in filter(lacks_history, list(chosen)):
+        if name in arguments.scenario:
+            parser.error(f"{name} deploys the commit {HISTORY[name]} first, which this checkout lacks")
+        say(f"{name}: LEFT OUT, this checkout lacks the commit {HISTORY[name]} (git fetch --unshallow)")
+        chosen.remove(name)
     shutil.rmtree(LOGS, ignore_errors=True)
     LOGS.mkdir(parents=True)
     servers = [server for name in chosen for server in servers_of(name)]

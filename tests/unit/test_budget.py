@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import copy
-import time
 
 import pytest
 import test_bundle
@@ -94,16 +93,14 @@ def test_another_password_is_another_wish(variable):
     assert wishes[0] != wishes[1]
 
 
-@pytest.mark.parametrize(("logins", "recorded", "is_due"), [
-    ({}, [], False), ({"registry.test": {"username": "puller", "password": "horse-staple"}}, [], True),
-    ({}, ["registry.test"], True),
-])
-def test_logins_of_registries_are_looked_at_in_every_run(logins, recorded, is_due):
-    """The measurement tells their names alone, not whether they are what is wanted."""
-    variables = dict(host("erp7"), docker_registry_logins=logins)
-    action = test_bundle.action_for(variables)
-    known = run.current(action, variables)
-    wishes = {service.name: service.wish for service in Wanted(action, variables, known, ["redis"]).services}
-    deployed = dict(known.capacity["deployed"], unchanged=wishes, registry_logins=recorded)
-    settled = known.but(capacity=dict(known.capacity, deployed=deployed), measured_at=time.monotonic())
-    assert Wanted(action, variables, settled, ["redis"]).due() == ["redis"] * is_due
+def test_another_login_of_a_registry_is_another_wish_of_all_services():
+    """A run with nothing else to do has to bring a new login, and to take an old one away."""
+    wishes = []
+    for password in (None, "horse-staple", "battery-horse"):
+        logins = {"registry.test": {"username": "puller", "password": password}} if password else {}
+        variables = dict(host("erp7"), docker_registry_logins=logins)
+        action = test_bundle.action_for(variables)
+        known = run.current(action, variables)
+        services = Wanted(action, variables, known, known.places).services
+        wishes.append({service.name: service.wish for service in services})
+    assert all(len({found[name] for found in wishes}) == 3 for name in wishes[0])

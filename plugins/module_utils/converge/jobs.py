@@ -16,8 +16,6 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors i
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import RecordedFile, sha256
 
-#: Once for an image (and the files it names), or once for all files of the service.
-ONCE_PER = ("image", "files")
 #: Successes of a job that are remembered.
 REMEMBERED = 2
 #: Lines of its output that tell why a job failed.
