@@ -167,3 +167,14 @@ def test_login_that_the_administrator_replaced_is_his(server, host):
     host.check_output(f"printf '%s' '{json.dumps(found)}' > {CONFIG}")
     server.run(playbook=PLAYBOOK, variables=wanted(None))
     assert config(host) == found
+
+
+def test_role_pulls_with_it(server, host):
+    host.check_output(f"docker rmi {IMAGE}")
+    announced = server.run("--check", "--tags", "all,never", playbook=PLAYBOOK, variables=wanted())
+    assert f"pulled {IMAGE}" in announced.output
+    real = server.run("--tags", "all,never", playbook=PLAYBOOK, variables=wanted())
+    assert f"pulled {IMAGE}" in real.output
+    assert real.gathered("started") == announced.gathered("started") == ["tren-redis"]
+    assert PASSWORD not in real.output
+    host.check_output("docker rm --force tren-redis && rm -r /opt/trenova/redis /opt/trenova/.state/redis.json")
