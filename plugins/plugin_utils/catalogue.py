@@ -22,6 +22,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import compiled, 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import SUFFIX, sources
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.looks import look_faults, look_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import Member
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 COLLECTION = "trenova.selfhost"
@@ -121,11 +122,12 @@ class Catalogue:
             self._templars[path] = self.templar(path)
         return self._templars[path]
 
-    def describe(self, plan, capacity):
-        """{service: description} of all roles that take part."""
-        return {name: self._describe(name, path, plan, capacity) for name, path in sorted(self.places.items())}
+    def describe(self, plan, capacity, members):
+        """{service: description} of all roles that take part. `members` are those of the host."""
+        return {
+            name: self._describe(name, path, plan, capacity, members) for name, path in sorted(self.places.items())}
 
-    def counterparts(self, plan, capacity, services):
+    def counterparts(self, plan, capacity, members, services):
         """Descriptions of what the services need or use and what neither takes part nor is on the host.
 
         They say `absent: true`, so that templates find an address everywhere, and checks what is not there.
@@ -139,14 +141,14 @@ class Catalogue:
         for name in sorted(names - set(services)):
             path = role_path(name)
             if path:
-                found[name] = dict(self._describe(name, path, plan, capacity), absent=True)
+                found[name] = dict(self._describe(name, path, plan, capacity, members), absent=True)
         return found
 
     def _external(self, names):
         """Services of this collection that are somebody else's, among these: nothing on the host tells of them."""
         return [name for name in names if self._early(os.path.join(ROLES_DIRECTORY, name), "external", False)]
 
-    def _describe(self, name, path, plan, capacity):
+    def _describe(self, name, path, plan, capacity, members):
         templar = self.templar(path, plan=plan["services"].get(name, {}), capacity=capacity)
         source = os.path.join(path, DESCRIPTION)
         try:
@@ -160,12 +162,14 @@ class Catalogue:
         profile = (told.get("exports") or {}).get("profile")
         if profile is not None and (faults := description.faults(profile, "profile")):
             raise DescriptionInvalid(str(told["exports"].get("profile_file", source)), faults)
-        return description.resolved(told, self._project)
+        # Nobody else can be a member of a service that only the roles of this host know.
+        here = members.get(name) or Member(name, self._task_vars["inventory_hostname"], 1)
+        return description.resolved(told, self._project, here)
 
-    def again(self, name, plan, capacity):
+    def again(self, name, plan, capacity, members):
         """Description of a service whose role does not take part; None where there is no such role."""
         path = role_path(name, self._task_vars.get("playbook_dir"))
-        return self._describe(name, path, plan, capacity) if path else None
+        return self._describe(name, path, plan, capacity, members) if path else None
 
 
 def names_in_play(action, task_vars):

@@ -63,7 +63,9 @@ class Wanted:
             "services": [service.arguments() for service in self.services],
             "host": {
                 "disk_free_gb_before": deployed["disk_free_gb_before"] or self.run.capacity["disk_free_gb"],
-                "members": {service.name: 1 for service in self.services if service.wish}},
+                "members": {
+                    service.name: self.run.services[service.name]["ordinal"] for service in self.services
+                    if service.wish}},
             "logins": logins["logins"],
             "secrets": sorted(set(logins["secrets"]).union(*(service.secrets for service in self.services))),
             "progress": progress.path,

@@ -14,6 +14,7 @@ try:
 except ImportError:  # a requirement of the controller; ansible-test imports this without
     jsonschema = None
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import topology
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.instances import instance_names
 
 SCHEMAS_DIRECTORY = os.path.join(os.path.dirname(__file__), "schemas")
@@ -62,30 +63,38 @@ def _rule(part):
     return ", ".join(words) or "something else"
 
 
-def resolved(told, project):
+def resolved(told, project, member):
     """A description in which keys of containers stand for names, and endpoints for places on this host.
 
-    Each container gets `names` (all of its kind), `name` (the first) and `services` (their names in Compose). An
+    `member` is the member of the service on this host, by whose `ordinal` its containers are named. Each container gets `names` (all of its kind), `name` (the first) and `services` (their names in Compose). An
     endpoint without a host gets that of its container; a route the `upstreams` of its endpoint.
     """
-    containers = {key: _container(entry, project) for key, entry in (told.get("containers") or {}).items()}
+    containers = _containers(told.get("containers") or {}, project, member)
     endpoints = {
-        name: dict(entry, host=entry.get("host") or _first(containers, entry.get("container", MAIN)))
-        for name, entry in (told.get("endpoints") or {}).items()}
+        endpoint.name: _endpoint(told["endpoints"][endpoint.name], endpoint, containers)
+        for endpoint in topology.endpoints(member.service, told.get("endpoints") or {})}
     return dict(
-        told, containers=containers, endpoints=endpoints,
+        told, ordinal=member.ordinal, containers=containers, endpoints=endpoints,
         routes=[_route(route, told.get("endpoints") or {}, containers) for route in told.get("routes") or []])
 
 
-def _container(entry, project):
-    count = entry.get("count", 1)
-    names = instance_names(count, project.container(entry["name"]))
-    services = instance_names(count, entry.get("service", entry["name"]))
-    return dict(entry, count=count, names=names, name=project.container(entry["name"]), services=services)
+def _containers(told, project, member):
+    counts = {key: entry.get("count", 1) for key, entry in told.items()}
+    bases = {key: {"name": project.container(entry["name"])} for key, entry in told.items()}
+    names = {key: [] for key in told}
+    for container in topology.containers(member, bases, counts):
+        names[container.key].append(container.name)
+    return {
+        key: dict(
+            entry, count=counts[key], names=names[key], name=topology.first_name(member, bases[key]["name"]),
+            # In Compose, which knows this host alone, numbers are those of the containers here.
+            services=instance_names(counts[key], entry.get("service", entry["name"])))
+        for key, entry in told.items()}
 
 
-def _first(containers, key):
-    return containers[key]["name"] if key in containers else None
+def _endpoint(entry, endpoint, containers):
+    here = containers.get(entry.get("container", MAIN), {}).get("name")
+    return dict(entry, host=entry.get("host") or here, scope=endpoint.scope, serve=endpoint.serve)
 
 
 def _route(route, endpoints, containers):

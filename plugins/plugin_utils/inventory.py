@@ -11,7 +11,12 @@ from __future__ import annotations
 from ansible.errors import AnsibleError
 from jinja2 import TemplateError
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import ROOT, VARIABLES, Inventory
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
+    ROOT,
+    VARIABLES,
+    Inventory,
+    members_on,
+)
 
 
 def structure(groups, hostvars=None) -> Inventory:
@@ -24,6 +29,14 @@ def with_variables(groups, hostvars) -> Inventory:
     hosts = groups.get(ROOT) or []
     return Inventory(
         groups, child_groups(hostvars), {host: resolved(hostvars, host, VARIABLES) for host in hosts})
+
+
+def members_here(task_vars, services, recorded):
+    """{service: member} of the host that some variables are of."""
+    host, hostvars = task_vars["inventory_hostname"], task_vars.get("hostvars")
+    groups = task_vars.get("groups") or {}
+    written = resolved({host: task_vars}, host, ["trenova_ordinals"])
+    return members_on(host, Inventory(groups, child_groups(hostvars), {host: written}), services, recorded)
 
 
 def child_groups(hostvars):

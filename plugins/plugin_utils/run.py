@@ -17,7 +17,8 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, own_services
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.inventory import members_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.capacity import measure
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import wanted
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
@@ -118,13 +119,14 @@ def planned(action, task_vars, catalogue, capacity, earlier=None):
         plan = sizing.plan(capacity, wanted(action, task_vars, catalogue, found))
     except sizing.PlanError as error:
         raise PlanImpossible(error.problems) from error
+    members = members_here(
+        task_vars, dict.fromkeys([*own_services(), *catalogue.places]), capacity["deployed"].get("members"))
     services = {name: service for name, service in found.items() if _is_current(service)}
     for name in sorted(set(found) - set(services) - set(catalogue.places)):
-        if again := catalogue.again(name, plan, capacity):
+        if again := catalogue.again(name, plan, capacity, members):
             services[name] = again
-    described = catalogue.describe(plan, capacity)
-    services.update(described)
-    services.update(catalogue.counterparts(plan, capacity, services))
+    services.update(catalogue.describe(plan, capacity, members))
+    services.update(catalogue.counterparts(plan, capacity, members, services))
     return Run(capacity=capacity, plan=plan, services=services, places=dict(catalogue.places))
 
 

@@ -148,6 +148,20 @@ def installations(inventory, services, records=None, placed=None) -> tuple[Insta
         for part in places.parts)
 
 
+def members_on(host, inventory, services, recorded=None) -> dict[str, Member]:
+    """{service: member} of a host, by what it has recorded and what the inventory says.
+
+    A service that the installation has elsewhere, and any on a host outside of the topology, is numbered by the record,
+    or as the first.
+    """
+    recorded = recorded or {}
+    found = {service: Member(service, host, recorded.get(service, 1)) for service in services}
+    for installation in installations(inventory, services, {host: recorded}):
+        for members in installation.members.values() if host in installation.host_names else ():
+            found.update((member.service, member) for member in members if member.host == host)
+    return found
+
+
 def written_ordinal(inventory, host, service) -> int | None:
     """The number that `trenova_ordinals` gives to a member; None where it gives none that can be used."""
     written = inventory.variable(host, "trenova_ordinals")
@@ -177,24 +191,23 @@ def containers(member, described, counts=None) -> tuple[Container, ...]:
     return tuple(
         Container(member, key, name)
         for key, entry in described.items()
-        for name in instance_names((counts or {}).get(key, 1), ordinal_name(entry["name"], member.ordinal)))
+        for name in instance_names((counts or {}).get(key, 1), first_name(member, entry["name"])))
+
+
+def first_name(member, base) -> str:
+    """Name of a member's first container of a kind."""
+    return ordinal_name(base, member.ordinal)
 
 
 def endpoints(service, described) -> tuple[Endpoint, ...]:
     """Endpoints of a service: `described` is {name: {"port", "scope", "serve"}}.
 
-    Without a scope it is for its host alone; without `serve`, any member answers. Raises ValueError for other words.
+    Without a scope it is for its host alone; without `serve`, any member answers. The schema of descriptions holds
+    them to SCOPES and SERVED_BY.
     """
-    found, wrong = [], []
-    for name, entry in described.items():
-        endpoint = Endpoint(service, name, entry["port"], entry.get("scope", "host"), entry.get("serve", "any"))
-        for key, value, words in (("scope", endpoint.scope, SCOPES), ("serve", endpoint.serve, SERVED_BY)):
-            if value not in words:
-                wrong.append(f"endpoints.{name}.{key} is {value!r}; write one of {', '.join(words)}.")
-        found.append(endpoint)
-    if wrong:
-        raise ValueError(f"roles/{service}/meta/service.yml: {' '.join(wrong)}")
-    return tuple(found)
+    return tuple(
+        Endpoint(service, name, entry["port"], entry.get("scope", SCOPES[0]), entry.get("serve", SERVED_BY[0]))
+        for name, entry in described.items())
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,12 @@ def logged(name: str, command: list[str]) -> int:
     return code
 
 
+def reasons(name: str) -> list[str]:
+    """What failed in a scenario, a line each: its tests, or the tasks that Ansible could not do."""
+    lines = (LOGS / f"{name}.log").read_text().splitlines()
+    return [line[:400] for line in lines if line.startswith(("FAILED ", "ERROR ", "fatal: ", "[ERROR]"))] or lines[-5:]
+
+
 def lab(verb: str, servers: list[dict]) -> None:
     """Create or destroy servers."""
     variables = json.dumps({"lab_servers": servers})
@@ -135,6 +141,9 @@ def main() -> int:
         lab("destroy", servers)
     for name, passed, seconds in results:
         print(f"  {name:<18} {seconds:5.0f} s  {'passed' if passed else 'FAILED'}")
+    # Last, so that whoever sees only the end of a long log sees the cause.
+    for name in failed:
+        print("\n".join(f"  {name}: {line}" for line in reasons(name)))
     say(f"{len(results) - len(failed)} of {len(results)} scenarios passed")
     return 1 if failed else 0
 

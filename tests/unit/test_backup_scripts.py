@@ -21,6 +21,7 @@ import yaml
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import description
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.project import Project
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import Member
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATES = ROOT / "roles/backup/templates"
@@ -53,7 +54,7 @@ LEDGER = description.resolved({
             "password_variable": "trenova_ledger_s3_password"}},
         {"path": "ledger/cache", "backup": {
             "kind": "redis", "endpoint": "cache", "password_variable": "trenova_ledger_redis_password"}}],
-}, Project())
+}, Project(), Member("ledger", "trucks", 1))
 PASSWORDS = {
     f"trenova_ledger_{store}_password": f"Password-of_the-ledgers-{store}" for store in ("sql", "s3", "redis")}
 

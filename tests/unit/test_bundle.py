@@ -9,6 +9,7 @@ import base64
 import functools
 import json
 import pathlib
+import re
 import tempfile
 import types
 
@@ -92,6 +93,26 @@ def test_expressions_of_the_inventory_see_the_defaults_of_the_role():
 
 def part(arguments):
     return arguments["release"]["plan"]
+
+
+def test_a_member_with_a_number_is_called_so_by_all_that_use_it():
+    first, second = in_play("{}"), in_play(
+        '{"trenova_ordinals": {"postgres": 2, "api": 3}, "groups": {"trenova": ["erp1"]}}')
+    names = {"tren-db": "tren-db-2", "tren-api": "tren-api-3"}
+    for role in ROLES:
+        before, after = (json.dumps(contents(by_plan(role, *each))) for each in (first, second))
+        for old, new in names.items():
+            before = re.sub(rf"\b{old}\b(?!-)", new, before)
+        assert after == before
+    assert [each["name"] for each in by_plan("postgres", *second)["containers"]] == ["tren-db-2"]
+    assert "tren-db-2" in json.dumps(contents(by_plan("pgbouncer", *second)))
+    assert second[1].services["api"]["ordinal"] == 3
+
+
+def contents(arguments):
+    """Files of a service, without digests and what their names are part of."""
+    found = {entry["path"]: entry["content"] for entry in arguments["files"]}
+    return {path: re.sub(r"trenova.digest: .*", "", content) for path, content in found.items()}
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -15,8 +15,10 @@ import yaml
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import description
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.project import Project
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import Member
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+FIRST = Member("greeter", "trucks", 1)
 GREETER = {
     "title": "Greeter", "enabled": True, "user": 10020, "image": "docker.io/library/caddy:2.10.2",
     "containers": {"main": {"name": "greeter", "resources": {"memory_limit_mb": 64, "cpus": 0.25}}},
@@ -63,6 +65,7 @@ def test_what_our_roles_say_keeps_to_the_schema(role, more):
     _variables, known = test_bundle.in_play(more)
     told = dict(known.services[role])
     # What the catalogue adds is no part of what a role says.
+    del told["ordinal"]
     told["containers"] = {
         key: {name: value for name, value in kind.items() if name in ("name", "service", "count", "resources")}
         for key, kind in told["containers"].items()}
@@ -134,7 +137,7 @@ def test_a_good_description_has_no_fault():
 def test_containers_are_named_by_project_and_number():
     told = changed(containers={"main": {"name": "api", "count": 3}, "worker": {"name": "api-worker", "count": 1},
                                "spare": {"name": "api-spare", "service": "spare", "count": 0}})
-    found = description.resolved(told, Project(prefix="drill-"))["containers"]
+    found = description.resolved(told, Project(prefix="drill-"), FIRST)["containers"]
     assert found["main"]["names"] == ["drill-api", "drill-api-2", "drill-api-3"]
     assert found["main"]["services"] == ["api", "api-2", "api-3"]
     assert (found["worker"]["names"], found["spare"]["names"]) == (["drill-api-worker"], [])
@@ -143,10 +146,21 @@ def test_containers_are_named_by_project_and_number():
     assert description.container_names({"containers": found}, "worker") == ["drill-api-worker"]
 
 
+def test_containers_have_the_number_of_their_member():
+    told = changed(containers={"main": {"name": "api", "count": 2}, "spare": {"name": "api-spare", "count": 0}})
+    found = description.resolved(told, Project(), Member("greeter", "trucks", 3))
+    assert found["ordinal"] == 3
+    assert found["containers"]["main"]["names"] == ["tren-api-3", "tren-api-3-2"]
+    assert found["containers"]["main"]["services"] == ["api", "api-2"]
+    assert (found["containers"]["spare"]["names"], found["containers"]["spare"]["name"]) == ([], "tren-api-spare-3")
+    assert found["endpoints"]["http"]["host"] == "tren-api-3"
+    assert found["routes"][0]["upstreams"] == ["tren-api-3:8080", "tren-api-3-2:8080"]
+
+
 def test_endpoints_and_routes_lead_to_containers():
     told = changed(containers__main__count=2, endpoints__else={"port": 5432, "host": "db.trucks.co"})
-    found = description.resolved(told, Project())
-    assert found["endpoints"]["http"]["host"] == "tren-greeter"
+    found = description.resolved(told, Project(), FIRST)
+    assert found["endpoints"]["http"] == {"port": 8080, "host": "tren-greeter", "scope": "host", "serve": "any"}
     assert found["endpoints"]["else"]["host"] == "db.trucks.co"
     assert found["routes"][0]["upstreams"] == ["tren-greeter:8080", "tren-greeter-2:8080"]
 

@@ -24,6 +24,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
     containers,
     endpoints,
     installations,
+    members_on,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import structure_problems
 
@@ -214,11 +215,19 @@ def test_endpoints_are_for_their_host_alone_unless_they_say_so():
         Endpoint("postgres", "status", 8008, "host", "any"))
 
 
-def test_endpoints_with_other_words_are_told_all_at_once():
-    with pytest.raises(ValueError, match=(
-            r"^roles/postgres/meta/service.yml: endpoints.sql.scope is 'world'; write one of host, installation, "
-            r"public. endpoints.sql.serve is 'all'; write one of any, leader.$")):
-        endpoints("postgres", {"sql": {"port": 5432, "scope": "world", "serve": "all"}})
+@pytest.mark.parametrize(("tree", "recorded", "written", "expected"), [
+    ({"trenova": ["a"]}, {}, {}, {"postgres": 1, "redis": 1}),
+    ({"trenova": ["a"]}, {"redis": 2}, {}, {"postgres": 1, "redis": 2}),
+    ({"trenova": ["a"]}, {"redis": 2}, {"postgres": 3}, {"postgres": 3, "redis": 2}),
+    ({"trenova": ["b", "a"], "trenova_postgres": ["b", "a"]}, {}, {}, {"postgres": 2, "redis": 1}),
+    ({"web": ["a"]}, {"redis": 2}, {"redis": 5}, {"postgres": 1, "redis": 2}),
+    ({}, {}, {}, {"postgres": 1, "redis": 1}),
+])
+def test_members_of_a_host(tree, recorded, written, expected):
+    there = inventory(tree, a={"trenova_ordinals": written} if written else {})
+    found = members_on("a", there, ["postgres", "redis"], recorded)
+    assert {service: member.ordinal for service, member in found.items()} == expected
+    assert {(member.service, member.host) for member in found.values()} == {(each, "a") for each in expected}
 
 
 @pytest.mark.parametrize("module", [topology, topology_problems])

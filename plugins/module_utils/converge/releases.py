@@ -119,10 +119,16 @@ class HostState(StateFile):
         """Which entries of Docker's configuration are ours."""
         return self.content.get("registry_logins") or {}
 
+    @property
+    def members(self):
+        """{service: number of its member here}, of services that are gone too: their data may be there still."""
+        return self.content.get("members") or {}
+
     def update(self, version, changes):
-        """Change parts and save."""
+        """Change parts and save. Members are added to those that are kept: a run may be of some services only."""
         with self.lock:
-            self.content.update(changes)
+            members = dict(self.members, **changes.get("members") or {})
+            self.content.update(changes, **({"members": members} if members else {}))
             self.save(version)
 
     def prove(self, version, proofs):
