@@ -70,6 +70,11 @@ options:
           mode: {description: Octal mode., type: str, default: "0755"}
           owner: {description: Numeric user., type: int, default: 0}
           group: {description: Numeric group., type: int, default: 0}
+          data:
+            description:
+              - Whether the service keeps its data there. Where it is missing, jobs of what needs the service run again.
+            type: bool
+            default: false
       files:
         description: Files to write, the service's fragment for Compose and the base file of all fragments included.
         type: list
@@ -325,14 +330,15 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.converge.run impo
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.service import FAULTS
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine, Tools
 
-DIRECTORY_OPTIONS = {
+PLACE_OPTIONS = {
     "path": {"type": "path", "required": True},
     "mode": {"type": "str", "default": "0755"},
     "owner": {"type": "int", "default": 0},
     "group": {"type": "int", "default": 0},
 }
 FILE_OPTIONS = dict(
-    DIRECTORY_OPTIONS, content={"type": "str", "required": True}, mode={"type": "str", "default": "0644"})
+    PLACE_OPTIONS, content={"type": "str", "required": True}, mode={"type": "str", "default": "0644"})
+DIRECTORY_OPTIONS = dict(PLACE_OPTIONS, data={"type": "bool", "default": False})
 SECRET_FILE_OPTIONS = dict(
     FILE_OPTIONS, content={"type": "str", "required": True, "no_log": True}, mode={"type": "str", "default": "0400"})
 

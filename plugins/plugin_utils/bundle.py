@@ -302,7 +302,7 @@ class Bundle:
                     "owner": self.owner if private else 0, "group": self.group if private else 0})
         for entry in self.description.get("state", []):
             directories.append({
-                "path": self.project.data_path(entry["path"]), "mode": entry.get("mode", "0700"),
+                "path": self.project.data_path(entry["path"]), "mode": entry.get("mode", "0700"), "data": True,
                 "owner": entry.get("owner", self.owner), "group": entry.get("group", self.group)})
         return directories
 

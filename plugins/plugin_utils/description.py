@@ -66,8 +66,9 @@ def _rule(part):
 def resolved(told, project, member):
     """A description in which keys of containers stand for names, and endpoints for places on this host.
 
-    `member` is the member of the service on this host, by whose `ordinal` its containers are named. Each container gets `names` (all of its kind), `name` (the first) and `services` (their names in Compose). An
-    endpoint without a host gets that of its container; a route the `upstreams` of its endpoint.
+    `member` is the member of the service on this host, by whose `ordinal` its containers are named. Each container
+    gets `names` (all of its kind), `name` (the first) and `services` (their names in Compose). An endpoint without a
+    host gets that of its container; a route the `upstreams` of its endpoint.
     """
     containers = _containers(told.get("containers") or {}, project, member)
     endpoints = {

@@ -98,10 +98,13 @@ def lists_of(engine, project_name):
 class Comparison:
     """In what the host differs from what is wanted of one service."""
 
-    def __init__(self, service, files, state, project, snapshot, engine, proofs=None, restarted=(), off_network=None):
+    def __init__(
+            self, service, files, state, project, snapshot, engine, proofs=None, restarted=(), off_network=None,
+            new_data=frozenset()):
         """restarted: names of containers that are started before this service is, which is what a check foretells.
 
-        off_network: {container: why} of those whose network has to be removed first.
+        off_network: {container: why} of those whose network has to be removed first. new_data: names of the services
+        that this run makes directories for.
         """
         self.service = service
         self.snapshot = snapshot
@@ -119,7 +122,9 @@ class Comparison:
         self.retired = [name for name in self.owned if name not in wanted]
         self.missing_images = images.missing(service, snapshot.images)
         self.unproven = images.unproven(service, snapshot.images, proofs or {})
-        self.due_jobs = jobs.due(service, files, self.changed_files, state, snapshot)
+        works_with = {service["name"], *service.get("needs", [])}
+        self.due_jobs = jobs.due(
+            service, files, self.changed_files, state, snapshot, is_forgotten=bool(new_data & works_with))
         self.pending = state.pending
         self.held = state.held
 

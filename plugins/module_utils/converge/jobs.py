@@ -3,14 +3,16 @@
 
 """One-off jobs of the Compose file, migrations for instance, and whether they are due.
 
-A job belongs to what it works with: an image, or the files of the service. What it last succeeded for is kept in the
-state file, so that a new memory limit runs no migrations.
+A job belongs to what it works with: an image, or the files of the service, and the data of what the service needs.
+What it last succeeded for is kept in the state file, so that a new memory limit runs no migrations. Where data is made
+anew, that is forgotten.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
@@ -22,8 +24,10 @@ REMEMBERED = 2
 LAST_LINES = 40
 
 
-def due(service, files, changed_files, state, snapshot):
+def due(service, files, changed_files, state, snapshot, is_forgotten=False):
     """The jobs of a service that have to run before anything of it is started or replaced."""
+    if is_forgotten:
+        return list(service["jobs"])
     found = []
     for job in service["jobs"]:
         known = state.jobs.get(job["service"])
@@ -47,6 +51,29 @@ def remember(job, done, state):
     """Record what a job has succeeded for. What it did before that counts, too: a later failure puts it back."""
     before = [entry for entry in state.jobs.get(job["service"], []) if entry != done]
     state.jobs[job["service"]] = [done, *before][:REMEMBERED]
+
+
+def emptied(services):
+    """Names of the services that lack a directory for their data: what they get is new."""
+    return {
+        service["name"] for service in services
+        if any(entry["data"] and not os.path.isdir(entry["path"]) for entry in service["directories"])}
+
+
+def forget(states, wanted, new, version):
+    """Keep no more what jobs have succeeded for that worked with data of some services, which is made anew.
+
+    `wanted` are the services of this run; of the others, what is kept says what they need.
+    """
+    needs = {service["name"]: service["needs"] for service in wanted}
+    for state in states:
+        description = (state.content.get("release") or {}).get("description") or {}
+        known = bool(state.jobs or description)
+        if known and new & {state.name, *needs.get(state.name, description.get("needs", []))}:
+            state.content["jobs"] = {}
+            # What that has done, it has done to other data.
+            state.is_first_edition = False
+            state.save(version)
 
 
 def is_done_by_first_edition(service, job, state, snapshot):

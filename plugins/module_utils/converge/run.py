@@ -13,7 +13,7 @@ import glob
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.converge import compare, containers, releases
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import compare, containers, jobs, releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.graph import Graph, ordered
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.images import PULLS_AT_A_TIME
@@ -100,6 +100,7 @@ class Run:
         must_answer = not self.check_mode and (
             any(compare.needs_engine(each) for each in wanted) or any(each.has_remains() for each in self.removals))
         snapshot = compare.look_around(self.tools.engine, self.project, wanted, must_answer)
+        self.shared.new_data = jobs.emptied(wanted)
         self.wrong_networks, self.shared.off_network = compare.broken_networks(self.project, snapshot)
         restarted, claimed = set(), set()
         for turn in self.services:
@@ -113,6 +114,8 @@ class Run:
         """What comes before all turns: remains of interrupted runs, the host's state file, logins."""
         self.progress.begin()
         self._remove_temporaries()
+        jobs.forget(
+            self.shared.releases.services.values(), self.parameters["services"], self.shared.new_data, self.version)
         self.host.update(self.version, self.parameters["host"])
         self._write_logins()
         self._release_clients()

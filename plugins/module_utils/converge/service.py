@@ -48,6 +48,8 @@ class Shared:
         self.users = {}
         #: {container: why} of those whose network has to be removed first.
         self.off_network = {}
+        #: Names of the services that had no directory for their data before this run.
+        self.new_data = set()
         #: The services of this run.
         self.services = []
 
@@ -146,7 +148,7 @@ class Service(Turn):
         self.interim = {entry["path"]: ManagedFile(**entry) for entry in self.wanted["interim"]}
         self.comparison = compare.Comparison(
             self.wanted, self.files, self.state, self.shared.project, snapshot, self.tools.engine,
-            self.shared.releases.host.proofs, restarted, self.shared.off_network)
+            self.shared.releases.host.proofs, restarted, self.shared.off_network, self.shared.new_data)
         self.comparison.changed_files = [
             managed for managed in self.comparison.changed_files if managed.path not in claimed]
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
+
 PREPARE = {"service": "api-prepare", "seconds": 60}
 RUN = "compose run --rm --no-deps -T api-prepare"
 
@@ -16,6 +18,10 @@ def api(host, version="1", image="api:1", files=None, **more):
     files = files or {"secrets.sql": "CREATE ROLE", "probe.sh": "exit 0"}
     job = dict(PREPARE, files=[host.path("api", "secrets.sql")])
     return host.service("api", version=version, image=image, files=files, jobs=[job], **more)
+
+
+def measure(host):
+    return releases.measure(str(host.directory), host.engine)
 
 
 def jobs_run(host):
@@ -148,3 +154,56 @@ def test_what_is_put_back_needs_no_job_again(host):
     assert host.converge(api(host, files=old))["prepared"] == []
     host.converge(api(host, files=new, image="api:2"))
     assert host.converge(api(host, files=old))["prepared"] == ["The job api-prepare"]
+
+
+# -- Data that is made anew -------------------------------------------------------------------------------------------
+
+
+def database(host, folder="data", **more):
+    """A database with a directory of its data, and another one that is none."""
+    return host.service("postgres", directories=[
+        {"path": str(host.root / folder), "mode": "0700", "data": True}, {"path": str(host.root / "conf")}], **more)
+
+
+def in_order(host, **more):
+    """The database, the API that needs it, and a cache without data of which neither knows."""
+    return [database(host, **more), api(host, needs=["postgres"]), host.service("redis")]
+
+
+@pytest.mark.parametrize(("gone", "runs"), [("data", 1), ("conf", 0)])
+def test_a_job_runs_again_where_the_data_it_works_with_is_made_anew(host, gone, runs):
+    host.converge(*in_order(host))
+    host.forget_calls()
+    (host.root / gone).rmdir()
+    assert host.converge(*in_order(host), check=True)["prepared"] == ["The job api-prepare"] * runs
+    assert host.converge(*in_order(host))["prepared"] == ["The job api-prepare"] * runs
+    assert jobs_run(host) == runs
+    assert host.converge(*in_order(host))["changed"] is False
+
+
+def test_data_of_another_service_is_no_reason_for_a_job(host):
+    host.converge(*in_order(host))
+    ledger = host.service("ledger", directories=[{"path": str(host.root / "ledger"), "data": True}])
+    result = host.converge(*in_order(host), ledger)
+    assert (result["prepared"], result["started"]) == ([], ["tren-ledger"])
+
+
+def test_the_job_is_owed_also_where_a_run_of_the_database_alone_made_its_data_anew(host):
+    described = api(host, needs=["postgres"])
+    described["release"]["description"] = {"needs": ["postgres"]}
+    host.converge(database(host), described)
+    (host.root / "data").rmdir()
+    assert host.converge(database(host))["prepared"] == []
+    assert "api" not in measure(host)["unchanged"]
+    assert host.converge(database(host), described)["prepared"] == ["The job api-prepare"]
+    assert measure(host)["unchanged"] == {"postgres": database(host)["wish"], "api": described["wish"]}
+
+
+def test_the_job_is_owed_also_where_it_failed_after_the_data_was_made(host):
+    host.converge(*in_order(host))
+    (host.root / "data").rmdir()
+    host.engine.job_results["api-prepare"] = (1, "no")
+    assert host.run(*in_order(host)).failure()
+    host.engine.job_results.clear()
+    assert (host.root / "data").is_dir()
+    assert host.converge(*in_order(host))["prepared"] == ["The job api-prepare"]

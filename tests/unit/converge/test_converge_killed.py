@@ -137,9 +137,17 @@ def services_of_the_first_edition(host):
     return replacement(host)
 
 
+def data_made_anew(host):
+    """The directory of a database is gone, so that what a job has prepared is, too."""
+    wanted = [
+        host.service("postgres", directories=[{"path": str(host.root / "data"), "data": True}]),
+        host.service("api", needs=["postgres"], jobs=[{"service": "api-prepare"}])]
+    return wanted, wanted
+
+
 SCENARIOS = [
     first_time, replacement, reload, more_instances, fewer_instances, removal, another_network,
-    services_of_the_first_edition]
+    services_of_the_first_edition, data_made_anew]
 
 
 def end_state(host):
@@ -147,7 +155,8 @@ def end_state(host):
     told = [command for command in host.commands if command == "systemctl daemon-reload"]
     return {
         "files": host.files(), "engine": host.engine.state(), "told systemd": bool(told),
-        "clients wait": clients_wait(host), "read last": host.reads[-1:]}
+        "clients wait": clients_wait(host), "read last": host.reads[-1:],
+        "prepared": ("job", "api-prepare") in host.engine.events}
 
 
 def clients_wait(host):
@@ -170,6 +179,8 @@ def prepared(make, scenario):
         host.networks = networks
     if scenario is services_of_the_first_edition:
         first_edition(host)
+    if scenario is data_made_anew:
+        (host.root / "data").rmdir()
     host.forget_calls()
     return host, wanted
 
