@@ -13,6 +13,7 @@ import re
 import shlex
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -20,6 +21,9 @@ import testinfra
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests/lab"))
+from load import Entrance, Load  # noqa: E402  # found by the line above
+
 SCENARIO = pathlib.Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 STATE = pathlib.Path.home() / ".local/state/trenova-lab"
 RUN_SECONDS = 900
@@ -198,6 +202,13 @@ def host(server, first_run):
 def secrets():
     """Secrets of the installation: {name: value}."""
     return yaml.safe_load((ROOT / "molecule/shared/inventory/group_vars/trenova/secrets.yml").read_text())
+
+
+@pytest.fixture
+def load(server, host, secrets):
+    """A stream of requests by the administrator through the entrance."""
+    entrance = Entrance(server.address, "trenova.test")
+    return Load(entrance, entrance.log_in("admin@trenova.test", secrets["trenova_admin_password"]))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ while nobody used it is opened again, once, as every browser does.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import json
@@ -95,6 +96,15 @@ class Load:
     def again(self):
         """Another stream of the same requests."""
         return Load(self.entrance, self.headers["Cookie"], self.rate)
+
+    @contextlib.contextmanager
+    def unfailing(self, capsys, what):
+        """All requests that are made meanwhile are answered; what came of them is printed."""
+        with self:
+            yield
+        with capsys.disabled():
+            print(f"\n  {what}: {self.summary()}")
+        assert self.failed == [], self.summary()
 
     def now(self):
         """Seconds since the start of the load."""

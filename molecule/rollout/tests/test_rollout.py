@@ -5,15 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import pathlib
-import sys
 import time
-
-import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests/lab"))
-from load import Entrance, Load  # noqa: E402 - it is found by the line above
 
 MEDIUM = {"trenova_tier": "medium", "trenova_accept_overcommit": True}
 LIMITS = {
@@ -24,36 +16,19 @@ LIMITS = {
 }
 
 
-@pytest.fixture
-def load(server, host, secrets):
-    """A stream of requests by the administrator."""
-    entrance = Entrance(server.address, "trenova.test")
-    return Load(entrance, entrance.log_in("admin@trenova.test", secrets["trenova_admin_password"]))
-
-
-@contextlib.contextmanager
-def unfailing(load, capsys, what):
-    """All requests that are made meanwhile are answered."""
-    with load:
-        yield load
-    with capsys.disabled():
-        print(f"\n  {what}: {load.summary()}")
-    assert load.failed == [], load.summary()
-
-
 def instances(host):
     """Names of the API's containers."""
     return sorted(host.check_output("docker ps --format '{{.Names}}' --filter label=trenova.role=api").split())
 
 
 def test_nothing_fails_while_nothing_changes(server, load, capsys):
-    with unfailing(load, capsys, "a re-run"):
+    with load.unfailing(capsys, "a re-run"):
         assert server.run().changed == 0
 
 
 def test_nothing_fails_while_an_instance_comes(server, host, load, capsys):
     before = server.started()
-    with unfailing(load, capsys, "API from 1 to 2 instances"):
+    with load.unfailing(capsys, "API from 1 to 2 instances"):
         server.run(variables={"trenova_plan_overrides": {"api": {"instances": 2}}})
     assert instances(host) == ["tren-api", "tren-api-2"]
     # The pool of connections is shared by two now, which the first has to read.
@@ -63,21 +38,21 @@ def test_nothing_fails_while_an_instance_comes(server, host, load, capsys):
 def test_nothing_fails_while_one_of_two_is_replaced(server, host, load, capsys):
     change = {"trenova_plan_overrides": {"api": {"instances": 2}}, "api_environment_extra": {"CHANGED": "yes"}}
     before = server.started()
-    with unfailing(load, capsys, "each of 2 instances replaced"):
+    with load.unfailing(capsys, "each of 2 instances replaced"):
         server.run(variables=change)
     assert server.restarted(before) == {"tren-api", "tren-api-2"}
     server.run(variables={"trenova_plan_overrides": {"api": {"instances": 2}}})
 
 
 def test_nothing_fails_while_an_instance_goes(server, host, load, capsys):
-    with unfailing(load, capsys, "API from 2 to 1 instance"):
+    with load.unfailing(capsys, "API from 2 to 1 instance"):
         server.run()
     assert instances(host) == ["tren-api"]
 
 
 def test_limits_are_set_while_everything_runs(server, host, load, capsys):
     before = server.started()
-    with unfailing(load, capsys, "limits of four containers"):
+    with load.unfailing(capsys, "limits of four containers"):
         run = server.run(variables=LIMITS)
         assert set(run.gathered("limited")) == {"tren-pgbouncer", "tren-db", "tren-redis", "tren-api"}
         found = server.containers()
@@ -92,19 +67,19 @@ def test_limits_are_set_while_everything_runs(server, host, load, capsys):
 def test_clients_wait_while_postgresql_restarts(server, host, load, capsys):
     before = server.started()
     change = {"trenova_plan_overrides": {"postgres": {"max_connections": 130}}}
-    with unfailing(load, capsys, "a restart of PostgreSQL"):
+    with load.unfailing(capsys, "a restart of PostgreSQL"):
         server.run(variables=change)
     assert server.restarted(before) == {"tren-db"}
     assert host.check_output("docker exec tren-db psql -qAt -c 'SHOW max_connections'") == "130"
-    with unfailing(load.again(), capsys, "and back"):
+    with load.again().unfailing(capsys, "and back"):
         server.run()
 
 
 def test_nothing_fails_from_one_tier_to_another_and_back(server, host, load, capsys):
-    with unfailing(load, capsys, "tier minimum to medium"):
+    with load.unfailing(capsys, "tier minimum to medium"):
         server.run(variables=MEDIUM)
     assert instances(host) == ["tren-api", "tren-api-2"]
-    with unfailing(load.again(), capsys, "tier medium to minimum"):
+    with load.again().unfailing(capsys, "tier medium to minimum"):
         server.run()
     assert instances(host) == ["tren-api"]
 
