@@ -89,11 +89,11 @@ class Server:
             words += ["-e", json.dumps(variables)]
         return [str(word) for word in words]
 
-    def start(self, variables):
+    def start(self, variables, playbook=None):
         """Start a run and return its process, for tests that interrupt it."""
         environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
         return subprocess.Popen(
-            self.command(None, variables), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
+            self.command(playbook, variables), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
 
     @contextlib.contextmanager

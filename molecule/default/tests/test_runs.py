@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import shlex
+import shutil
 
 import pytest
 
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 REGISTRY = "172.30.60.2:5000"
 
 
@@ -114,6 +117,52 @@ def test_disabled_service_goes_and_its_data_stays(host, playbook):
     assert host.service("trenova-backup.timer").is_enabled
 
 
+@pytest.fixture(scope="module")
+def settled(playbook):
+    """Every service has seen what the runs before, of one service each, have left."""
+    assert playbook("site.yml").returncode == 0
+
+
+#: Ends the program that Ansible runs on the server, which an interpreter reads from its input.
+KILL = "pkill -KILL -x -f '/usr/bin/python3[.0-9]*'"
+#: Where a run that replaces Redis is killed: what can be seen on the host as soon as it has come there.
+PLACES = {
+    "before the first change": "! grep -q '\"record\"' /opt/trenova/.state/redis.json",
+    "while a container is replaced":
+        '[ "$(docker inspect --format {{.Id}} tren-redis 2>&1)" != "$(cat /root/redis.id)" ]',
+    "while what follows is restarted":
+        '[ "$(docker inspect --format {{.State.StartedAt}} tren-api)" != "$(cat /root/api.started)" ]',
+}
+
+
+@pytest.mark.usefixtures("settled")
+def test_run_that_is_killed_and_repeated_ends_as_an_undisturbed_one(host, playbook, server):
+    """The program on the server, and the run with it, in three places; each goes the way of the one before back."""
+    files = (
+        "find /opt/trenova -type f | sort | xargs sha256sum; "
+        "docker inspect --format '{{.Name}} {{.State.Status}} {{.Config.StopTimeout}}' "
+        "$(docker ps --all --quiet) | sort")
+    ways = [{"redis_compose_extra": {"redis": {"stop_grace_period": f"{seconds}s"}}} for seconds in (31, 32)]
+    undisturbed = []
+    for variables in ways:
+        assert playbook("site.yml", "--skip-tags", "verify", "-e", json.dumps(variables)).returncode == 0
+        undisturbed.append(host.check_output(files))
+    for number, (place, is_there) in enumerate(PLACES.items()):
+        host.check_output(
+            "docker inspect --format {{.Id}} tren-redis > /root/redis.id; "
+            "docker inspect --format {{.State.StartedAt}} tren-api > /root/api.started")
+        run = server.start(ways[number % 2], playbook=ROOT / "site.yml")
+        host.check_output(
+            f"for i in $(seq 600); do if {is_there}; then {KILL}; exit 0; fi; sleep 0.05; "
+            "done; exit 1")
+        assert run.wait(120) != 0, place
+        assert host.check_output(files) != undisturbed[number % 2], place
+        again = playbook("site.yml", "--skip-tags", "verify", "-e", json.dumps(ways[number % 2]))
+        assert again.returncode == 0, again.output
+        assert host.check_output(files) == undisturbed[number % 2], place
+    assert playbook("site.yml").returncode == 0
+
+
 BAD_INPUT = [
     ("unknown tier", {"trenova_tier": "huge"}, ['trenova_tier', 'huge', "minimum, small, medium, large"]),
     ("host below the minimum", {"trenova_accept_undersized_host": False},
@@ -128,13 +177,11 @@ BAD_INPUT = [
     ("other major of PostgreSQL", {"postgres_image": "172.30.60.2:5000/library/postgres:16.10"},
      ["The data on the host is of PostgreSQL 17", "postgres:16.10"]),
     ("port held by somebody else", {"caddy_https_port": 8443}, ["Port 8443 is held by python3"]),
+    ("another ordinal", {"trenova_ordinals": {"postgres": 2}},
+     ["molecule1 is number 1 of postgres, which never changes; the inventory says 2"]),
+    ("a profile that breaks the schema", {"api_profile_extra": {"port": "http"}},
+     ["roles/api/profiles/v0.7.2.yml", "port", "'http' is not of type 'integer'"]),
 ]
-
-
-@pytest.fixture(scope="module")
-def settled(playbook):
-    """Every service has seen what the runs before, of one service each, have left."""
-    assert playbook("site.yml").returncode == 0
 
 
 @pytest.fixture
@@ -145,20 +192,51 @@ def foreign_listener(host):
     host.check_output("systemctl stop foreign")
 
 
-@pytest.mark.usefixtures("settled", "foreign_listener")
-@pytest.mark.parametrize(("values", "words"), [case[1:] for case in BAD_INPUT], ids=[case[0] for case in BAD_INPUT])
-def test_bad_input_is_refused_before_anything_changes(host, playbook, values, words):
+@pytest.fixture
+def refused(host, playbook):
+    """Function that runs site.yml with some values, which must be refused before anything is changed."""
     # An image that is on the host may be found to be what its role needs on the way to the refusal; all else stays.
     digest = (
         "find /opt/trenova /etc/docker -type f -not -path /opt/trenova/.state/host.json | sort | xargs sha256sum; "
         "python3 -c \"import json; content = json.load(open('/opt/trenova/.state/host.json')); "
         "print({key: content[key] for key in sorted(content) if key != 'images'})\"; docker ps --no-trunc --quiet")
-    before, state = started(host), host.check_output(digest)
-    run = playbook("site.yml", "-e", json.dumps(values))
-    assert run.returncode != 0
-    assert all(word in run.output for word in words), run.output
-    assert run.changed == 0
-    assert (started(host), host.check_output(digest)) == (before, state)
+
+    def run(values, words):
+        before, state = started(host), host.check_output(digest)
+        done = playbook("site.yml", "-e", json.dumps(values))
+        assert done.returncode != 0
+        assert [word for word in words if word not in done.output] == [], done.output
+        assert done.changed == 0
+        assert (started(host), host.check_output(digest)) == (before, state)
+    return run
+
+
+@pytest.mark.usefixtures("settled", "foreign_listener")
+@pytest.mark.parametrize(("values", "words"), [case[1:] for case in BAD_INPUT], ids=[case[0] for case in BAD_INPUT])
+def test_bad_input_is_refused_before_anything_changes(refused, values, words):
+    refused(values, words)
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_a_newer_version_has_written_is_refused(host, refused):
+    path = "/opt/trenova/.state/redis.json"
+    host.check_output(f"cp {path} /root/redis.json")
+    newer = '{"schema": 3, "version": "9.1.0", "record": {}}'
+    host.check_output(f"printf %s {shlex.quote(newer)} > {path}")
+    try:
+        refused({}, [f"{path} was written by version 9.1.0 of the collection", "use version 9.1.0 of the collection"])
+    finally:
+        host.check_output(f"mv /root/redis.json {path}")
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_description_that_breaks_the_schema_is_refused(refused, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "molecule/twelfth/roles/greeter", tmp_path / "greeter")
+    source = tmp_path / "greeter/meta/service.yml"
+    source.write_text(source.read_text() + "colours: {light: green}\n")
+    monkeypatch.setenv("ANSIBLE_ROLES_PATH", str(tmp_path))
+    refused({"trenova_roles_extra": ["greeter"], "trenova_greeter_token": "kD8-fW2_qL5xR9tZ3vB7nM1c"}, [
+        str(source), "'colours' was unexpected", "known keys: ", "colour, "])
 
 
 #: What somebody could build in place of an image: {reference: (image that it begins with, what is wrong with it)}.
