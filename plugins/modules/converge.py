@@ -113,6 +113,20 @@ options:
         elements: dict
         default: []
         suboptions: *file
+      past:
+        description:
+          - What leads past a container that serves beside others, for the time in which that one is replaced. The
+            contents of C(files), or of C(between), hold again when it serves.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          container: {description: Name of the container., type: str, required: true}
+          files: {description: Files as in C(files)., type: list, elements: dict, default: [], suboptions: *file}
+      drain_seconds:
+        description: How long requests may go on in a container that is not led to any more, before it is stopped.
+        type: int
+        default: 2
       host_files:
         description: Files outside of the project's directory that go with the service when it is V(absent).
         type: list
@@ -419,6 +433,8 @@ SERVICE_OPTIONS = {
     "secret_files": dicts(SECRET_FILE_OPTIONS, no_log=False, default=[]),
     "interim": dicts(FILE_OPTIONS),
     "between": dicts(FILE_OPTIONS),
+    "past": dicts({"container": {"type": "str", "required": True}, "files": dicts(FILE_OPTIONS)}),
+    "drain_seconds": {"type": "int", "default": 2},
     "host_files": strings(),
     "images": dicts(IMAGE_OPTIONS),
     "containers": dicts(CONTAINER_OPTIONS),

@@ -30,6 +30,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import 
 HEADER = "# Managed by trenova.selfhost: change the inventory and run the playbook, not this file.\n"
 #: Rises when a bundle says more than one of the same content before, so that every service is looked at once.
 BUNDLE_VERSION = 2
+#: How long requests may go on in a container that is not led to any more, where its description does not say.
+DRAIN_SECONDS = 2
 #: YAML with libyaml where that is there: ten times as fast.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
@@ -83,7 +85,8 @@ class Bundle:
         services = (self.fragment or {}).get("services", {})
         for container in wanted["containers"]:
             container["also"] = [compose.digest_of_first_edition(services[container["service"]], read_at_start)]
-        return dict(wanted, wish=self.wish, **self._stages())
+        drain_seconds = (self.description.get("rollout") or {}).get("drain_seconds", DRAIN_SECONDS)
+        return dict(wanted, wish=self.wish, drain_seconds=drain_seconds, **self._stages())
 
     def _wanted(self, settle):
         return {
@@ -172,10 +175,11 @@ class Bundle:
         """{stage: files} of an entrance on its way from the containers that serve now to those that are wanted.
 
         interim: leads to what serves already, what will go included. between: also to what is new. Nothing where the
-        final files say the same, or where nothing serves yet.
+        final files say the same, or where nothing serves yet. past: for each container that serves beside others, what
+        leads to those alone while it is replaced.
         """
         if not (self.description.get("rollout") or {}).get("edge"):
-            return {"interim": [], "between": []}
+            return {"interim": [], "between": [], "past": []}
         running = {
             container["name"]: container.get("role") for container in self.run.capacity["containers"]
             if container["state"] == "running"}
@@ -183,6 +187,10 @@ class Bundle:
         for stage, is_wanted in (("interim", False), ("between", True)):
             services = routes.leading_to(self.run.services, running, is_wanted)
             found[stage] = [] if services == self.run.services else self._differing(services)
+        found["past"] = [
+            {"container": name,
+             "files": self._differing(routes.leading_to(self.run.services, running, wanted=True, past=name))}
+            for name in routes.avoidable(self.run.services, running)]
         return found
 
     def _differing(self, services):

@@ -44,14 +44,31 @@ def sites(services, extra=None):
     return [found[host] for host in sorted(found)]
 
 
-def leading_to(services, running, wanted):
+def leading_to(services, running, wanted, past=None):
     """Descriptions whose routes lead to the containers that run, {name: role}; with `wanted`, also to those that shall.
 
-    A route to something that does not run at all stays as it is.
+    A route to something that does not run at all stays as it is. `past` is a container that none leads to, where there
+    are others.
     """
     return {
-        name: dict(service, routes=[_leading_to(name, service, route, running, wanted) for route in service["routes"]])
+        name: dict(service, routes=[
+            _leading_past(_leading_to(name, service, route, running, wanted), past) for route in service["routes"]])
         if service.get("routes") else service for name, service in services.items()}
+
+
+def avoidable(services, running):
+    """Names of the containers that run and that routes can lead past, because they lead to others as well."""
+    found = []
+    for service in leading_to(services, running, wanted=True).values():
+        for route in service.get("routes") or []:
+            names = [upstream.rpartition(":")[0] for upstream in route["upstreams"]]
+            found += [name for name in names if name in running and len(names) > 1]
+    return list(dict.fromkeys(found))
+
+
+def _leading_past(route, container):
+    others = [upstream for upstream in route["upstreams"] if upstream.rpartition(":")[0] != container]
+    return dict(route, upstreams=others or route["upstreams"])
 
 
 def _leading_to(name, service, route, running, wanted):

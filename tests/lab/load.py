@@ -133,12 +133,12 @@ class Load:
         try:
             connection.request("GET", path, headers=self.headers)
             answer = connection.getresponse()
-            answer.read()
+            body = answer.read()
         except CLOSED:
             return CLOSED
         except (OSError, http.client.HTTPException) as error:
             return f"{path}: {type(error).__name__} {error}"
-        return None if answer.status == 200 else f"{path}: {answer.status}"
+        return None if answer.status == 200 else f"{path}: {answer.status} {body[:80]!r}"
 
     @property
     def failed(self):

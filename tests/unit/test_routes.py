@@ -57,5 +57,22 @@ def test_an_entrance_leads_to_what_is_new_before_what_goes_is_stopped():
     assert route["upstreams"] == ["tren-api:3001", "tren-api-2:3001", "tren-api-10:3001", "tren-api-3:3001"]
 
 
+def test_an_entrance_leads_past_a_container_that_is_replaced():
+    [route] = routes.leading_to(EDGE, RUNNING, wanted=True, past="tren-api-2")["api"]["routes"]
+    assert route["upstreams"] == ["tren-api:3001", "tren-api-10:3001", "tren-api-3:3001"]
+
+
+def test_nothing_leads_past_the_only_container():
+    running = {"tren-api": "api"}
+    alone = {"api": dict(EDGE["api"], routes=[dict(EDGE["api"]["routes"][0], upstreams=["tren-api:3001"])])}
+    assert routes.avoidable(alone, running) == []
+    assert routes.leading_to(alone, running, wanted=True, past="tren-api") == alone
+
+
+def test_what_runs_beside_others_can_be_avoided():
+    assert routes.avoidable(EDGE, RUNNING) == ["tren-api", "tren-api-2", "tren-api-10"]
+    assert routes.avoidable(EDGE, {}) == []
+
+
 def test_a_route_to_what_does_not_run_at_all_stays_as_it_is():
     assert routes.leading_to(EDGE, {}, wanted=False) == EDGE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import time
 
 import pytest
@@ -170,13 +171,13 @@ def running(known, *names, role="api"):
 def upstreams(files):
     """Lines of the Caddyfile among these that lead to the API."""
     [content] = [entry["content"] for entry in files if entry["path"].endswith("/Caddyfile")]
-    return [line.split()[1:-1] for line in content.splitlines() if "reverse_proxy" in line and "tren-api:" in line]
+    return [line.split()[1:-1] for line in content.splitlines() if re.search(r"reverse_proxy .*tren-api(-\d+)?:", line)]
 
 
 def test_the_entrance_has_one_step_where_nothing_runs_yet_or_the_same_runs(known):
     for found in (known, running(known, "tren-api")):
         arguments = bundle("caddy", found).arguments()
-        assert (arguments["interim"], arguments["between"]) == ([], [])
+        assert (arguments["interim"], arguments["between"], arguments["past"]) == ([], [], [])
 
 
 def test_the_entrance_leads_to_what_goes_until_the_end(known):
@@ -184,6 +185,17 @@ def test_the_entrance_leads_to_what_goes_until_the_end(known):
     assert upstreams(arguments["files"]) == [["tren-api:3001"]]
     assert upstreams(arguments["interim"]) == [["tren-api:3001", "tren-api-2:3001"]]
     assert upstreams(arguments["between"]) == [["tren-api:3001", "tren-api-2:3001"]]
+
+
+def test_the_entrance_can_lead_past_each_of_several_that_run(known):
+    _variables, two = test_bundle.in_play('{"trenova_plan_overrides": {"api": {"instances": 2}}}')
+    past = bundle("caddy", running(two, "tren-api", "tren-api-2")).arguments()["past"]
+    assert {entry["container"]: upstreams(entry["files"]) for entry in past} == {
+        "tren-api": [["tren-api-2:3001"]], "tren-api-2": [["tren-api:3001"]]}
+    assert bundle("api", two).arguments()["drain_seconds"] == 2
+    # The second is started before the first is replaced.
+    [one] = bundle("caddy", running(two, "tren-api")).arguments()["past"]
+    assert (one["container"], upstreams(one["files"])) == ("tren-api", [["tren-api-2:3001"]])
 
 
 def test_files_of_a_moment_are_no_part_of_what_is_wanted(known):

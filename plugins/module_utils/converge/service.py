@@ -59,6 +59,25 @@ class Shared:
             if service.second_step and not service.failed():
                 service.widen()
 
+    def is_led_to(self, container):
+        """Whether entrances lead to a container, and can do without it."""
+        return any(service.leads_past(container) for service in self.services)
+
+    @contextlib.contextmanager
+    def led_past(self, container, seconds):
+        """Entrances lead past a container while it is replaced, so that no request is running in it when it stops.
+
+        Where it does not serve afterwards they do not lead to it again; who puts it back does that.
+        """
+        entrances = [service for service in self.services if service.leads_past(container) and not service.failed()]
+        for entrance in entrances:
+            entrance.lead_past(container)
+        if entrances:
+            self.tools.clock.sleep(seconds)
+        yield
+        for entrance in entrances:
+            entrance.lead_back()
+
     def use(self, name, paths):
         """A service holds with what is, from now on, in these files."""
         for path in paths:
@@ -227,12 +246,36 @@ class Service(Turn):
                 "{} did not let its clients go on: {} failed".format(entry["container"], " ".join(entry["after"]))
                 for entry in left))
 
-    def widen(self):
+    def widen(self, is_told=True):
         """Before the second step: lead to what another service has started, and still to what will go."""
         between = {entry["path"]: ManagedFile(**entry) for entry in self.wanted["between"]}
         self._step([
             between.get(managed.path, managed) for managed in managed_files(self.wanted)
-            if managed.path in self.second_step])
+            if managed.path in self.second_step], is_told)
+
+    def leads_past(self, container):
+        """Whether it leads to a container, and can do without it."""
+        return any(entry["container"] == container for entry in self.wanted["past"])
+
+    def lead_past(self, container):
+        """Lead to the others of its kind alone. Until it leads back, a run that is killed owes a reload."""
+        self._owe_reload(True)
+        self._step([
+            ManagedFile(**file) for entry in self.wanted["past"] if entry["container"] == container
+            for file in entry["files"]], is_told=False)
+
+    def lead_back(self):
+        """Lead to all that serve again."""
+        if self.second_step:
+            self.widen(is_told=False)
+            return
+        paths = {file["path"] for entry in self.wanted["past"] for file in entry["files"]}
+        self._step([managed for managed in managed_files(self.wanted) if managed.path in paths], is_told=False)
+        self._owe_reload(False)
+
+    def _owe_reload(self, is_owed):
+        self.state.content["pending"] = is_owed
+        self.state.save(self.shared.version)
 
     def finish(self):
         """The second step: the files that hold when all other services are done."""
@@ -240,7 +283,7 @@ class Service(Turn):
         self.second_step = []
         self.complete()
 
-    def _step(self, files):
+    def _step(self, files, is_told=True):
         changed = set()
         self._written, self._touched, self._limits_before = [], [], []
         try:
@@ -248,7 +291,7 @@ class Service(Turn):
                 if managed.differs():
                     self._write(managed)
                     changed.add(managed.path)
-            self._reload(changed, set(), False)
+            self._reload(changed, set(), False, is_told)
         except FAULTS as error:
             self._put_back()
             raise _told(error) from error
@@ -264,6 +307,8 @@ class Service(Turn):
 
     def retire(self):
         """Remove containers that nobody wants any more, an API instance too many for instance."""
+        if any(map(self.shared.is_led_to, self.comparison.retired)):
+            self.tools.clock.sleep(self.wanted["drain_seconds"])
         containers.retire(self.tools, self.comparison.retired)
         self._say_retired()
 
@@ -358,12 +403,18 @@ class Service(Turn):
 
     def _start_one(self, finding):
         """Start or replace one container and wait until it serves; clients wait meanwhile where it ran before."""
-        self._touched.append(finding)
         force = finding.action != compare.START
         was_running = finding.found is not None and finding.found["State"]["Status"] == "running"
-        with self._clients_held(force and was_running):
-            containers.start(self.tools, finding.wanted, force)
-            self._serve(finding)
+        with self._led_past(finding, force and was_running):
+            self._touched.append(finding)
+            with self._clients_held(force and was_running):
+                containers.start(self.tools, finding.wanted, force)
+                self._serve(finding)
+
+    def _led_past(self, finding, is_needed):
+        if not is_needed:
+            return contextlib.nullcontext()
+        return self.shared.led_past(finding.name, self.wanted["drain_seconds"])
 
     def _serve(self, finding):
         container = containers.wait(self.tools, finding.wanted)
@@ -378,11 +429,12 @@ class Service(Turn):
             self._unreleased.append(left)
             yield
 
-    def _reload(self, changed, restarted, was_interrupted):
+    def _reload(self, changed, restarted, was_interrupted, is_told=True):
         for entry in reloads.due(
                 self.wanted, changed, was_interrupted, restarted, self.comparison.snapshot.owned):
             reloads.run(entry, self.tools)
-            self._say_reloaded(entry)
+            if is_told:
+                self._say_reloaded(entry)
 
     # -- Back ---------------------------------------------------------------------------------------------------------
 
@@ -402,7 +454,7 @@ class Service(Turn):
 
     def _start_again(self, finding):
         try:
-            with self._clients_held(True):
+            with self._led_past(finding, True), self._clients_held(True):
                 containers.start(self.tools, finding.wanted, force=True)
                 containers.wait(self.tools, finding.wanted)
             self.lists["put_back"].append(finding.name)

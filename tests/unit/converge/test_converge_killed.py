@@ -95,15 +95,17 @@ def reload(host):
 
 
 def instances(host, before, after):
-    def wanted(names, content, interim):
+    def wanted(names, content, interim, version="1"):
         caddyfile = host.path("caddy", "config/Caddyfile")
         return [
             host.service(
                 "caddy", files={"config/Caddyfile": content},
                 interim=interim and [{"path": caddyfile, "content": interim}],
+                past=[{"container": name, "files": [{"path": caddyfile, "content": f"past {name}"}]}
+                      for name in ("tren-api", "tren-api-2")],
                 reload=[{"files": [caddyfile], "container": "tren-caddy", "command": ["caddy", "reload"]}]),
-            host.service("api", *names, needs=["caddy"])]
-    return wanted(before, " ".join(before), []), wanted(after, " ".join(after), "tren-api")
+            host.service("api", *names, needs=["caddy"], version=version)]
+    return wanted(before, " ".join(before), []), wanted(after, " ".join(after), "tren-api", "2")
 
 
 def more_instances(host):

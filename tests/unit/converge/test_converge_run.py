@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -127,14 +128,17 @@ def test_starts_are_collected_a_moment(host):
 # -- Two steps --------------------------------------------------------------------------------------------------------
 
 
-def edge(host, upstreams, interim=None, names=("tren-api",), between=None, **more):
-    """An edge that leads to some instances, and the instances."""
+def edge(host, upstreams, interim=None, names=("tren-api",), between=None, past=None, **more):
+    """An edge that leads to some instances, and the instances. past: {instance: what leads to the others alone}."""
     caddyfile = host.path("caddy", "config/Caddyfile")
     reload = [{"files": [caddyfile], "container": "tren-caddy", "command": ["caddy", "reload"]}]
     first = [] if interim is None else [{"path": caddyfile, "content": interim}]
     second = [] if between is None else [{"path": caddyfile, "content": between}]
     return [
-        host.service("caddy", files={"config/Caddyfile": upstreams}, interim=first, between=second, reload=reload),
+        host.service(
+            "caddy", files={"config/Caddyfile": upstreams}, interim=first, between=second, reload=reload,
+            past=[{"container": name, "files": [{"path": caddyfile, "content": content}]}
+                  for name, content in (past or {}).items()]),
         host.service("api", *names, needs=["caddy"], **more)]
 
 
@@ -154,6 +158,10 @@ class Steps:
             self.seen.append((host.engine.calls[-1] if host.engine.calls else "", caddyfile(host)))
 
         host.mortal.step = look
+
+    def at(self, call):
+        """What it led to whenever a call was made, which is noted after its step."""
+        return [content for (_before, content), (made, _content) in itertools.pairwise(self.seen) if made == call]
 
 
 def test_the_edge_leads_to_a_new_instance_after_it_serves_and_away_from_an_old_one_before_it_stops(host):
@@ -254,6 +262,74 @@ def test_a_second_step_that_fails_goes_back_to_the_first(host):
     host.engine.failing.clear()
     host.converge(*wanted)
     assert caddyfile(host) == "two"
+
+
+# -- Requests that run ------------------------------------------------------------------------------------------------
+
+
+BOTH = ["tren-api", "tren-api-2"]
+PAST = {"tren-api": "two", "tren-api-2": "one"}
+
+
+def test_the_edge_leads_past_an_instance_while_it_is_replaced_and_requests_in_it_may_end(host):
+    host.converge(*edge(host, "both", names=BOTH))
+    steps = Steps(host)
+    host.forget_calls()
+    before = host.clock.now
+    done = host.converge(*edge(host, "both", names=BOTH, past=PAST, version="2", drain_seconds=3))
+    assert steps.at("compose up --detach --no-deps --force-recreate api") == ["two"]
+    assert steps.at("compose up --detach --no-deps --force-recreate api-2") == ["one"]
+    assert caddyfile(host) == "both"
+    assert [call for call in host.engine.calls if "reload" in call] == ["exec tren-caddy caddy reload"] * 4
+    assert host.clock.now - before >= 6
+    assert done["services"]["caddy"]["state"] == "unchanged"
+    assert host.converge(*edge(host, "both", names=BOTH, past=PAST, version="2"))["changed"] is False
+
+
+def test_nothing_is_led_past_for_a_change_of_limits(host):
+    host.converge(*edge(host, "both", names=BOTH))
+    host.forget_calls()
+    host.converge(*edge(host, "both", names=BOTH, past=PAST, limits={"memory": 1 << 29}))
+    assert [call for call in host.engine.calls if "reload" in call] == []
+
+
+def test_where_the_edge_takes_two_steps_it_leads_back_to_all_that_serve(host):
+    host.converge(*edge(host, "one"))
+    steps = Steps(host)
+    host.converge(*edge(
+        host, "both", interim="one", names=BOTH, past={"tren-api": "two"}, version="2"))
+    seen = [content for _call, content in steps.seen]
+    assert [content for number, content in enumerate(seen) if seen[number - 1:number] != [content]] == [
+        "one", "both", "two", "both"]
+
+
+def test_what_goes_is_stopped_a_while_after_nobody_is_led_to_it(host):
+    host.converge(*edge(host, "both", names=BOTH))
+    steps, before = Steps(host), host.clock.now
+    host.converge(*edge(host, "one", interim="both", past=PAST, drain_seconds=5))
+    assert steps.at("stop tren-api-2") == ["one"]
+    assert host.clock.now - before >= 5
+
+
+def test_an_instance_that_fails_is_not_led_to_before_it_is_put_back(host):
+    host.converge(*edge(host, "both", names=BOTH))
+    steps = Steps(host)
+    host.engine.ends_up["sha256:api:2"] = "unhealthy"
+    run = host.run(*edge(host, "both", names=BOTH, past=PAST, image="api:2"))
+    assert run.result()["services"]["api"]["put_back"] == ["tren-api"]
+    assert steps.at("compose up --detach --no-deps --force-recreate api") == ["two", "two"]
+    assert caddyfile(host) == "both"
+    assert host.container("tren-api")["Image"] == "sha256:api:1"
+
+
+def test_an_edge_that_cannot_lead_past_an_instance_leaves_it_as_it_is(host):
+    host.converge(*edge(host, "both", names=BOTH))
+    before = host.container("tren-api")["State"]["StartedAt"]
+    host.engine.failing["caddy reload"] = "unknown directive"
+    run = host.run(*edge(host, "both", names=BOTH, past=PAST, version="2"))
+    assert "unknown directive" in run.failure()
+    assert caddyfile(host) == "both"
+    assert host.container("tren-api")["State"]["StartedAt"] == before
 
 
 # -- Removals ---------------------------------------------------------------------------------------------------------
