@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
         if problems:
             return {"changed": False, "problems": told, "due": []}
         result = {"changed": False, "problems": [],
-                  "warnings_of_plan": [warning["text"] for warning in run.plan["warnings"]]}
+                  "warnings_of_plan": [warning["text"] for warning in run.plan["warnings"]],
+                  "members": run.capacity["deployed"].get("members") or {}}
         if is_new:
             result["ansible_facts"] = run.to_facts()
         if arguments["compare"]:

@@ -7,7 +7,6 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import message
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import Run
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, not_yet, problems_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
@@ -26,21 +25,16 @@ class ActionModule(ActionBase):
         self.validate_argument_spec(argument_spec={})
         there = inventory.with_variables(task_vars["groups"], task_vars["hostvars"])
         services = catalogue.services(templated(self, task_vars, "trenova_roles_extra", []))
-        records = {host: members for host in task_vars["ansible_play_hosts"]
-                   if (members := _members(task_vars["hostvars"][host]))}
+        # As it is: with expressions resolved, each would be looked through whole, the facts in it included.
+        results = {
+            host: task_vars["hostvars"].raw_get(host).get(RESULT) or {} for host in task_vars["ansible_play_hosts"]}
+        records = {host: result["members"] for host, result in results.items() if result.get("members")}
         found = merged(problems_of(there, services, records), not_yet(there, services))
         between = {
             host: [problem.lines() for problem in [*found.get(None, []), *found.get(installation.id, [])]]
             for installation in installations(there, services) for host in installation.host_names}
         problems = {}
-        for host in task_vars["ansible_play_hosts"]:
-            checked = task_vars["hostvars"][host].get(RESULT) or {}
-            if told := [*(checked.get("problems") or []), *between.get(host, [])]:
+        for host, result in results.items():
+            if told := [*(result.get("problems") or []), *between.get(host, [])]:
                 problems[host] = message({host: told})
         return {"changed": False, "problems": problems}
-
-
-def _members(variables):
-    """{service: ordinal} that a host has recorded; nothing where it was not measured."""
-    known = Run.from_facts(variables)
-    return known.capacity["deployed"].get("members") if known else None

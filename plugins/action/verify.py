@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
@@ -37,18 +38,25 @@ class ActionModule(ActionBase):
         def passwords(names):
             return {name: templated(self, task_vars, name, None) for name in names}
 
-        found = self._execute_module(
-            module_name="trenova.selfhost.probe", task_vars=task_vars, module_args=inside.arguments(
-                services, run.services, project_of(self, task_vars), passwords, seconds))
-        if found.get("failed"):
-            return found
-        scene = outside.scene(
-            services, self._visitor(services, found, task_vars), found["listeners"],
-            passwords(outside.password_variables(services)),
-            templated(self, task_vars, "ansible_port", outside.SSH_PORT))
+        def scene(seen):
+            return outside.scene(
+                services, self._visitor(services, seen, task_vars), seen["listeners"],
+                passwords(outside.password_variables(services)),
+                templated(self, task_vars, "ansible_port", outside.SSH_PORT))
+
+        with ThreadPoolExecutor(1) as pool:
+            # Where nothing has changed since the host was measured, nobody waits for what it says of itself.
+            visits = None if run.changed else pool.submit(
+                outside.run, scene(_seen(run.capacity)), services, seconds)
+            found = self._execute_module(
+                module_name="trenova.selfhost.probe", task_vars=task_vars, module_args=inside.arguments(
+                    services, run.services, project_of(self, task_vars), passwords, seconds))
+            if found.get("failed"):
+                return found
+            visits = visits or pool.submit(outside.run, scene(found), services, seconds)
         external = ask_external(self, task_vars, facts_of(self, run, task_vars))
         results = table.grouped({
-            "from outside": outside.run(scene, services, seconds),
+            "from outside": visits.result(),
             "inside": found["results"],
             "elsewhere": [dict(entry, seconds=0) for entry in external],
             "containers": found["containers"],
@@ -78,3 +86,10 @@ class ActionModule(ActionBase):
         report = table.write(report_dir or os.path.join("reports", inventory), name, results)
         self._display.display(table.table(name, results))
         return table.conclusion(results, report)
+
+
+def _seen(capacity):
+    """What visitors must know of a host, by its measurement."""
+    return {
+        "ssh_address": capacity.get("ssh_address"), "listeners": capacity["listeners"],
+        "ca_certificate": capacity["deployed"].get("ca_certificate")}

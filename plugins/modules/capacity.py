@@ -152,7 +152,14 @@ def released(project_dir):
         "registry_logins": sorted(found["host"].get("registry_logins") or {}),
         "disk_free_gb_before": found["host"].get("disk_free_gb_before"),
         "members": found["host"].get("members") or {},
+        "ca_certificate": authority_of(found["services"]),
     }
+
+
+def authority_of(services):
+    """Certificate of the authority that visitors of the entrance must know, as it lies on the host; None without."""
+    paths = [((service.get("entrance") or {}).get("authority") or {}).get("path") for service in services.values()]
+    return next((host.read_text(path) for path in paths if path), None)
 
 
 def host_facts(data_dir, project_dir, paths):
@@ -175,6 +182,7 @@ def host_facts(data_dir, project_dir, paths):
         "service_manager": "systemd" if os.path.isdir("/run/systemd/system") else None,
         "clock": {"synchronized": host.clock_synchronized(), "epoch_seconds": time.time()},
         "listeners": host.listeners(),
+        "ssh_address": host.ssh_address(),
         "deployed": dict(host.data_of(data_dir, project_dir), **released(project_dir)),
     }
     first_free = facts["deployed"]["disk_free_gb_before"]

@@ -86,13 +86,14 @@ class Bundle:
         for container in wanted["containers"]:
             container["also"] = [compose.digest_of_first_edition(services[container["service"]], read_at_start)]
         drain_seconds = (self.description.get("rollout") or {}).get("drain_seconds", DRAIN_SECONDS)
-        return dict(wanted, wish=self.wish, drain_seconds=drain_seconds, **self._stages())
+        # Whom it waits for hangs on what runs, and is none of its wish.
+        return dict(
+            wanted, wish=self.wish, needs=self._needs(), drain_seconds=drain_seconds, **self._stages())
 
     def _wanted(self, settle):
         return {
             "name": self.name,
             "state": "present",
-            "needs": self._needs(),
             "directories": self._directories(),
             "files": [dict(entry, content=settle(entry["content"])) for entry in self.files],
             "secret_files": [dict(entry, content=encoded(settle(entry["content"]))) for entry in self.secret_files],

@@ -18,16 +18,15 @@ from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import compiled, description
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compiled, description, profiles
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import ROLES_DIRECTORY
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import SUFFIX, sources
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.looks import look_faults, look_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import Member
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 COLLECTION = "trenova.selfhost"
-#: Directory of this collection's roles.
-ROLES_DIRECTORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 DESCRIPTION = os.path.join("meta", "service.yml")
 
 
@@ -156,11 +155,12 @@ class Catalogue:
             told = json.loads(json.dumps(dict(templar.template(load(self._action, source))), default=str))
         except Exception as error:
             raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
-        # This collection's own are held to the schema by its tests.
-        if not _real_path(path).startswith(ROLES_DIRECTORY + os.sep) and (faults := description.faults(told)):
+        is_own = description.is_ours(path)
+        if not is_own and (faults := description.faults(told)):
             raise DescriptionInvalid(source, faults)
         profile = (told.get("exports") or {}).get("profile")
-        if profile is not None and (faults := description.faults(profile, "profile")):
+        is_known = profile is None or is_own and profiles.is_shipped(profile, path)
+        if not is_known and (faults := description.faults(profile, "profile")):
             raise DescriptionInvalid(str(told["exports"].get("profile_file", source)), faults)
         # Nobody else can be a member of a service that only the roles of this host know.
         here = members.get(name) or Member(name, self._task_vars["inventory_hostname"], 1)
@@ -258,8 +258,7 @@ def _real_path(path):
 
 def preload():
     """Parse the files of this collection's roles, and compile their templates, for processes that are forked later."""
-    compiled.prepare(_expressions(_own_files()), escape_backslashes=True)
-    compiled.prepare(_own_templates(), escape_backslashes=False)
+    compiled.prepare(files=_own_templates(), expressions=_expressions(_own_files()))
 
 
 def _expressions(value):

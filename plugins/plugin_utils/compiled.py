@@ -1,23 +1,34 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Templates that are compiled once in a run, not once for each host and task.
+"""Templates that are compiled once, not once for each host and task.
 
 Ansible forks a process for each task of each host, and each compiles what it renders: more than half of the work of a
-run that changes nothing. What is compiled before the fork, every process has.
+run that changes nothing. What is compiled before the fork, every process has. The code is kept beside Python's own, in
+__pycache__, for the runs that follow.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import importlib.util
+import marshal
+import os
 import sys
+import tempfile
 
+import jinja2
 from ansible.parsing.dataloader import DataLoader
+from ansible.release import __version__ as ansible_version
 from ansible.template import Templar
 
 #: {(settings, text): code} of every template that was compiled in this process or in the one it was forked from.
 _CODE = {}
+#: Where code is kept, and under which name: that of another interpreter is another file, as with Python's own.
+KEPT_IN = os.path.dirname(importlib.util.cache_from_source(__file__))
+KEPT_AS = f"templates.{sys.implementation.cache_tag}.ansible-{ansible_version}.code"
 
 
 def shared(templar):
@@ -33,9 +44,51 @@ def shared(templar):
     return templar
 
 
-def prepare(texts, escape_backslashes):
-    """Compile texts now, before processes are forked: those of files as they are, those of variables with backslashes
-    that escape. What cannot be compiled is left to its use, which says why."""
+def prepare(files, expressions, directory=KEPT_IN):
+    """Have code now, before processes are forked: that of files as they are, that of expressions with backslashes that
+    escape. It is read from `directory` where a run before has kept it there for the same texts."""
+    files, expressions = list(files), list(expressions)
+    digest = _digest([files, expressions])
+    path = os.path.join(directory, KEPT_AS)
+    if not _read(path, digest):
+        _compile(files, escape_backslashes=False)
+        _compile(expressions, escape_backslashes=True)
+        _keep(path, digest)
+
+
+def _digest(texts):
+    """Digest of all that the code hangs on."""
+    told = repr([importlib.util.MAGIC_NUMBER, ansible_version, jinja2.__version__, texts])
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _read(path, digest):
+    """Take code that was kept; False where there is none for this digest."""
+    try:
+        with open(path, "rb") as stream:
+            kept, code = marshal.load(stream)  # noqa: S302  # as trustworthy as the byte code beside it
+    except (OSError, EOFError, ValueError, TypeError):
+        return False
+    if kept == digest:
+        _CODE.update(code)
+    return kept == digest
+
+
+def _keep(path, digest):
+    """Keep all code for later runs, where Python may keep its own."""
+    if sys.dont_write_bytecode:
+        return
+    # A folder of somebody else's, or a full disk: the next run compiles again.
+    with contextlib.suppress(OSError):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as stream:
+            stream.write(marshal.dumps((digest, _CODE)))
+        os.chmod(stream.name, 0o644)
+        os.replace(stream.name, path)
+
+
+def _compile(texts, escape_backslashes):
+    """Compile texts. What cannot be compiled is left to its use, which says why."""
     environment = getattr(getattr(shared(Templar(DataLoader(), {})), "_engine", None), "environment", None)
     context = _context(type(environment))
     if context is None:

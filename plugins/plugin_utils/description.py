@@ -9,16 +9,18 @@ import functools
 import json
 import os
 
-try:
-    import jsonschema
-except ImportError:  # a requirement of the controller; ansible-test imports this without
-    jsonschema = None
-
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import topology
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.instances import instance_names
 
 SCHEMAS_DIRECTORY = os.path.join(os.path.dirname(__file__), "schemas")
+#: Directory of this collection's roles.
+ROLES_DIRECTORY = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", "roles"))
 MAIN = "main"
+
+
+def is_ours(role_directory):
+    """Whether a role is one of this collection, whose tests hold it to the schemas: nobody has to do so again."""
+    return os.path.realpath(role_directory).startswith(ROLES_DIRECTORY + os.sep)
 
 
 @functools.cache
@@ -33,8 +35,12 @@ def faults(told, name="service"):
 
     Raises RuntimeError where the Python package jsonschema is not installed.
     """
-    if jsonschema is None:
-        raise RuntimeError("the Python package jsonschema is missing: pip install -r requirements.txt")
+    try:
+        # Here, because it takes longer than all of the rest, and only descriptions that are not ours are looked at.
+        import jsonschema  # noqa: PLC0415
+    except ImportError as error:
+        raise RuntimeError(
+            "the Python package jsonschema is missing: pip install -r requirements.txt") from error
     validator = jsonschema.Draft202012Validator(schema(name))
     found = [_told(error) for error in sorted(validator.iter_errors(told), key=lambda error: [*map(str, error.path)])]
     return list(dict.fromkeys(found))

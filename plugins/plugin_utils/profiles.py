@@ -38,6 +38,14 @@ def application_profile(name, role_directory, extra=None):
     return merge(content, dict(extra)) if extra else content
 
 
+def is_shipped(profile, role_directory):
+    """Whether a profile is one of the role's own, as it is."""
+    directory = os.path.join(role_directory, "profiles")
+    return any(
+        profile == application_profile(os.path.join(directory, file), role_directory)
+        for file in sorted(os.listdir(directory)) if file.endswith(".yml"))
+
+
 @functools.lru_cache(maxsize=16)
 def _content(path, _stamp):
     with open(path, encoding="utf-8") as stream:

@@ -48,7 +48,7 @@ def described(role_directory):
         ) from error
     except yaml.YAMLError as error:
         raise ValueError(f"reported_settings: {path} is no YAML: {error}") from error
-    if faults := description.faults(told, "reported"):
+    if not description.is_ours(role_directory) and (faults := description.faults(told, "reported")):
         lines = ["  {}: {}; {}".format(*fault) for fault in faults]
         raise ValueError("\n".join([f"reported_settings: {path} cannot be read:", *lines]))
     return told

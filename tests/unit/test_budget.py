@@ -60,6 +60,53 @@ def test_templates_are_compiled_once_for_all_hosts():
     assert compiled.count() == before
 
 
+@pytest.fixture
+def compiled_texts(monkeypatch):
+    """No code is known; texts that are compiled from now on."""
+    texts, real = [], compiled._compile
+    monkeypatch.setattr(compiled, "_CODE", {})
+    monkeypatch.setattr(compiled.sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(compiled, "_compile", lambda some, **more: texts.extend(some) or real(some, **more))
+    return texts
+
+
+def kept(directory):
+    return directory / "kept" / compiled.KEPT_AS
+
+
+def test_code_is_kept_for_the_runs_that_follow(compiled_texts, tmp_path, monkeypatch):
+    wanted = {"files": ["a {{ x }} b\\n"], "expressions": ["{{ y }}\\n"], "directory": kept(tmp_path).parent}
+    compiled.prepare(**wanted)
+    assert sorted(compiled_texts) == ["a {{ x }} b\\n", "{{ y }}\\n"]
+    code = dict(compiled._CODE)
+    assert len(code) == 2
+    compiled_texts.clear()
+    monkeypatch.setattr(compiled, "_CODE", {})
+    compiled.prepare(**wanted)
+    assert (compiled_texts, compiled._CODE) == ([], code)
+    assert [path.name for path in kept(tmp_path).parent.iterdir()] == [compiled.KEPT_AS]
+
+
+@pytest.mark.parametrize("change", ["text", "version", "damage", "emptied"])
+def test_code_of_something_else_is_not_taken(compiled_texts, tmp_path, monkeypatch, change):
+    compiled.prepare(["{{ x }}"], [], kept(tmp_path).parent)
+    compiled_texts.clear()
+    if change == "version":
+        monkeypatch.setattr(compiled, "ansible_version", "2.99.0")
+    elif change != "text":
+        kept(tmp_path).write_bytes(b"" if change == "emptied" else kept(tmp_path).read_bytes()[:100])
+    text = "{{ other }}" if change == "text" else "{{ x }}"
+    compiled.prepare([text], [], kept(tmp_path).parent)
+    assert compiled_texts == [text]
+
+
+def test_where_nothing_can_be_kept_everything_works(compiled_texts, tmp_path):
+    (tmp_path / "kept").write_text("a file")
+    compiled.prepare(["{{ x }}"], [], kept(tmp_path).parent)
+    assert compiled_texts == ["{{ x }}"]
+    assert compiled.count() == 1
+
+
 def test_own_templates_are_compiled_before_the_controller_forks():
     catalogue.preload()
     before = compiled.count()

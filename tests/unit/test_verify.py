@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 import types
 
 import pytest
@@ -38,7 +39,7 @@ def task(tmp_path, monkeypatch):
 
         def execute(module_name, module_args, task_vars):
             asked.append((module_name, module_args))
-            return dict(ANSWER, **(answer or {}))
+            return dict(ANSWER, **((answer() if callable(answer) else answer) or {}))
 
         action._execute_module = execute
         return action.run(task_vars=variables), asked, shown
@@ -82,6 +83,29 @@ def test_the_time_to_ask_again_can_be_set(task, seconds):
 def test_a_time_that_is_none_is_told_with_its_bounds(task, seconds, what):
     with pytest.raises(AnsibleActionFail, match=f"trenova_verify_seconds {what}; write a number from 0 to 600."):
         task(trenova_verify_seconds=seconds)
+
+
+@pytest.mark.parametrize(("changed", "order"), [(False, ["visit", "host"]), (True, ["host", "visit"])])
+def test_visitors_wait_for_the_host_only_where_something_has_changed(task, monkeypatch, changed, order):
+    """What the measurement saw of it holds otherwise, and a run without changes is that much shorter."""
+    happened, visited = [], threading.Event()
+    known = test_bundle.in_play()[1].but(changed=changed)
+    monkeypatch.setattr(verify, "current", lambda *_arguments: known)
+
+    def visit(*_arguments):
+        happened.append("visit")
+        visited.set()
+        return []
+
+    def answer():
+        # Where visitors do not wait for the host, it answers when they have come.
+        assert changed or visited.wait(10)
+        happened.append("host")
+        return {}
+
+    monkeypatch.setattr(verify.outside, "run", visit)
+    task(answer)
+    assert happened == order
 
 
 def test_a_server_without_an_address_is_told(task):
