@@ -196,6 +196,12 @@ options:
             type: list
             elements: str
             default: []
+          needs:
+            description:
+              - Those of the services in C(needs) without which the job cannot run. Where nothing of the service ran
+                before it does not wait for the others. All of them by default.
+            type: list
+            elements: str
           seconds: {description: How long it may take., type: int, default: 900}
           says: {description: "What the job does, for messages.", type: str, required: true}
           once_per:
@@ -404,6 +410,7 @@ JOB_OPTIONS = {
     "service": {"type": "str", "required": True},
     "image": {"type": "str", "required": True},
     "files": strings(),
+    "needs": {"type": "list", "elements": "str"},
     "seconds": {"type": "int", "default": 900},
     "says": {"type": "str", "required": True},
     "once_per": {"type": "str", "choices": ["image", "files"], "default": "image"},

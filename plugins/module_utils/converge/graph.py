@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
@@ -39,9 +40,12 @@ class Graph:
     """Gives each of some turns to work when all that it needs have ended, in threads.
 
     turns: in an order in which each comes after all that it needs. Each has `name`, `wanted["needs"]`,
-    `is_exclusive()`, `failed()`, `wait_for(name)` and `waits_for`. idle: names of those that have nothing to do and
-    wait for nobody. work(turn): may take long, and takes down failures in the turn itself. What it raises is a fault of
-    the program, and ends the run when those that are at work have come to their end.
+    `is_exclusive()`, `failed()`, `wait_for(name)` and `waits_for`. One that can do a part of its work sooner names in
+    `needs_to_begin()` what it needs for that, and calls `await_needs()`, which it is given, before the rest.
+
+    idle: names of those that have nothing to do and wait for nobody. work(turn): may take long, and takes down failures
+    in the turn itself. What it raises is a fault of the program, and ends the run when those that are at work have come
+    to their end.
     """
 
     def __init__(self, turns, idle, work):
@@ -78,12 +82,26 @@ class Graph:
             elif failed:
                 turn.wait_for(failed[0].waits_for or failed[0].name)
                 self._end(turn)
-            elif all(need in self.ended for need in needs) and not self._is_kept_waiting(turn):
+            elif all(need in self.ended for need in turn.needs_to_begin() if need in names) and (
+                    not self._is_kept_waiting(turn)):
+                turn.await_needs = functools.partial(self._await, needs)
                 self._begin(turn)
 
     def _is_kept_waiting(self, turn):
         return turn.is_exclusive() and any(
             other.is_exclusive() and other.name not in self.idle for other in self.running)
+
+    def _await(self, needs):
+        """Wait for the rest of what a turn that has begun needs. Returns the name of what it waits for in vain."""
+        with self.changed:
+            while True:
+                for need in needs:
+                    if need in self.ended and self.ended[need].failed():
+                        return self.ended[need].waits_for or need
+                left = [need for need in needs if need not in self.ended]
+                if not left or self.crash is not None:
+                    return left[0] if left else None
+                self.changed.wait()
 
     def _begin(self, turn):
         self.waiting.remove(turn)

@@ -145,6 +145,8 @@ class Service(Turn):
         self.interim = {}
         self._written, self._touched, self._limits_before, self._unreleased = [], [], [], []
         self._was_pending = False
+        #: Waits for what it needs and began without; given by the graph.
+        self.await_needs = lambda: None
 
     def outcome(self):
         """The most that was done, in one word."""
@@ -175,6 +177,13 @@ class Service(Turn):
         """Whether nothing is to be done, given the containers of other services that may be started before."""
         found = self.comparison
         return not (found.has_work() or self.needs_fetch() or set(self.wanted["follows"]) & may_start)
+
+    def needs_to_begin(self):
+        """What it needs before its jobs can run; the rest before it starts, where nothing ran before."""
+        found = self.comparison.due_jobs
+        if not found or self.comparison.ran_before() or any(job["needs"] is None for job in found):
+            return self.wanted["needs"]
+        return sorted({need for job in found for need in job["needs"]})
 
     def is_exclusive(self):
         """Whether it has something to lose, so that its turn is taken alone."""
@@ -238,6 +247,8 @@ class Service(Turn):
                 self._write_files()
         if has_work:
             self._apply()
+        if self.waits_for:
+            return
         if not self.second_step:
             self.complete()
         left = [entry for entries in self._unreleased for entry in entries]
@@ -351,6 +362,9 @@ class Service(Turn):
         try:
             for job in self.comparison.due_jobs:
                 self._prepare(job)
+            if missing := self._missing_need():
+                self.wait_for(missing)
+                return
             self._start()
             self._reload(changed, set(self.lists["started"]), self._was_pending)
             for path in self.comparison.stale:
@@ -361,6 +375,13 @@ class Service(Turn):
                 self._put_back()
             self.lists["started"] = []
             raise _told(error) from error
+
+    def _missing_need(self):
+        """Wait for the rest of what it needs. Returns the name of what never comes, None where all is there."""
+        began = self.tools.clock.monotonic()
+        missing = self.await_needs()
+        self.seconds -= self.tools.clock.monotonic() - began
+        return missing
 
     def _prepare(self, job):
         jobs.run(job, self.shared.project, self.tools.engine)

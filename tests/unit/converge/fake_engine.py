@@ -95,6 +95,8 @@ class FakeEngine:
         self.moment = 0
         #: Names of containers at work, by what was seen of them: tests of order look here.
         self.events = []
+        #: {container: job that has to run before it serves}
+        self.serves_after = {}
 
     # -- Looking ------------------------------------------------------------------------------------------------------
 
@@ -304,6 +306,9 @@ class FakeEngine:
         """A container that starts becomes what it shall be when it is looked at."""
         state = found["State"]
         if state["Status"] != "running" or state["Health"]["Status"] != "starting":
+            return
+        awaited = self.serves_after.get(found["Name"].lstrip("/"))
+        if awaited is not None and ("job", awaited) not in self.events:
             return
         ends_up = self.ends_up.get(found["Image"], "healthy")
         if ends_up == "exited":

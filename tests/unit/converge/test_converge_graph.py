@@ -30,13 +30,18 @@ def graphs(draw):
 class Turn:
     """A turn that notes when it works."""
 
-    def __init__(self, name, needs=(), exclusive=False, fails=False, idle=False):
+    def __init__(self, name, needs=(), exclusive=False, fails=False, idle=False, begins_with=None):
         self.name, self.wanted = name, {"needs": list(needs)}
+        self.begins_with = self.wanted["needs"] if begins_with is None else list(begins_with)
+        self.await_needs = None
         self.exclusive, self.fails, self.idle = exclusive, fails, idle
         self.has_failed, self.waits_for = False, None
 
     def is_exclusive(self):
         return self.exclusive
+
+    def needs_to_begin(self):
+        return self.begins_with
 
     def failed(self):
         return self.has_failed or self.waits_for is not None
@@ -58,7 +63,14 @@ class Watch:
             self.events.append(("begins", turn.name))
             self.most_exclusive = max(
                 self.most_exclusive, sum(other.exclusive and not other.idle for other in self.at_work))
-        turn.has_failed = turn.fails
+        if not turn.idle:
+            missing = turn.await_needs()
+            if missing:
+                turn.wait_for(missing)
+        if turn.waits_for is None:
+            with self.lock:
+                self.events.append(("goes on", turn.name))
+            turn.has_failed = turn.fails
         with self.lock:
             self.events.append(("ends", turn.name))
             self.at_work.discard(turn)
@@ -77,7 +89,12 @@ def worked(turns):
 def test_nothing_begins_before_what_it_needs_has_ended_and_failures_stop_only_those_that_need_them(needs, data):
     some = st.sets(st.sampled_from(sorted(needs)))
     exclusive, failing, idle = data.draw(some), data.draw(some), data.draw(some)
-    turns = [Turn(name, needs[name], name in exclusive, name in failing - idle, name in idle) for name in needs]
+    # Where nothing ran before, a part of the work may need less.
+    begins_with = {
+        name: needs[name] if name in exclusive else data.draw(st.sets(st.sampled_from(sorted(needs[name]))))
+        if needs[name] else set() for name in needs}
+    turns = [Turn(name, needs[name], name in exclusive, name in failing - idle, name in idle, begins_with[name])
+             for name in needs]
     watch = worked(turns)
     assert watch.most_exclusive <= 1
     reached = {turn.name: turn for turn in turns}
@@ -88,10 +105,10 @@ def test_nothing_begins_before_what_it_needs_has_ended_and_failures_stop_only_th
             assert ("ends", name) in watch.events
         else:
             assert reached[turn.waits_for].has_failed
-            assert ("begins", name) not in watch.events
-            continue
-        for need in () if turn.idle else needs[name]:
-            assert watch.events.index(("ends", need)) < watch.events.index(("begins", name))
+            assert ("goes on", name) not in watch.events
+        for event, needed in (("begins", begins_with[name]), ("goes on", needs[name])):
+            for need in () if turn.idle or (event, name) not in watch.events else needed:
+                assert watch.events.index(("ends", need)) < watch.events.index((event, name))
 
 
 @settings(max_examples=200, deadline=None)
@@ -162,12 +179,20 @@ def test_on_a_host_no_service_is_started_before_what_it_needs_serves(needs, data
         host = Host(folder)
         host.converge(*[host.service(name) for name in ran_before])
         host.forget_calls()
+        jobs = {
+            name: data.draw(st.sets(st.sampled_from(sorted(needs[name])))) for name in needs if needs[name]}
         host.converge(*[
-            host.service(name, needs=sorted(needs[name]), version="2") for name in needs])
+            host.service(name, needs=sorted(needs[name]), version="2", jobs=[
+                {"service": f"prepare-{name}", "needs": sorted(jobs[name])}] if name in jobs else [])
+            for name in needs])
         events = host.engine.events
         for name in needs:
             for need in needs[name]:
                 assert events.index(("serves", f"tren-{need}")) < events.index(("started", f"tren-{name}"))
+            for need in jobs.get(name, ()):
+                assert events.index(("serves", f"tren-{need}")) < events.index(("job", f"prepare-{name}"))
+            if name in jobs:
+                assert events.index(("job", f"prepare-{name}")) < events.index(("started", f"tren-{name}"))
         # What ran before is replaced one by one: none starts before the one before it serves.
         replaced = [(event, name) for event, name in events if name[len("tren-"):] in ran_before]
         assert all(

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
@@ -207,3 +209,44 @@ def test_the_job_is_owed_also_where_it_failed_after_the_data_was_made(host):
     host.engine.job_results.clear()
     assert (host.root / "data").is_dir()
     assert host.converge(*in_order(host))["prepared"] == ["The job api-prepare"]
+
+
+# -- Before all is there ----------------------------------------------------------------------------------------------
+
+
+def early(host, **more):
+    """A database, a queue that takes its time, and the API whose job needs the database alone."""
+    job = dict(PREPARE, needs=["postgres"])
+    return [host.service("postgres"), host.service("rabbitmq"),
+            host.service("api", needs=["postgres", "rabbitmq"], jobs=[job], **more)]
+
+
+def test_at_a_first_start_a_job_does_not_wait_for_what_it_does_not_need(host):
+    host.engine.serves_after = {"tren-rabbitmq": "api-prepare"}
+    # Nobody waits on the clock of tests, but another thread has to come to its job.
+    host.clock.on_sleep = lambda: time.sleep(0.02)
+    host.converge(*early(host))
+    events = host.engine.events
+    assert events.index(("job", "api-prepare")) < events.index(("serves", "tren-rabbitmq"))
+    assert events.index(("serves", "tren-rabbitmq")) < events.index(("started", "tren-api"))
+
+
+def test_where_what_is_missing_fails_the_service_waits_and_its_job_is_not_forgotten(host):
+    host.engine.ends_up["sha256:rabbitmq:1"] = "unhealthy"
+    run = host.run(*early(host))
+    assert run.result()["services"]["api"]["state"] == "waited"
+    assert "tren-api" not in host.engine.found
+    host.engine.ends_up.clear()
+    host.converge(*early(host))
+    assert host.engine.events.count(("job", "api-prepare")) == 1
+    assert host.converge(*early(host))["changed"] is False
+
+
+def test_what_ran_before_waits_for_all_that_it_needs(host):
+    host.converge(*early(host))
+    host.forget_calls()
+    host.converge(
+        host.service("postgres"), host.service("rabbitmq", version="2"),
+        host.service("api", needs=["postgres", "rabbitmq"], image="api:2", jobs=[dict(PREPARE, needs=["postgres"])]))
+    events = host.engine.events
+    assert events.index(("serves", "tren-rabbitmq")) < events.index(("job", "api-prepare"))
