@@ -154,6 +154,8 @@ class Controller:
     def start(self, inventory: pathlib.Path, *arguments: str, record: pathlib.Path | None = None) -> subprocess.Popen:
         """Start site.yml."""
         environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), ANSIBLE_FORCE_COLOR="0")
+        # As users run it: Python keeps its byte code.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         if record:
             environment.update(
                 TRENOVA_RECORD=str(record), ANSIBLE_CALLBACKS_ENABLED="recorder",
