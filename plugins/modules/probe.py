@@ -140,12 +140,17 @@ def check_settings(inspector, check):
         name, separator, rest = line.partition("|")
         if separator:
             reported[name] = rest.split("|")[0]
+    return as_planned(reported, check)
+
+
+def as_planned(reported, check):
+    """{name: value} that a server reports holds what is expected."""
     different = [
         f"{name} is {reported.get(name, 'not reported')}, planned {value}"
         for name, value in sorted(check["expect"].items()) if reported.get(name) != str(value)]
     if different:
         raise CheckFailed("; ".join(different))
-    return "{} settings as planned".format(len(check["expect"]))
+    return check.get("success", "{} settings as planned".format(len(check["expect"])))
 
 
 def check_command(inspector, check):
@@ -205,15 +210,30 @@ def check_rabbitmq_round_trip(inspector, check):
 
 
 def check_redis(inspector, check):
-    """The number that Redis answers to a command is large enough. `{now}` stands for the time in seconds since 1970."""
+    """What Redis answers to a command has the expected fields, holds a text, or is a number that is large enough.
+
+    `{now}` in the command stands for the time in seconds since 1970.
+    """
     password = inspector.passwords[check["password_variable"]]
     host_name = check["host"] or inspector.address(check["container"])
     words = [word.replace("{now}", str(int(time.time()))) for word in check["command"]]
     with reach.RedisConnection(host_name, check["port"], password) as server:
         answer = server.command(*words)
-    if answer < int(check["expect_at_least"]):
+    if "expect" in check:
+        return as_planned(fields_of(answer), check)
+    if "expect_text" in check and str(check["expect_text"]) not in str(answer):
+        raise CheckFailed("expected {!r}, found {!r}".format(check["expect_text"], str(answer)[:200]))
+    if "expect_at_least" in check and answer < int(check["expect_at_least"]):
         raise CheckFailed("found {}, expected at least {}".format(answer, check["expect_at_least"]))
-    return "as expected"
+    return check.get("success", "as expected")
+
+
+def fields_of(answer):
+    """{name: value} of an answer of Redis: names and values in turns, or a line `name:value` for each."""
+    if isinstance(answer, list):
+        return dict(zip(answer[::2], answer[1::2]))
+    lines = [line.partition(":") for line in str(answer).splitlines()]
+    return {name: value for name, separator, value in lines if separator}
 
 
 CHECKS = {

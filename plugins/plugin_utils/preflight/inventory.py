@@ -110,7 +110,8 @@ def check_secrets(facts):
         fault = secret_kinds.fault(kinds[name], facts.variables.get(name))
         if fault == "is missing":
             yield Problem(
-                f"{name} is missing.", "group_vars/trenova/secrets.yml of the inventory",
+                f"{name} is missing.",
+                "group_vars/trenova/secrets.yml of the inventory; in a fleet, secrets.yml of the installation",
                 "ansible-playbook playbooks/secrets.yml -i <inventory>")
         elif fault:
             yield Problem(
