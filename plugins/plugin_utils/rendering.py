@@ -20,9 +20,10 @@ SUFFIX = ".j2"
 
 
 def sources(templates_dir):
-    """Relative paths of all files below a role's templates/, sorted."""
+    """Relative paths of all files below a role's templates/, sorted; without the byte code of programs among them."""
     found = []
-    for directory, _directories, names in os.walk(templates_dir):
+    for directory, directories, names in os.walk(templates_dir):
+        directories[:] = [name for name in directories if name != "__pycache__"]
         found.extend(os.path.relpath(os.path.join(directory, name), templates_dir) for name in names)
     return sorted(found)
 

@@ -18,7 +18,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, run
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, rendering, run
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
 
@@ -82,6 +82,13 @@ def by_role(role, variables, known):
 def test_the_plan_wants_of_a_service_what_its_role_wants(role):
     variables, known = in_play()
     assert by_plan(role, variables, known) == by_role(role, variables, known)
+
+
+def test_byte_code_beside_a_program_is_no_file_of_the_service(tmp_path):
+    for name in ("config/a.j2", "host/usr/local/lib/watch.py", "host/usr/local/lib/__pycache__/watch.cpython-311.pyc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"\xa7")
+    assert rendering.sources(tmp_path) == ["config/a.j2", "host/usr/local/lib/watch.py"]
 
 
 def test_expressions_of_the_inventory_see_the_defaults_of_the_role():
