@@ -78,13 +78,18 @@ def _keep(path, digest):
     """Keep all code for later runs, where Python may keep its own."""
     if sys.dont_write_bytecode:
         return
-    # A folder of somebody else's, or a full disk: the next run compiles again.
-    with contextlib.suppress(OSError):
+    # A folder of somebody else's, a full disk, code that cannot be kept: the next run compiles again.
+    with contextlib.suppress(OSError, ValueError):
+        code = marshal.dumps((digest, _CODE))
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as stream:
-            stream.write(marshal.dumps((digest, _CODE)))
-        os.chmod(stream.name, 0o644)
-        os.replace(stream.name, path)
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(code)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
 
 
 def _compile(texts, escape_backslashes):

@@ -31,12 +31,12 @@ def with_variables(groups, hostvars) -> Inventory:
         groups, child_groups(hostvars), {host: resolved(hostvars, host, VARIABLES) for host in hosts})
 
 
-def members_here(task_vars, services, recorded):
-    """{service: member} of the host that some variables are of."""
+def members_here(task_vars, services, recorded, written):
+    """{service: member} of the host that some variables are of. `written` is its `trenova_ordinals`, resolved."""
     host, hostvars = task_vars["inventory_hostname"], task_vars.get("hostvars")
     groups = task_vars.get("groups") or {}
-    written = resolved({host: task_vars}, host, ["trenova_ordinals"])
-    return members_on(host, Inventory(groups, child_groups(hostvars), {host: written}), services, recorded)
+    there = Inventory(groups, child_groups(hostvars), {host: {"trenova_ordinals": written}})
+    return members_on(host, there, services, recorded)
 
 
 def child_groups(hostvars):

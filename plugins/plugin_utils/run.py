@@ -21,7 +21,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.inventory import members_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.capacity import measure
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import wanted
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 
 #: Marks facts as those of this run. The controller imports this file before it forks, so all workers share the
 #: value; were it not shared, hosts would be measured again, and never planned on yesterday's cached facts.
@@ -120,7 +120,8 @@ def planned(action, task_vars, catalogue, capacity, earlier=None):
     except sizing.PlanError as error:
         raise PlanImpossible(error.problems) from error
     members = members_here(
-        task_vars, dict.fromkeys([*own_services(), *catalogue.places]), capacity["deployed"].get("members"))
+        task_vars, dict.fromkeys([*own_services(), *catalogue.places]), capacity["deployed"].get("members"),
+        templated(action, task_vars, "trenova_ordinals", None))
     services = {name: service for name, service in found.items() if _is_current(service)}
     for name in sorted(set(found) - set(services) - set(catalogue.places)):
         if again := catalogue.again(name, plan, capacity, members):

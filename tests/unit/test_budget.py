@@ -100,6 +100,24 @@ def test_code_of_something_else_is_not_taken(compiled_texts, tmp_path, monkeypat
     assert compiled_texts == [text]
 
 
+@pytest.mark.parametrize("call", ["chmod", "replace"])
+def test_a_full_disk_leaves_nothing_behind(compiled_texts, tmp_path, monkeypatch, call):
+    def fail(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(compiled.os, call, fail)
+    compiled.prepare(["{{ x }}"], [], kept(tmp_path).parent)
+    assert compiled.count() == 1
+    assert list(kept(tmp_path).parent.iterdir()) == []
+
+
+def test_code_that_cannot_be_kept_is_no_fault(compiled_texts, tmp_path):
+    compiled._CODE["other"] = object()
+    compiled.prepare(["{{ x }}"], [], kept(tmp_path).parent)
+    assert compiled.count() == 2
+    assert not kept(tmp_path).exists()
+
+
 def test_where_nothing_can_be_kept_everything_works(compiled_texts, tmp_path):
     (tmp_path / "kept").write_text("a file")
     compiled.prepare(["{{ x }}"], [], kept(tmp_path).parent)

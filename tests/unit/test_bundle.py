@@ -116,6 +116,13 @@ def test_a_member_with_a_number_is_called_so_by_all_that_use_it():
     assert second[1].services["api"]["ordinal"] == 3
 
 
+def test_a_number_may_be_an_expression_of_the_inventory():
+    more = {"trenova_ordinals": {"postgres": "{{ number }}"}, "number": 2, "groups": {"trenova": ["erp1"]}}
+    assert in_play(json.dumps(more))[1].services["postgres"]["ordinal"] == 2
+    whole = dict(more, trenova_ordinals="{{ {'postgres': number} }}")
+    assert in_play(json.dumps(whole))[1].services["postgres"]["ordinal"] == 2
+
+
 def contents(arguments):
     """Files of a service, without digests and what their names are part of."""
     found = {entry["path"]: entry["content"] for entry in arguments["files"]}
