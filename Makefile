@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,6 +30,9 @@ demo: setup ## A bare server becomes a running Trenova, in throw-away containers
 
 demo-down: setup ## Remove everything that `make demo` has made
 	@tests/lab/demo.sh down
+
+init: setup ## Ask five questions, write inventories/mine (INVENTORY=... for another) with the answers, and show the plan
+	@$(BIN)/ansible-playbook playbooks/init.yml -e trenova_init_directory=$(or $(INVENTORY),inventories/mine)
 
 lint: setup ## ansible-lint (production), yamllint, ruff, documentation of the plugins, changelog
 	@echo "==> ruff" && $(BIN)/ruff check .
