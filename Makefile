@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs site release
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,5 +83,11 @@ matrix: setup ## Unit tests and sanity with the oldest and the newest ansible-co
 
 docs: setup ## Write the generated documentation
 	@$(BIN)/python docs/generate.py
+
+site: ## Build the documentation site in build/site/html
+	@docs/site/build.sh
+
+release: setup ## Changelog, version, artifact, importer, commit and tag: make release VERSION=0.2.0; publishes nothing
+	@tests/galaxy/release.sh $(VERSION)
 
 test: lint unit galaxy-short molecule ## Everything that CI runs
