@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What the ecosystem expects beside the plugins: Python packages of the controller, a release that is whole or refused."""
+"""What the ecosystem expects: Python packages of the controller, a release that is whole or refused."""
 
 from __future__ import annotations
 
