@@ -16,16 +16,16 @@ if [ "${1:-up}" = down ]; then
     exit
 fi
 
-say "The lab: a bare server, a registry, a mail sink"
+say "The lab: a bare server, a registry, a mail sink (a first time about 3 minutes: Debian's packages are downloaded)"
 ansible-playbook -i localhost, molecule/lab/create.yml -e "$servers"
 
-say "The images"
-python3 tests/lab/images/build.py --registry "$registry" --push
+say "The images (a first time about 10 minutes: there is no registry to get them from, so five programs are compiled)"
+python3 tests/lab/images/build.py --registry "$registry" --push --no-tests
 
 say "The secrets"
 ansible-playbook playbooks/secrets.yml -i inventories/demo
 
-say "Trenova"
+say "Trenova (about 40 s)"
 ansible-playbook site.yml -i inventories/demo
 
 say "The plan"

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Builds the lab's images, tags them for the lab's registry and pushes them there.
 
-    build.py [--registry HOST:PORT [--push]] [--only NAME ...] [--force] [--list]
+    build.py [--registry HOST:PORT [--push]] [--only NAME ...] [--no-tests] [--force] [--list]
 
 Reads lab-images.yml. Builds two images at a time with the classic builder, since buildx is not everywhere. What has not
 changed (Dockerfile, context, build arguments, base image, images that it is made from) is skipped: a digest of all that
 is a label of the image. Locally the images are called trenova-lab/<path>:<tag>. Needs PyYAML, which comes with
-ansible-core.
+ansible-core. A first build compiles for minutes: what is being built, and which step of it, is told every half minute.
 """
 
 import argparse
@@ -32,6 +32,8 @@ IGNORED = {"ca-bundle.crt", "README.md", "image.yml", "__pycache__", "target", "
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 START = time.monotonic()
 PRINT = threading.Lock()
+#: Seconds between two lines about builds that go on.
+TELL_EVERY = 30
 
 
 class Failed(Exception):
@@ -63,6 +65,20 @@ def docker(*args, check=True):
     return done.stdout if done.returncode == 0 else ""
 
 
+def docker_build(*args, step):
+    """Build an image; each step of the Dockerfile is handed over as it begins."""
+    process = subprocess.Popen(
+        ["docker", "build", *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        env={**os.environ, "DOCKER_BUILDKIT": "0"})
+    log = []
+    for line in process.stdout:
+        log.append(line)
+        if line.startswith("Step "):
+            step(" ".join(line.split())[5:80])
+    if process.wait():
+        raise Failed("docker build", "".join(log))
+
+
 def inspect(reference):
     """Docker's description of a local image; None if there is no such image."""
     out = docker("image", "inspect", reference, check=False)
@@ -83,6 +99,8 @@ class Builder:
         self.options = options
         self.images = {image["name"]: image for image in images}
         self.digests = {}
+        #: Name -> (since when, step) of what is being built.
+        self.steps = {}
         base = inspect(options.base)
         if base is None:
             docker("pull", options.base)
@@ -159,10 +177,18 @@ class Builder:
                 if self.options.no_cache:
                     options.append("--no-cache")
                 options += ["--label", f"{LABEL}={digest}", "--tag", self.local(name)]
-                docker("build", "--force-rm", *options, folder)
+                self.steps[name] = since, ""
+                say(name, "building", since)
+                docker_build("--force-rm", *options, folder, step=lambda step: self.steps.update({name: (since, step)}))
+            del self.steps[name]
             size = inspect(self.local(name))["Size"] / 1e6
             say(name, "built", since, f"{size:.0f} MB  {image['path']}:{image['tag']}")
         self.publish(name, image)
+
+    def tell(self):
+        """A line about each image that is still being built."""
+        for name, (since, step) in list(self.steps.items()):
+            say(name, "goes on", since, step)
 
     def publish(self, name, image):
         """Tags an image for the registry and pushes it there, as far as that is wanted."""
@@ -186,7 +212,10 @@ def run(builder, wanted, jobs):
                 if ready and len(running) < jobs:
                     todo.remove(name)
                     running[pool.submit(builder.build, name)] = name
-            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            finished, _ = concurrent.futures.wait(
+                running, timeout=TELL_EVERY, return_when=concurrent.futures.FIRST_COMPLETED)
+            if not finished:
+                builder.tell()
             for future in finished:
                 name = running.pop(future)
                 try:
@@ -222,6 +251,7 @@ def main():
     parser.add_argument(
         "--only", metavar="NAME", nargs="+", action="extend", help="build these (and what they are made from)"
     )
+    parser.add_argument("--no-tests", action="store_true", help="leave out what only tests need")
     parser.add_argument(
         "--force", action="store_true", help="build what has not changed, too (layers may still come from the cache)"
     )
@@ -247,7 +277,9 @@ def main():
         builder = Builder(options, images)
     except Failed as failure:
         raise SystemExit(f"base image {options.base}: {failure.log.strip()}") from failure
-    code = run(builder, with_needs(builder, options.only or builder.images), options.jobs)
+    wanted = options.only or [
+        image["name"] for image in images if not (options.no_tests and image.get("tests"))]
+    code = run(builder, with_needs(builder, wanted), options.jobs)
     print(f"{time.monotonic() - START:6.1f} s  {'done' if code == 0 else 'failed'}", flush=True)
     return code
 
