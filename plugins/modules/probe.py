@@ -60,6 +60,10 @@ containers:
   returned: always
   type: list
   elements: dict
+networks:
+  description: The networks of the project by name, each with C(ipv6), whether it has IPv6.
+  returned: always
+  type: dict
 waiting_seconds:
   description: For how many seconds there has been a directory for O(status_file) and nothing in it.
   returned: when O(status_file) is not there and its directory is
@@ -77,7 +81,7 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, reach
+from ansible_collections.trenova.selfhost.plugins.module_utils import addresses, engine, host, reach
 from ansible_collections.trenova.selfhost.plugins.module_utils.patience import until_ok
 
 TIMEOUT_SECONDS = 15
@@ -303,6 +307,15 @@ def run_all(inspector, checks, seconds):
     return results, containers
 
 
+def networks(project):
+    """Networks of the project by name, with whether each has IPv6."""
+    try:
+        found = engine.networks(*engine.networks_of(project))
+    except engine.EngineError:
+        return {}
+    return {name: {"ipv6": bool(network.get("EnableIPv6"))} for name, network in found.items()}
+
+
 def waiting_seconds(path):
     """For how long there has been a directory for a file that is not there; None where there is none.
 
@@ -343,7 +356,8 @@ def main():
         backup_status=host.read_json(status_file) if status_file else None,
         waiting_seconds=waiting_seconds(status_file),
         listeners=host.listeners(),
-        ssh_address=host.ssh_address(),
+        networks=networks(module.params["project"]),
+        **addresses.by_ssh(),
     )
 
 

@@ -20,6 +20,9 @@ HOST_NAME = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-
 MAIL_ADDRESS = re.compile(r"[^@\s]+@([a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
 SIZE = re.compile(r"[1-9][0-9]*[kmg]", re.IGNORECASE)
 
+#: Words that Ansible takes for booleans.
+TRUE, FALSE = frozenset(("true", "yes", "on", "y", "t", "1")), frozenset(("false", "no", "off", "n", "f", "0"))
+
 WEEKDAYS = "(mon|tue|wed|thu|fri|sat|sun)[a-z]*"
 DAYS_OF_WEEK = re.compile(rf"{WEEKDAYS}((,|\.\.){WEEKDAYS})*,?", re.IGNORECASE)
 CALENDAR_WORDS = frozenset((
@@ -47,6 +50,17 @@ def _range(value, low, high):
     except (TypeError, ValueError):
         return f"is no number: {value}", expected
     return None if low <= number <= high else (f"is {value}", expected)
+
+
+def _boolean(value):
+    if str(value).lower() in (*TRUE, *FALSE):
+        return None
+    return f"is neither true nor false: {value}", "true or false"
+
+
+def is_true(value):
+    """Whether a value in one of the forms of Ansible's booleans is true."""
+    return str(value).lower() in TRUE
 
 
 def _mail(value):
@@ -90,6 +104,26 @@ def _networks(value):
         except ValueError as error:
             return f"holds what is no network: {error}", "addresses or networks, as 10.0.0.5 or 10.0.0.0/16"
     return None
+
+
+def _ports(value):
+    try:
+        ports_of(value)
+    except ValueError:
+        return f"holds what is no port: {value}", "ports and ranges of them, 1 to 65535, as [9100, \"9200-9300\"]"
+    return None
+
+
+def ports_of(value):
+    """All ports of a list of ports and ranges, as 9100 and "9200-9300". Raises ValueError for anything else."""
+    found = set()
+    for entry in value if isinstance(value, list) else [value] if value not in (None, "") else []:
+        first, _separator, last = str(entry).partition("-")
+        low, high = int(first), int(last or first)
+        if not 1 <= low <= high <= 65535:
+            raise ValueError(str(entry))
+        found.update(range(low, high + 1))
+    return found
 
 
 def _url(value):
@@ -178,6 +212,6 @@ def _component(text, low, high):
 
 
 FORMATS = {
-    "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "url": _url,
+    "boolean": _boolean, "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "ports": _ports, "url": _url,
     "file": _file, "directory": _directory, "size": _size, "calendar": _calendar,
 }
