@@ -15,7 +15,8 @@ positional: entrance
 options:
   _input: {description: Host name., type: str, required: true}
   entrance:
-    description: C(entrance) of the description that has one. Templates and descriptions know it as the variable C(entrance).
+    description:
+      - C(entrance) of the description that has one. Templates and descriptions know it as the variable C(entrance).
     type: dict
     required: true
 """

@@ -16,6 +16,10 @@ options:
     description: Name of the Compose project.
     type: str
     required: true
+  directory:
+    description: Directory of the project.
+    type: path
+    default: /opt/trenova
   checks:
     description: The checks, as the services declare them.
     type: list
@@ -87,15 +91,24 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.patience import u
 TIMEOUT_SECONDS = 15
 
 
+#: How long a job may take that only looks.
+JOB_SECONDS = 90
+
+
 class CheckFailed(Exception):
-    """A check did not find what it expects."""
+    """A check did not find what it expects. One that is lasting is not asked again: it may count against us."""
+
+    def __init__(self, text, lasting=False):
+        super().__init__(text)
+        self.lasting = lasting
 
 
 class Inspector:
     """The containers of the project as they are at the moment, and the ways to talk to them."""
 
-    def __init__(self, project, passwords):
+    def __init__(self, project, passwords, directory=None):
         self.passwords = passwords
+        self.directory = directory
         self.names = sorted(engine.containers_of(project))
 
     def container(self, name):
@@ -232,6 +245,17 @@ def check_redis(inspector, check):
     return check.get("success", "as expected")
 
 
+def check_job(inspector, check):
+    """A job of the project succeeds, in a container of its own that is gone afterwards."""
+    command = ["compose", "--ansi", "never", "--progress", "quiet", "run", "--rm", "--no-deps", "-T", check["job"]]
+    done = engine.docker(
+        *command, *check.get("arguments", []), cwd=inspector.directory, seconds=JOB_SECONDS, check=False)
+    if done.returncode != 0:
+        raise CheckFailed(
+            (done.stderr or done.stdout).strip()[-300:] or f"exit code {done.returncode}", lasting=True)
+    return check.get("success", "as expected")
+
+
 def fields_of(answer):
     """{name: value} of an answer of Redis: names and values in turns, or a line `name:value` for each."""
     if isinstance(answer, list):
@@ -247,16 +271,18 @@ CHECKS = {
     "http": check_http,
     "http_json": check_http_json,
     "rabbitmq_round_trip": check_rabbitmq_round_trip,
+    "job": check_job,
 }
 
 
 def run_check(inspector, check):
-    """One result: name, ok, detail."""
+    """One result: name, ok, detail, and whether a failure is lasting."""
+    lasting = False
     try:
         ok, detail = True, CHECKS[check["kind"]](inspector, check)
     except (CheckFailed, reach.Unreachable, engine.EngineError, ValueError, KeyError, IndexError) as error:
-        ok, detail = False, str(error) or type(error).__name__
-    return {"name": check["name"], "ok": ok, "detail": detail}
+        ok, detail, lasting = False, str(error) or type(error).__name__, getattr(error, "lasting", False)
+    return {"name": check["name"], "ok": ok, "detail": detail, "lasting": lasting}
 
 
 def memory_used_mb(container):
@@ -334,6 +360,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "project": {"type": "str", "required": True},
+            "directory": {"type": "path", "default": "/opt/trenova"},
             "checks": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "seconds": {"type": "int", "default": 0},
@@ -343,7 +370,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        inspector = Inspector(module.params["project"], module.params["passwords"])
+        inspector = Inspector(module.params["project"], module.params["passwords"], module.params["directory"])
     except engine.EngineError as error:
         module.fail_json(msg=str(error))
     status_file = module.params["status_file"]

@@ -3,8 +3,8 @@
 
 """Where visitors enter an installation, and the addresses that follow from it.
 
-One service says it, as `entrance` of its description: the public name and ports, who ends TLS, and where the host itself
-listens. Every other address of the installation is made here from that, so that what one part writes another part
+One service says it, as `entrance` of its description: the public name and ports, who ends TLS, and where the host
+itself listens. Every other address of the installation is made here from that, so that what one part writes another
 agrees with: the page, the API's origin, its CORS, presigned links, redirects, and what the verification expects.
 """
 

@@ -18,6 +18,9 @@ PLACEHOLDER_DOMAIN = re.compile(
     r"(^|\.)(example\.(com|org|net)|example|invalid|localhost)$|yourdomain|your-domain|changeme")
 HOST_NAME = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 MAIL_ADDRESS = re.compile(r"[^@\s]+@([a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+PATH_PATTERN = re.compile(r"/[^\s{}\"`]*")
+UPSTREAM = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
 SIZE = re.compile(r"[1-9][0-9]*[kmg]", re.IGNORECASE)
 
 #: Words that Ansible takes for booleans.
@@ -139,9 +142,49 @@ def _file(value):
 
 
 def _directory(value):
-    if str(value).startswith("/") and ".." not in str(value).split("/"):
+    if not str(value).startswith("/") or ".." in str(value).split("/"):
+        return f"is no absolute path: {value}", "a path that begins with /"
+    # What is before a colon is the path, for Compose.
+    return (f"has a colon: {value}", "a path without one") if ":" in str(value) else None
+
+
+def _name(value):
+    """A name that the application puts into addresses, and that stands unquoted in files."""
+    if NAME.fullmatch(str(value)):
         return None
-    return f"is no absolute path: {value}", "a path that begins with /"
+    return f"is no plain name: {value}", "letters, digits, and . _ - after the first"
+
+
+def _named(value):
+    """Entries with names: a list of dictionaries, or a dictionary by name."""
+    names = value if isinstance(value, dict) else [
+        entry[key] for entry in value for key in ("name", "owner") if entry.get(key) is not None]
+    return next((fault for fault in map(_name, names) if fault), None)
+
+
+def _virtual_host(value):
+    return None if str(value) == "/" else _name(value)
+
+
+def _login(value):
+    """A user name that stands before a colon and a password."""
+    return (f"has a colon: {value}", "a user name without one") if ":" in str(value) else None
+
+
+def _routes(value):
+    for route in value:
+        if fault := _host(route.get("host", "")):
+            return fault
+        paths = [path for path in route.get("paths") or [] if not PATH_PATTERN.fullmatch(str(path))]
+        places = [place for place in route.get("upstreams") or [] if not UPSTREAM.fullmatch(str(place))]
+        if paths or places:
+            return f"holds what is no {'path' if paths else 'address'}: {(paths or places)[0]}", (
+                "paths as /reports/*, and addresses as name:port")
+    return None
+
+
+def _text(_value):
+    """A text of several lines, or values of whatever form: nothing is wrong with any."""
 
 
 def _size(value):
@@ -212,6 +255,8 @@ def _component(text, low, high):
 
 
 FORMATS = {
-    "boolean": _boolean, "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "ports": _ports, "url": _url,
-    "file": _file, "directory": _directory, "size": _size, "calendar": _calendar,
+    "boolean": _boolean, "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address,
+    "networks": _networks, "ports": _ports, "url": _url, "file": _file, "directory": _directory, "size": _size,
+    "calendar": _calendar, "name": _name, "named": _named, "virtual_host": _virtual_host, "login": _login,
+    "routes": _routes, "text": _text,
 }

@@ -20,7 +20,7 @@ def templated(action, task_vars, variable, default):
 
 
 def project_of(action, task_vars, capacity=None):
-    """The project that a host's variables speak of; with the measurement of the host, also how its networks shall be."""
+    """The project that a host's variables speak of; with the measurement of the host, also how its networks are."""
     project = Project(
         directory=templated(action, task_vars, "trenova_project_dir", Project.directory),
         data_dir=templated(action, task_vars, "trenova_data_dir", Project.data_dir))

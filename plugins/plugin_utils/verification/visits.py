@@ -232,7 +232,8 @@ def check_objects(scene, visit):
 
     def signed(method, target, body=None, query=None):
         link = presigned_path(
-            method, netloc(visit["host"], scene.entrance), target, visit["access_key"], secret_key, visit["region"], query=query)
+            method, netloc(visit["host"], scene.entrance), target, visit["access_key"], secret_key, visit["region"],
+            query=query)
         return scene.visitor.request(method, visit["host"], link, body)
 
     status = signed("PUT", bucket).status
@@ -286,7 +287,7 @@ KINDS = {
 }
 
 def ask(scene, visit):
-    """One result: name, ok, detail, and whether a failure is lasting; `note` where it says nothing of the installation."""
+    """One result: name, ok, detail, and whether a failure is lasting. What cannot be asked is a `note`."""
     answer = {"name": visit["name"], "ok": True, "lasting": False}
     if visit.get("skip"):
         return dict(answer, detail="skipped: " + visit["skip"])

@@ -3,8 +3,8 @@
 
 """How this machine comes to a host, which decides what can be asked of it from here.
 
-What cannot be asked from here says nothing of the installation: behind a jump host, nobody here sees the entrance, and on
-the host itself or at the end of a tunnel, the loopback has other ports than the host shows to others.
+What cannot be asked from here says nothing of the installation: behind a jump host, nobody here sees the entrance, and
+on the host itself or at the end of a tunnel, the loopback has other ports than the host shows to others.
 """
 
 from __future__ import annotations

@@ -115,8 +115,8 @@ def check_proxies(facts):
             "caddy_bind_address: 127.0.0.1, so that nobody but the proxy reaches them")
     elif is_closed and entrance.get("behind_proxy") and proxies and not here:
         yield Problem(
-            f"caddy_bind_address is {bound}, where nobody but this host itself comes, and caddy_trusted_proxies does not "
-            "name it: everybody would be refused.", INVENTORY, "caddy_trusted_proxies: [127.0.0.1]")
+            f"caddy_bind_address is {bound}, where nobody but this host itself comes, and caddy_trusted_proxies does "
+            "not name it: everybody would be refused.", INVENTORY, "caddy_trusted_proxies: [127.0.0.1]")
     elsewhere = [str(entry) for entry in proxies if entry not in here]
     if not elsewhere or not all(is_ipv6(entry.partition("/")[0]) for entry in elsewhere):
         return
