@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import datetime
 import os
+import shlex
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import formats
@@ -17,10 +18,15 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import curren
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import (
     backups,
+    families,
     inside,
     outside,
     table,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.way import Way
+
+#: Options of the connection that say how SSH goes to a host.
+SSH_OPTIONS = ("ssh_args", "ssh_common_args", "ssh_extra_args")
 
 
 class ActionModule(ActionBase):
@@ -38,25 +44,26 @@ class ActionModule(ActionBase):
         def passwords(names):
             return {name: templated(self, task_vars, name, None) for name in names}
 
+        ports, way = self._ports(task_vars), self._way(task_vars)
+
         def scene(seen):
             return outside.scene(
-                services, self._visitor(services, seen, task_vars), seen["listeners"],
-                passwords(outside.password_variables(services)),
-                templated(self, task_vars, "ansible_port", outside.SSH_PORT))
+                services, self._visitor(services, seen, task_vars, way), seen,
+                passwords(outside.password_variables(services)), ports, way)
 
         with ThreadPoolExecutor(1) as pool:
             # Where nothing has changed since the host was measured, nobody waits for what it says of itself.
             visits = None if run.changed else pool.submit(
-                outside.run, scene(_seen(run.capacity)), services, seconds)
+                outside.run, scene(_seen(run.capacity)), services, seconds, way)
             found = self._execute_module(
                 module_name="trenova.selfhost.probe", task_vars=task_vars, module_args=inside.arguments(
                     services, run.services, project_of(self, task_vars), passwords, seconds))
             if found.get("failed"):
                 return found
-            visits = visits or pool.submit(outside.run, scene(found), services, seconds)
+            visits = visits or pool.submit(outside.run, scene(found), services, seconds, way)
         external = ask_external(self, task_vars, facts_of(self, run, task_vars))
         results = table.grouped({
-            "from outside": visits.result(),
+            "from outside": visits.result() + self._families(services, found, run.capacity, task_vars),
             "inside": found["results"],
             "elsewhere": [dict(entry, seconds=0) for entry in external],
             "containers": found["containers"],
@@ -71,14 +78,43 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("trenova_verify_seconds {}; write {}.".format(*fault))
         return int(value)
 
-    def _visitor(self, services, found, task_vars):
+    def _ports(self, task_vars):
+        """Ports that may answer besides those of the services: that of SSH, and the administrator's."""
+        others = templated(self, task_vars, "trenova_verify_other_ports", [])
+        if fault := formats.fault("ports", others):
+            raise AnsibleActionFail("trenova_verify_other_ports {}; write {}.".format(*fault))
+        return {int(templated(self, task_vars, "ansible_port", outside.SSH_PORT)), *formats.ports_of(others)}
+
+    def _visitor(self, services, found, task_vars, way):
         try:
             return outside.visitor_of(
-                services, task_vars.get("ansible_host", task_vars["inventory_hostname"]), found["ssh_address"],
+                services, self._server(task_vars), found["ssh_address"],
                 templated(self, task_vars, "trenova_verify_address", None),
-                outside.authority(services, found.get("ca_certificate")))
+                outside.authority(services, found.get("ca_certificate")), way)
         except outside.AddressUnknown as error:
             raise AnsibleActionFail(str(error)) from error
+
+    def _server(self, task_vars):
+        return templated(self, task_vars, "ansible_host", task_vars["inventory_hostname"])
+
+    def _way(self, task_vars):
+        """How this machine comes to the host."""
+        return Way(
+            self._server(task_vars), is_local=getattr(self._connection, "transport", None) == "local",
+            options=tuple(shlex.split(" ".join(self._ssh_option(name) for name in SSH_OPTIONS))))
+
+    def _ssh_option(self, name):
+        try:
+            return str(self._connection.get_option(name) or "")
+        except (AttributeError, KeyError, AnsibleError):
+            # Connections that are not by SSH have no such options.
+            return ""
+
+    def _families(self, services, found, capacity, task_vars):
+        project = project_of(self, task_vars)
+        there = {name: network for name, network in (found.get("networks") or {}).items()
+                 if name in map(project.network, project.outside)}
+        return families.results(services, there, capacity)
 
     def _conclude(self, results, report_dir, task_vars):
         name = task_vars["inventory_hostname"]
@@ -91,5 +127,6 @@ class ActionModule(ActionBase):
 def _seen(capacity):
     """What visitors must know of a host, by its measurement."""
     return {
-        "ssh_address": capacity.get("ssh_address"), "listeners": capacity["listeners"],
+        "ssh_address": capacity.get("ssh_address"), "ssh_port": capacity.get("ssh_port"),
+        "listeners": capacity["listeners"],
         "ca_certificate": capacity["deployed"].get("ca_certificate")}

@@ -69,6 +69,11 @@ def networks(*names):
     return _known("/networks/{}", names)
 
 
+def all_networks():
+    """What the Engine knows of all networks, by name."""
+    return {entry["Name"]: entry for entry in _read("/networks")}
+
+
 def containers_of(project):
     """{name: labels} of all containers of a Compose project, those that do not run and one-off ones included."""
     found = _read("/containers/json?all=true&filters=" + _of_project(project))

@@ -223,12 +223,6 @@ def clock_synchronized():
     return not status & STA_UNSYNC
 
 
-def ssh_address():
-    """Address of this host as the SSH connection to it sees it; None without one, or behind sudo."""
-    words = os.environ.get("SSH_CONNECTION", "").split()
-    return words[2] if len(words) == 4 else None
-
-
 def _address(text):
     """IP address in the notation of /proc/net/tcp."""
     packed = bytes.fromhex(text)

@@ -63,7 +63,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, labels
+from ansible_collections.trenova.selfhost.plugins.module_utils import addresses, engine, host, labels
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine
 
@@ -119,6 +119,14 @@ def container_facts(listing):
     return sorted(containers, key=lambda container: container["name"] or "")
 
 
+def network_facts():
+    """Networks of the Engine by name, with whether each has IPv6; none where it does not answer."""
+    try:
+        return {name: {"ipv6": bool(found.get("EnableIPv6"))} for name, found in engine.all_networks().items()}
+    except engine.EngineError:
+        return {}
+
+
 def image_facts(listing):
     """Images on the host: {reference: id}, by tag and by digest."""
     found = {}
@@ -135,7 +143,7 @@ def measure(data_dir, project_dir, paths):
         answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
         facts = host_facts(data_dir, project_dir, paths)
     docker = {name: future.result() for name, future in answers.items()}
-    facts["docker"] = engine_facts(docker["version"], docker["compose"])
+    facts["docker"] = dict(engine_facts(docker["version"], docker["compose"]), networks=network_facts())
     facts["containers"] = container_facts(docker["containers"])
     facts["images"] = image_facts(docker["images"])
     return facts
@@ -182,7 +190,8 @@ def host_facts(data_dir, project_dir, paths):
         "service_manager": "systemd" if os.path.isdir("/run/systemd/system") else None,
         "clock": {"synchronized": host.clock_synchronized(), "epoch_seconds": time.time()},
         "listeners": host.listeners(),
-        "ssh_address": host.ssh_address(),
+        "ipv6_addresses": addresses.ipv6_addresses(),
+        **addresses.by_ssh(),
         "deployed": dict(host.data_of(data_dir, project_dir), **released(project_dir)),
     }
     first_free = facts["deployed"]["disk_free_gb_before"]

@@ -28,8 +28,8 @@ options:
       directory: {description: Directory of the project., type: path, default: /opt/trenova}
       networks:
         description:
-          - The networks by their key in Compose, each with C(name), C(internal) and C(driver). One on the Engine that
-            is not so is removed with the containers on it, which are then started again.
+          - The networks by their key in Compose, each with C(name), C(internal), C(enable_ipv6) and C(driver). One on
+            the Engine that is not so is removed with the containers on it, which are then started again.
         type: dict
         default: {}
   services:

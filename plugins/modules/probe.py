@@ -16,6 +16,10 @@ options:
     description: Name of the Compose project.
     type: str
     required: true
+  directory:
+    description: Directory of the project.
+    type: path
+    default: /opt/trenova
   checks:
     description: The checks, as the services declare them.
     type: list
@@ -60,6 +64,10 @@ containers:
   returned: always
   type: list
   elements: dict
+networks:
+  description: The networks of the project by name, each with C(ipv6), whether it has IPv6.
+  returned: always
+  type: dict
 waiting_seconds:
   description: For how many seconds there has been a directory for O(status_file) and nothing in it.
   returned: when O(status_file) is not there and its directory is
@@ -77,21 +85,30 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, reach
+from ansible_collections.trenova.selfhost.plugins.module_utils import addresses, engine, host, reach
 from ansible_collections.trenova.selfhost.plugins.module_utils.patience import until_ok
 
 TIMEOUT_SECONDS = 15
 
 
+#: How long a job may take that only looks.
+JOB_SECONDS = 90
+
+
 class CheckFailed(Exception):
-    """A check did not find what it expects."""
+    """A check did not find what it expects. One that is lasting is not asked again: it may count against us."""
+
+    def __init__(self, text, lasting=False):
+        super().__init__(text)
+        self.lasting = lasting
 
 
 class Inspector:
     """The containers of the project as they are at the moment, and the ways to talk to them."""
 
-    def __init__(self, project, passwords):
+    def __init__(self, project, passwords, directory=None):
         self.passwords = passwords
+        self.directory = directory
         self.names = sorted(engine.containers_of(project))
 
     def container(self, name):
@@ -228,6 +245,17 @@ def check_redis(inspector, check):
     return check.get("success", "as expected")
 
 
+def check_job(inspector, check):
+    """A job of the project succeeds, in a container of its own that is gone afterwards."""
+    command = ["compose", "--ansi", "never", "--progress", "quiet", "run", "--rm", "--no-deps", "-T", check["job"]]
+    done = engine.docker(
+        *command, *check.get("arguments", []), cwd=inspector.directory, seconds=JOB_SECONDS, check=False)
+    if done.returncode != 0:
+        raise CheckFailed(
+            (done.stderr or done.stdout).strip()[-300:] or f"exit code {done.returncode}", lasting=True)
+    return check.get("success", "as expected")
+
+
 def fields_of(answer):
     """{name: value} of an answer of Redis: names and values in turns, or a line `name:value` for each."""
     if isinstance(answer, list):
@@ -243,16 +271,18 @@ CHECKS = {
     "http": check_http,
     "http_json": check_http_json,
     "rabbitmq_round_trip": check_rabbitmq_round_trip,
+    "job": check_job,
 }
 
 
 def run_check(inspector, check):
-    """One result: name, ok, detail."""
+    """One result: name, ok, detail, and whether a failure is lasting."""
+    lasting = False
     try:
         ok, detail = True, CHECKS[check["kind"]](inspector, check)
     except (CheckFailed, reach.Unreachable, engine.EngineError, ValueError, KeyError, IndexError) as error:
-        ok, detail = False, str(error) or type(error).__name__
-    return {"name": check["name"], "ok": ok, "detail": detail}
+        ok, detail, lasting = False, str(error) or type(error).__name__, getattr(error, "lasting", False)
+    return {"name": check["name"], "ok": ok, "detail": detail, "lasting": lasting}
 
 
 def memory_used_mb(container):
@@ -303,6 +333,15 @@ def run_all(inspector, checks, seconds):
     return results, containers
 
 
+def networks(project):
+    """Networks of the project by name, with whether each has IPv6."""
+    try:
+        found = engine.networks(*engine.networks_of(project))
+    except engine.EngineError:
+        return {}
+    return {name: {"ipv6": bool(network.get("EnableIPv6"))} for name, network in found.items()}
+
+
 def waiting_seconds(path):
     """For how long there has been a directory for a file that is not there; None where there is none.
 
@@ -321,6 +360,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "project": {"type": "str", "required": True},
+            "directory": {"type": "path", "default": "/opt/trenova"},
             "checks": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "seconds": {"type": "int", "default": 0},
@@ -330,7 +370,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        inspector = Inspector(module.params["project"], module.params["passwords"])
+        inspector = Inspector(module.params["project"], module.params["passwords"], module.params["directory"])
     except engine.EngineError as error:
         module.fail_json(msg=str(error))
     status_file = module.params["status_file"]
@@ -343,7 +383,8 @@ def main():
         backup_status=host.read_json(status_file) if status_file else None,
         waiting_seconds=waiting_seconds(status_file),
         listeners=host.listeners(),
-        ssh_address=host.ssh_address(),
+        networks=networks(module.params["project"]),
+        **addresses.by_ssh(),
     )
 
 

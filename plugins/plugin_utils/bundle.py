@@ -46,7 +46,7 @@ class Bundle:
     def __init__(self, action, task_vars, run, name):
         self.name = name
         self.run = run
-        self.project = project_of(action, task_vars)
+        self.project = project_of(action, task_vars, run.capacity)
         self.description = run.services[name]
         self.used = used(name, run.services)
         self.plan = run.plan["services"].get(name) or {}
@@ -55,7 +55,8 @@ class Bundle:
         self.group = self.description.get("group", self.owner)
         self.variables = dict(
             task_vars, plan=self.plan, services=run.services, capacity=run.capacity, service=self.description,
-            project=self.project, trenova_project_dir=self.project.directory, trenova_data_dir=self.project.data_dir,
+            entrance=run.entrance, project=self.project,
+            trenova_project_dir=self.project.directory, trenova_data_dir=self.project.data_dir,
             reaches_outside=self._reaches_outside(), followed=self._followed(),
             available=[other for other, service in run.services.items() if is_available(service)])
         self.renderer = Renderer(action, os.path.join(task_vars["role_path"], "templates"), self.variables)

@@ -21,6 +21,7 @@ from ansible.utils.collection_loader._collection_finder import _get_collection_r
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compiled, description, profiles
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import ROLES_DIRECTORY
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import entrance_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import SUFFIX, sources
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.looks import look_faults, look_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import Member
@@ -56,6 +57,8 @@ class Catalogue:
         self.places = places or places_of(task_vars, names or names_in_play(action, task_vars))
         self._templars = {}
         self._everything = None
+        #: Where visitors enter, which descriptions may refer to; known before the first of them is resolved.
+        self._entrance = {}
 
     def templar(self, path, **more):
         """A templar that sees what the role in this directory sees."""
@@ -121,6 +124,23 @@ class Catalogue:
             self._templars[path] = self.templar(path)
         return self._templars[path]
 
+    def entrance(self, deployed):
+        """Where visitors enter the installation, by the description that says it; other descriptions refer to it.
+
+        It is that of a role which takes part, of a service that is on the host (`deployed`), or else of a role of this
+        collection, so that every part of an installation writes the same address whichever of them is deployed alone.
+        """
+        own = {name: os.path.join(ROLES_DIRECTORY, name) for name in own_roles()}
+        path = next(filter(self._has_entrance, self.places.values()), None)
+        if path is None and (found := entrance_of(deployed)):
+            self._entrance = found
+        elif path := path or next(filter(self._has_entrance, own.values()), None):
+            self._entrance = json.loads(json.dumps(self._early(path, "entrance", {}), default=str))
+        return self._entrance
+
+    def _has_entrance(self, path):
+        return "entrance" in load(self._action, os.path.join(path, DESCRIPTION))
+
     def describe(self, plan, capacity, members):
         """{service: description} of all roles that take part. `members` are those of the host."""
         return {
@@ -148,7 +168,8 @@ class Catalogue:
         return [name for name in names if self._early(os.path.join(ROLES_DIRECTORY, name), "external", False)]
 
     def _describe(self, name, path, plan, capacity, members):
-        templar = self.templar(path, plan=plan["services"].get(name, {}), capacity=capacity)
+        templar = self.templar(
+            path, plan=plan["services"].get(name, {}), capacity=capacity, entrance=self._entrance)
         source = os.path.join(path, DESCRIPTION)
         try:
             # As plain values, without what Ansible knows of where they come from.

@@ -33,7 +33,7 @@ class Wanted:
         self._action = action
         self._task_vars = task_vars
         self.run = run
-        self.project = project_of(action, task_vars)
+        self.project = project_of(action, task_vars, run.capacity)
         self.services = [self._service(name, run.places[name]) for name in _in_order(names, run)]
 
     def _service(self, name, path):

@@ -18,7 +18,13 @@ PLACEHOLDER_DOMAIN = re.compile(
     r"(^|\.)(example\.(com|org|net)|example|invalid|localhost)$|yourdomain|your-domain|changeme")
 HOST_NAME = re.compile(r"(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])")
 MAIL_ADDRESS = re.compile(r"[^@\s]+@([a-z0-9-]+\.)+[a-z]{2,}", re.IGNORECASE)
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+PATH_PATTERN = re.compile(r"/[^\s{}\"`]*")
+UPSTREAM = re.compile(r"[A-Za-z0-9.-]+:[0-9]{1,5}")
 SIZE = re.compile(r"[1-9][0-9]*[kmg]", re.IGNORECASE)
+
+#: Words that Ansible takes for booleans.
+TRUE, FALSE = frozenset(("true", "yes", "on", "y", "t", "1")), frozenset(("false", "no", "off", "n", "f", "0"))
 
 WEEKDAYS = "(mon|tue|wed|thu|fri|sat|sun)[a-z]*"
 DAYS_OF_WEEK = re.compile(rf"{WEEKDAYS}((,|\.\.){WEEKDAYS})*,?", re.IGNORECASE)
@@ -47,6 +53,17 @@ def _range(value, low, high):
     except (TypeError, ValueError):
         return f"is no number: {value}", expected
     return None if low <= number <= high else (f"is {value}", expected)
+
+
+def _boolean(value):
+    if str(value).lower() in (*TRUE, *FALSE):
+        return None
+    return f"is neither true nor false: {value}", "true or false"
+
+
+def is_true(value):
+    """Whether a value in one of the forms of Ansible's booleans is true."""
+    return str(value).lower() in TRUE
 
 
 def _mail(value):
@@ -92,6 +109,26 @@ def _networks(value):
     return None
 
 
+def _ports(value):
+    try:
+        ports_of(value)
+    except ValueError:
+        return f"holds what is no port: {value}", "ports and ranges of them, 1 to 65535, as [9100, \"9200-9300\"]"
+    return None
+
+
+def ports_of(value):
+    """All ports of a list of ports and ranges, as 9100 and "9200-9300". Raises ValueError for anything else."""
+    found = set()
+    for entry in value if isinstance(value, list) else [value] if value not in (None, "") else []:
+        first, _separator, last = str(entry).partition("-")
+        low, high = int(first), int(last or first)
+        if not 1 <= low <= high <= 65535:
+            raise ValueError(str(entry))
+        found.update(range(low, high + 1))
+    return found
+
+
 def _url(value):
     if re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d+)?(/\S*)?", str(value)):
         return None
@@ -105,9 +142,49 @@ def _file(value):
 
 
 def _directory(value):
-    if str(value).startswith("/") and ".." not in str(value).split("/"):
+    if not str(value).startswith("/") or ".." in str(value).split("/"):
+        return f"is no absolute path: {value}", "a path that begins with /"
+    # What is before a colon is the path, for Compose.
+    return (f"has a colon: {value}", "a path without one") if ":" in str(value) else None
+
+
+def _name(value):
+    """A name that the application puts into addresses, and that stands unquoted in files."""
+    if NAME.fullmatch(str(value)):
         return None
-    return f"is no absolute path: {value}", "a path that begins with /"
+    return f"is no plain name: {value}", "letters, digits, and . _ - after the first"
+
+
+def _named(value):
+    """Entries with names: a list of dictionaries, or a dictionary by name."""
+    names = value if isinstance(value, dict) else [
+        entry[key] for entry in value for key in ("name", "owner") if entry.get(key) is not None]
+    return next((fault for fault in map(_name, names) if fault), None)
+
+
+def _virtual_host(value):
+    return None if str(value) == "/" else _name(value)
+
+
+def _login(value):
+    """A user name that stands before a colon and a password."""
+    return (f"has a colon: {value}", "a user name without one") if ":" in str(value) else None
+
+
+def _routes(value):
+    for route in value:
+        if fault := _host(route.get("host", "")):
+            return fault
+        paths = [path for path in route.get("paths") or [] if not PATH_PATTERN.fullmatch(str(path))]
+        places = [place for place in route.get("upstreams") or [] if not UPSTREAM.fullmatch(str(place))]
+        if paths or places:
+            return f"holds what is no {'path' if paths else 'address'}: {(paths or places)[0]}", (
+                "paths as /reports/*, and addresses as name:port")
+    return None
+
+
+def _text(_value):
+    """A text of several lines, or values of whatever form: nothing is wrong with any."""
 
 
 def _size(value):
@@ -178,6 +255,8 @@ def _component(text, low, high):
 
 
 FORMATS = {
-    "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "url": _url,
-    "file": _file, "directory": _directory, "size": _size, "calendar": _calendar,
+    "boolean": _boolean, "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address,
+    "networks": _networks, "ports": _ports, "url": _url, "file": _file, "directory": _directory, "size": _size,
+    "calendar": _calendar, "name": _name, "named": _named, "virtual_host": _virtual_host, "login": _login,
+    "routes": _routes, "text": _text,
 }

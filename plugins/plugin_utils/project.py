@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.ipv6 import subnet
+
 #: Networks by the names that fragments use. `data` and `app` have no way out; only what is attached to `edge` reaches
 #: other hosts.
 NETWORKS = MappingProxyType({"data": True, "app": True, "edge": False})
@@ -30,6 +32,8 @@ class Project:
     data_dir: str = "/var/lib/trenova"
     #: {name in fragments: whether it is internal}
     networks: Mapping[str, bool] = field(default_factory=lambda: NETWORKS)
+    #: Names in fragments of the networks that have IPv6.
+    ipv6: frozenset[str] = frozenset()
 
     def container(self, name: str) -> str:
         """Name of a container on the host, by its name in a description."""
@@ -47,11 +51,21 @@ class Project:
         """Absolute path of a state directory; one that is absolute stays as it is."""
         return os.path.join(self.data_dir, path)
 
+    @property
+    def outside(self) -> list[str]:
+        """Names in fragments of the networks that lead outside."""
+        return [key for key, internal in self.networks.items() if not internal]
+
     def compose_networks(self) -> dict[str, Any]:
         """The networks as the base file of the project says them."""
         return {
-            key: {"name": self.network(key), **({"internal": True} if internal else {})}
+            key: {"name": self.network(key), **({"internal": True} if internal else {}), **self._ipv6(key)}
             for key, internal in self.networks.items()}
+
+    def _ipv6(self, key: str) -> dict[str, Any]:
+        if key not in self.ipv6:
+            return {}
+        return {"enable_ipv6": True, "ipam": {"config": [{"subnet": subnet(self.network(key))}]}}
 
     def compose_file(self) -> dict[str, Any]:
         """The file that all fragments share: the name of the project and its networks."""

@@ -55,6 +55,8 @@ class Run:
     services: dict[str, Any]
     #: {service: directory of its role} of those that take part in this run.
     places: dict[str, str]
+    #: Where visitors enter, which all addresses of the installation follow from.
+    entrance: dict[str, Any] = dataclasses.field(default_factory=dict)
     #: Whether the preflight found nothing wrong.
     checked: bool = False
     #: Whether the run has changed something on the host since it was measured.
@@ -123,12 +125,14 @@ def planned(action, task_vars, catalogue, capacity, earlier=None):
         task_vars, dict.fromkeys([*own_services(), *catalogue.places]), capacity["deployed"].get("members"),
         templated(action, task_vars, "trenova_ordinals", None))
     services = {name: service for name, service in found.items() if _is_current(service)}
+    entrance = catalogue.entrance(services)
     for name in sorted(set(found) - set(services) - set(catalogue.places)):
         if again := catalogue.again(name, plan, capacity, members):
             services[name] = again
     services.update(catalogue.describe(plan, capacity, members))
     services.update(catalogue.counterparts(plan, capacity, members, services))
-    return Run(capacity=capacity, plan=plan, services=services, places=dict(catalogue.places))
+    return Run(
+        capacity=capacity, plan=plan, services=services, places=dict(catalogue.places), entrance=entrance)
 
 
 def _is_current(service):

@@ -106,9 +106,12 @@ class Site(http.server.BaseHTTPRequestHandler):
 class Redirect(http.server.BaseHTTPRequestHandler):
     """The port of plain HTTP."""
 
+    https_port = 443
+
     def do_GET(self):
+        name = self.headers["Host"].partition(":")[0]
         self.send_response(200 if "redirect" in Site.broken else 308)
-        self.send_header("Location", f"https://{self.headers['Host']}/")
+        self.send_header("Location", f"https://{name}/" if "port lost" in Site.broken else f"https://{name}:{self.https_port}/")
         self.end_headers()
 
     def log_message(self, *_rest):
@@ -169,10 +172,12 @@ def verify(running, services):
     def run(*broken, seconds=0, own=services):
         Site.broken, Site.objects, Site.logins = set(broken), {}, []
         plain, secure = running.ports
+        Redirect.https_port = secure
         entrance = own["caddy"]["entrance"]
-        own = {**own, "caddy": dict(own["caddy"], entrance=dict(entrance, http_port=plain, https_port=secure))}
+        own = {**own, "caddy": dict(own["caddy"], entrance=dict(
+            entrance, http_port=plain, https_port=secure, published={"http": plain, "https": secure}))}
         made = outside.visitor_of(own, "127.0.0.1", None, authority=running.authority)
-        scene = outside.scene(own, made, [{"port": secure, "address": "0.0.0.0"}], PASSWORDS)
+        scene = outside.scene(own, made, {"listeners": [{"port": secure, "address": "0.0.0.0"}]}, PASSWORDS)
         allowed = set() if "port" in broken else {plain, secure}
         scene = visits.Scene(**{
             **vars(scene), "allowed_ports": scene.allowed_ports | allowed, "asked_ports": {secure}})
@@ -200,6 +205,7 @@ def test_a_site_that_keeps_to_the_rules_is_told_in_this_order(verify):
     ("headers", "Page by HTTPS", "headers are missing: Strict-Transport-Security, X-Content-Type-Options"),
     ("cache", "Page by HTTPS", "index.html may be cached, so browsers would miss updates"),
     ("redirect", "HTTP leads to HTTPS", "answered 200"),
+    ("port lost", "HTTP leads to HTTPS", "leads to https://erp.trucks.co/, and not to https://erp.trucks.co:"),
     ("port", "Open ports, seen from another host", "ports answer that should not: "),
     ("probe", "API refuses without a session", "/api/v1/ answered 200, expected 401"),
     ("closed", "Closed paths", "/api/v1/database-backups answered 200"),
@@ -263,7 +269,7 @@ def nobody():
 
 @pytest.mark.parametrize("kind", ["page", "redirect", "certificates"])
 def test_a_server_that_does_not_answer_is_told(nobody, kind):
-    scene = visits.Scene(visitor.Visitor("127.0.0.1", port=nobody), hosts=[DOMAIN], http_port=nobody)
+    scene = visits.Scene(visitor.Visitor("127.0.0.1", port=nobody, http_port=nobody), hosts=[DOMAIN])
     answer = visits.ask(scene, {"name": "x", "kind": kind, "host": DOMAIN})
     assert (answer["ok"], answer["lasting"]) == (False, False)
     assert "refused" in answer["detail"]
@@ -305,9 +311,9 @@ def test_where_a_visitor_comes_to(entrance, given, address, port):
 
 
 def test_a_name_that_only_ssh_knows_is_reached_where_ssh_was():
-    assert outside.resolved_name("alias.invalid", "192.0.2.7") == "192.0.2.7"
+    assert outside.addresses_of("alias.invalid", "192.0.2.7") == ["192.0.2.7"]
     with pytest.raises(outside.AddressUnknown, match="Set trenova_verify_address to the server's address"):
-        outside.resolved_name("alias.invalid")
+        outside.addresses_of("alias.invalid")
 
 
 def test_the_authority_is_the_one_that_is_given_or_that_of_the_host(tmp_path):
@@ -320,7 +326,7 @@ def test_the_authority_is_the_one_that_is_given_or_that_of_the_host(tmp_path):
 
 def test_ports_that_are_asked_are_the_known_ones_and_what_listens(services):
     heard = [{"port": 7000, "address": "0.0.0.0"}, {"port": 7001, "address": "127.0.0.1"}]
-    scene = outside.scene(services, None, heard, {}, "2222")
+    scene = outside.scene(services, None, {"listeners": heard}, {}, [2222])
     assert scene.allowed_ports == {80, 443, 2222}
     assert scene.asked_ports == {7000, *outside.WELL_KNOWN_PORTS}
     assert "of-" not in repr(visits.Scene(None, passwords=PASSWORDS))

@@ -14,7 +14,7 @@ import test_bundle
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.action import verify
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import visits
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import visitor, visits
 
 ANSWER = {
     "results": [{"name": "Redis", "ok": True, "detail": "as expected", "seconds": 0}],
@@ -48,6 +48,7 @@ def task(tmp_path, monkeypatch):
         return {"name": visit["name"], "ok": True, "detail": "as expected"}
 
     monkeypatch.setattr(visits, "ask", ask)
+    monkeypatch.setattr(visitor.Visitor, "reaches_entrance", lambda _visitor: True)
     return run
 
 

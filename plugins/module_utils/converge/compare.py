@@ -182,6 +182,8 @@ def wrong_networks(project, snapshot):
             continue
         if bool(network.get("Internal")) != bool(wanted.get("internal", False)):
             found[name] = "was internal" if network.get("Internal") else "was not internal"
+        elif bool(network.get("EnableIPv6")) != bool(wanted.get("enable_ipv6", False)):
+            found[name] = "had IPv6" if network.get("EnableIPv6") else "had no IPv6"
         elif network.get("Driver", "bridge") != wanted.get("driver", "bridge"):
             found[name] = "had the driver {}".format(network["Driver"])
     for name, known in snapshot.project_networks.items():

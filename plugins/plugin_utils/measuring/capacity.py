@@ -38,9 +38,10 @@ def empty():
     """The shape of a measurement for hosts that are only imagined."""
     return {
         "swap_mb": 0, "disk_used_by_trenova_gb": 0.0, "disk_kind": "unknown", "architecture": "x86_64",
-        "listeners": [], "ssh_address": None, "containers": [], "disks": {}, "kernel": {},
+        "listeners": [], "ipv6_addresses": [], "ssh_address": None, "ssh_port": None,
+        "containers": [], "disks": {}, "kernel": {},
         "distribution": {"id": "unknown", "like": []},
-        "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
+        "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None, "networks": {}},
         "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
                      "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}, "members": {}, "newer": [],
                      "ca_certificate": None},

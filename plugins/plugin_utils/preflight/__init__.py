@@ -16,6 +16,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import 
     registries,
     server,
     services,
+    texts,
+    visitors,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import check_address
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import (
@@ -36,6 +38,7 @@ CHECKS = (
     server.check_releases, server.check_project, server.check_directories, server.check_clock, inventory.check_unknown,
     inventory.check_formats, inventory.check_required, inventory.check_names_differ, services.check_needs,
     inventory.check_secrets, registries.check_logins, services.check_images, services.check_own_limits,
+    visitors.check_shared_formats, visitors.check_ipv6, texts.check_one_line, texts.check_references, texts.check_paths,
 )
 
 

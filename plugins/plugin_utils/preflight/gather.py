@@ -22,13 +22,13 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import of_services
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import of_services, texts, visitors
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import HOST_NAMES
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import PlanImpossible, Run, current
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 
 #: Variables of the inventory that the checks look at, besides those that services name and what their checks need.
-VARIABLES = (*HOST_NAMES, "docker_registry_logins", "docker_source")
+VARIABLES = (*HOST_NAMES, *visitors.FORMATS, *texts.PATHS, "docker_registry_logins", "docker_source")
 
 
 #: What our own playbooks register.
@@ -124,17 +124,20 @@ def facts_of(action, run, task_vars):
     names = {*VARIABLES, *of_services.variables(run.services)}
     for service in run.services.values():
         names.update(service.get("secrets") or {})
+        names.update(service.get("secrets_optional") or [])
         names.update(service.get("formats") or {})
         names.update(service.get("required") or {})
         asked = service.get("reachable", [])
         names.update(entry["password_variable"] for entry in asked if "password_variable" in entry)
     names.update(f"{name}_compose_extra" for name in run.services)
     catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
+    for path in catalogue.places.values():
+        names.update(name for name in roles.argument_spec(action, path) if name in task_vars)
     # What only a role's defaults say is no wish of the inventory.
     variables = {name: catalogue.value(name) if name in task_vars else None for name in names}
     known = known_variables(action, task_vars)
     prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *run.services])
-    project = project_of(action, task_vars)
+    project = project_of(action, task_vars, run.capacity)
     return preflight.Facts(
         variables, run.capacity, run.plan, run.services, now=time.time(),
         project=project,

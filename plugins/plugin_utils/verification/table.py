@@ -21,14 +21,22 @@ def table(name, results):
         if entry["group"] != group:
             group = entry["group"]
             lines.append(f"  {group}")
-        mark = "ok    " if entry["ok"] else "FAILED"
+        mark = "note  " if is_note(entry) else "ok    " if entry["ok"] else "FAILED"
         detail = str(entry["detail"])
         room = max(20, WIDTH - width - 13)
-        shown = detail if not entry["ok"] or len(detail) <= room else detail[:room - 1] + "…"
+        is_short = mark == "ok    " and len(detail) > room
+        shown = detail[:room - 1] + "…" if is_short else detail
         lines.append(f"    {mark} {entry['name']:<{width}}  {shown}")
-    passed = sum(1 for entry in results if entry["ok"])
-    lines.append(f"  {passed} of {len(results)} checks passed")
+    asked = [entry for entry in results if not is_note(entry)]
+    passed = sum(1 for entry in asked if entry["ok"])
+    more = f"; {len(results) - len(asked)} say nothing of it, see their notes" if len(asked) < len(results) else ""
+    lines.append(f"  {passed} of {len(asked)} checks passed{more}")
     return "\n".join(lines)
+
+
+def is_note(entry):
+    """Whether a result is neither a success nor a failure: what cannot be asked from here, or should be known."""
+    return bool(entry["ok"] and entry.get("note"))
 
 
 def grouped(groups):

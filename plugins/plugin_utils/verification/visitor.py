@@ -10,7 +10,11 @@ import socket
 import ssl
 import time
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import HTTP_PORT, HTTPS_PORT, with_port
+
 TIMEOUT_SECONDS = 20
+#: How long it may take until it is known that nobody answers.
+REACH_SECONDS = 5
 
 
 class CheckFailed(Exception):
@@ -19,6 +23,10 @@ class CheckFailed(Exception):
     def __init__(self, text, lasting=False):
         super().__init__(text)
         self.lasting = lasting
+
+
+class NotAsked(Exception):
+    """A check cannot be made from here, which says nothing of the installation."""
 
 
 class Answer:
@@ -34,59 +42,113 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
 
-class _PinnedConnection(http.client.HTTPSConnection):
-    """HTTPS to a given address, with the host name of the request in TLS and in the Host header."""
+class _PinnedConnection(http.client.HTTPConnection):
+    """HTTP to wherever `connect` leads, with the host name of the request in TLS and in the Host header."""
 
-    def __init__(self, host, address, port, context):
-        super().__init__(host, port=port, timeout=TIMEOUT_SECONDS, context=context)
-        self.address = address
+    def __init__(self, host, connect, context=None):
+        super().__init__(host, timeout=TIMEOUT_SECONDS)
+        self._connect, self._context = connect, context
 
     def connect(self):
         """Connect to the address instead of what the name resolves to."""
-        plain = socket.create_connection((self.address, self.port), TIMEOUT_SECONDS)
-        self.sock = self._context.wrap_socket(plain, server_hostname=self.host)
+        plain = self._connect()
+        self.sock = self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain
 
 
 class Visitor:
     """Somebody on another host. Reaches the server by address, so that no DNS entry has to exist yet."""
 
-    def __init__(self, address, ca_certificate=None, port=443, server_address=None):
-        self.address = address
+    def __init__(
+            self, address, ca_certificate=None, port=HTTPS_PORT, server_address=None, http_port=HTTP_PORT,
+            public_ports=None):
+        """address: one or several, of both families. port, http_port: where connections go. server_address: one or
+        several, where the services run: not those of browsers when a proxy stands in front. public_ports:
+        {"http", "https"} that are named in requests, where a router or a proxy takes visitors on others.
+        """
+        self.addresses = _several(address)
+        self.server_addresses = _several(server_address) or self.addresses
         self.port = port
-        #: Where the services run: not the address of browsers when a proxy stands in front.
-        self.server_address = server_address or address
+        self.http_port = http_port
+        self.public_ports = {"http": http_port, "https": port, **(public_ports or {})}
         self.context = ssl.create_default_context()
         if ca_certificate:
             self.context.load_verify_locations(cadata=ca_certificate)
 
+    @property
+    def address(self):
+        """The address that is asked first."""
+        return self.addresses[0]
+
+    @property
+    def server_address(self):
+        """The address at which ports are asked first."""
+        return self.server_addresses[0]
+
+    def connect(self, port, seconds=TIMEOUT_SECONDS):
+        """A connection to the first address that answers; that one is asked first from then on."""
+        fault = None
+        for address in list(self.addresses):
+            try:
+                made = socket.create_connection((address, port), seconds)
+            except OSError as error:
+                fault = fault or error
+                continue
+            self.addresses = [address, *(other for other in self.addresses if other != address)]
+            return made
+        raise fault
+
+    def reaches_entrance(self):
+        """Whether connections to the entrance come about from here."""
+        try:
+            self.connect(self.port, REACH_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
     def request(self, method, host, path, body=None, headers=None):
         """One request by HTTPS; the certificate is verified."""
-        connection = _PinnedConnection(host, self.address, self.port, self.context)
+        return self._request("https", method, host, path, body, headers)
+
+    def plain_request(self, method, host, path):
+        """One request by HTTP. Raises OSError where nobody answers at all."""
+        self.connect(self.http_port).close()
+        return self._request("http", method, host, path)
+
+    def _request(self, scheme, method, host, path, body=None, headers=None):
+        is_https = scheme == "https"
+        named = with_port(host, self.public_ports[scheme], HTTPS_PORT if is_https else HTTP_PORT)
+        connection = _PinnedConnection(
+            host, lambda: self.connect(self.port if is_https else self.http_port), self.context if is_https else None)
         try:
-            connection.request(method, path, body=body, headers=dict(headers or {}))
+            connection.request(method, path, body=body, headers={"Host": named, **(headers or {})})
             return Answer(connection.getresponse())
         except (OSError, http.client.HTTPException) as error:
-            raise CheckFailed(f"https://{host}{path}: {error}") from error
+            raise CheckFailed(f"{scheme}://{named}{path}: {error}") from error
         finally:
             connection.close()
 
     def certificate_days(self, host):
         """Days for which the certificate of a host name is still valid."""
         try:
-            plain = socket.create_connection((self.address, self.port), TIMEOUT_SECONDS)
-            with self.context.wrap_socket(plain, server_hostname=host) as secured:
+            with self.context.wrap_socket(self.connect(self.port), server_hostname=host) as secured:
                 expires = ssl.cert_time_to_seconds(secured.getpeercert()["notAfter"])
         except OSError as error:
             raise CheckFailed(f"{host}: {error}") from error
         return (expires - time.time()) / 86400
 
     def answers(self, port):
-        """Whether a TCP port accepts connections."""
-        try:
-            with socket.create_connection((self.server_address, port), 2):
-                return True
-        except OSError:
-            return False
+        """Whether a TCP port accepts connections, at any address of the server."""
+        for address in self.server_addresses:
+            try:
+                with socket.create_connection((address, port), 2):
+                    return True
+            except OSError:
+                continue
+        return False
+
+
+def _several(address):
+    return list(address) if isinstance(address, (list, tuple)) else [address] if address else []
 
 
 def expect(answer, status, what):

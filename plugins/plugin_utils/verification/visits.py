@@ -6,24 +6,30 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.s3 import presigned_path
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import https_port, netloc, origin
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.visitor import (
-    TIMEOUT_SECONDS,
     CheckFailed,
+    NotAsked,
     Visitor,
     expect,
 )
 
 #: Answers to a login that say no, whenever it is asked again; more attempts would only count against the limit.
 REFUSED = (400, 401, 403, 422, 429)
+#: Files of a page that hold its programs, and addresses of an API in them.
+SCRIPTS = re.compile(r"""<(?:script|link)\b[^>]*?\b(?:src|href)=["']?([^"'\s>]+\.m?js)\b""", re.IGNORECASE)
+API_ADDRESSES = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?(?=/api\b)")
+#: Of a page that loads more, the first ones have the address.
+MOST_SCRIPTS = 8
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,16 @@ class Scene:
     #: Host names of all routes, and of those for which the entrance asks for a login.
     hosts: list[str] = field(default_factory=list)
     guarded: list[str] = field(default_factory=list)
-    #: Port of the entrance for plain HTTP.
-    http_port: int = 80
+    #: What the description says of the entrance.
+    entrance: dict[str, Any] = field(default_factory=dict)
     #: Ports that may answer, and those that are asked.
     allowed_ports: set[int] = field(default_factory=set)
     asked_ports: set[int] = field(default_factory=set)
+    #: {port: program} of what listens on the server, as far as that is known.
+    holders: dict[int, str] = field(default_factory=dict)
+    #: Why the ports, and where it does not answer, the entrance, cannot be asked from here; empty where they can.
+    ports_unseen: str = ""
+    unseen: str = ""
     #: {variable: value}
     passwords: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -57,7 +68,7 @@ def filled(template, values):
 def logged_in(scene, visit, mail, password):
     """Answer of a login as the web client sends it."""
     body = json.dumps(filled(visit["login"]["body"], {"mail": mail, "password": password}))
-    headers = {"Content-Type": "application/json", "Origin": f"https://{visit['host']}"}
+    headers = {"Content-Type": "application/json", "Origin": origin(visit["host"], scene.entrance)}
     return scene.visitor.request("POST", visit["host"], visit["login"]["uri"], body, headers)
 
 
@@ -72,22 +83,60 @@ def check_page(scene, visit):
         raise CheckFailed("headers are missing: " + ", ".join(missing))
     if "no-cache" not in answer.headers.get("Cache-Control", ""):
         raise CheckFailed("index.html may be cached, so browsers would miss updates")
+    wanted = https_port(scene.entrance)
+    # What a proxy in front says of HTTP/3 is the proxy's own.
+    told = [] if scene.entrance.get("behind_proxy") else re.findall(
+        r'h3="[^":]*:(\d+)"', answer.headers.get("Alt-Svc", ""))
+    if set(map(int, told)) - {wanted}:
+        raise CheckFailed(f"HTTP/3 is announced on port {told[0]}, and not on {wanted}")
+    _expect_api_of_page(scene, visit, answer.text())
     return "page, headers and certificate as expected"
 
 
+def _expect_api_of_page(scene, visit, page):
+    """The programs of the page ask the API where the page itself comes from, as far as they tell.
+
+    A client that was built for another port or scheme, or whose placeholder nobody replaced, shows a page that nobody
+    can log in to. What else it talks to is its own affair.
+    """
+    wanted, found = origin(visit["host"], scene.entrance), set()
+    for source in list(dict.fromkeys(SCRIPTS.findall(page)))[:MOST_SCRIPTS]:
+        place = urlsplit(urljoin(wanted + "/", source))
+        if place.netloc == urlsplit(wanted).netloc:
+            found.update(API_ADDRESSES.findall(scene.visitor.request("GET", visit["host"], place.path).text()))
+    strange = sorted(
+        address for address in found - {wanted}
+        if urlsplit(address).hostname == visit["host"] or urlsplit(address).hostname.endswith(".invalid"))
+    if strange and wanted not in found:
+        raise CheckFailed(f"the page asks an API at {strange[0]}, and not at {wanted}")
+
+
 def check_redirect(scene, visit):
-    """Plain HTTP leads to HTTPS."""
-    connection = http.client.HTTPConnection(scene.visitor.address, scene.http_port, timeout=TIMEOUT_SECONDS)
+    """Plain HTTP leads to HTTPS, at the very address under which browsers find the page."""
     try:
-        connection.request("GET", "/", headers={"Host": visit["host"]})
-        answer = connection.getresponse()
-    except (OSError, http.client.HTTPException) as error:
-        raise CheckFailed(str(error)) from error
-    finally:
-        connection.close()
-    if answer.status not in (301, 302, 307, 308) or not answer.headers.get("Location", "").startswith("https://"):
+        answer = scene.visitor.plain_request("GET", visit["host"], "/")
+    except OSError as error:
+        if scene.entrance.get("behind_proxy"):
+            return "the proxy in front takes no plain HTTP"
+        raise CheckFailed(f"plain HTTP: {error}") from error
+    target = answer.headers.get("Location", "")
+    if answer.status not in (301, 302, 307, 308):
         raise CheckFailed(f"answered {answer.status}")
+    if _origin_of(target) != origin(visit["host"], scene.entrance):
+        raise CheckFailed("leads to {}, and not to {}".format(
+            target or "no address", origin(visit["host"], scene.entrance)))
     return "leads to HTTPS"
+
+
+def _origin_of(address):
+    """Origin of an address, without a port that its scheme says already; None of what is no address."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return None
+    named = "" if port in (None, {"http": 80, "https": 443}.get(parts.scheme)) else f":{port}"
+    return f"{parts.scheme}://{parts.hostname}{named}"
 
 
 def check_certificates(scene, _visit):
@@ -105,13 +154,19 @@ def check_certificates(scene, _visit):
 
 def check_ports(scene, _visit):
     """Nothing but the published ports answers on the network."""
+    if scene.ports_unseen:
+        raise NotAsked(scene.ports_unseen)
     ports = sorted(scene.asked_ports | scene.allowed_ports)
     with ThreadPoolExecutor(max_workers=16) as pool:
         answers = list(pool.map(scene.visitor.answers, ports))
     open_ports = {port for port, answered in zip(ports, answers, strict=True) if answered}
     unexpected = sorted(open_ports - scene.allowed_ports)
     if unexpected:
-        raise CheckFailed("ports answer that should not: " + ", ".join(map(str, unexpected)), lasting=True)
+        named = [f"{port} ({scene.holders[port]})" if port in scene.holders else str(port) for port in unexpected]
+        raise CheckFailed(
+            "ports answer that should not: {}. Stop what listens there, close them in the firewall, or, where they are "
+            "yours, write trenova_verify_other_ports: [{}]".format(
+                ", ".join(named), ", ".join(map(str, unexpected))), lasting=True)
     return "{} ports asked; open: {}".format(len(ports), ", ".join(map(str, sorted(open_ports))))
 
 
@@ -155,9 +210,15 @@ def check_login(scene, visit):
     if answer.status in REFUSED:
         raise CheckFailed(f"the login answered {answer.status}, expected 200", lasting=True)
     expect(answer, 200, "the login")
-    cookies = "; ".join(value.split(";")[0] for value in answer.headers.get_all("Set-Cookie", []))
+    allowed = answer.headers.get("Access-Control-Allow-Origin", "*")
+    if allowed not in ("*", origin(visit["host"], scene.entrance)):
+        raise CheckFailed(f"the API allows the origin {allowed}, and not {origin(visit['host'], scene.entrance)}")
+    given = answer.headers.get_all("Set-Cookie", [])
+    cookies = "; ".join(value.split(";")[0] for value in given)
     if not cookies:
         raise CheckFailed("the login set no session cookie")
+    if not any(re.search(r";\s*secure\s*(;|$)", value, re.IGNORECASE) for value in given):
+        raise CheckFailed("the session cookie may travel without TLS: it is not marked as secure")
     for path in (visit["login"]["me"], visit["login"]["data"]):
         expect(scene.visitor.request("GET", visit["host"], path, headers={"Cookie": cookies}), 200, path)
     return f"{visit['user']} logged in and read data"
@@ -171,7 +232,8 @@ def check_objects(scene, visit):
 
     def signed(method, target, body=None, query=None):
         link = presigned_path(
-            method, visit["host"], target, visit["access_key"], secret_key, visit["region"], query=query)
+            method, netloc(visit["host"], scene.entrance), target, visit["access_key"], secret_key, visit["region"],
+            query=query)
         return scene.visitor.request(method, visit["host"], link, body)
 
     status = signed("PUT", bucket).status
@@ -224,13 +286,14 @@ KINDS = {
     "dashboards": check_dashboards,
 }
 
-
 def ask(scene, visit):
-    """One result: name, ok, detail, and whether a failure is lasting."""
+    """One result: name, ok, detail, and whether a failure is lasting. What cannot be asked is a `note`."""
     answer = {"name": visit["name"], "ok": True, "lasting": False}
     if visit.get("skip"):
         return dict(answer, detail="skipped: " + visit["skip"])
     try:
         return dict(answer, detail=KINDS[visit["kind"]](scene, visit))
+    except NotAsked as reason:
+        return dict(answer, detail=str(reason), note=True)
     except CheckFailed as error:
         return dict(answer, ok=False, detail=str(error), lasting=error.lasting)

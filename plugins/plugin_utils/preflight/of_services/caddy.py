@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What can be wrong with the certificates that Caddy is to have, or to get."""
+"""What can be wrong with the certificates that Caddy is to have, or to get, and with its ports and proxies."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ try:
 except ImportError:  # never with ansible-core, which requires it; ansible-test imports this without
     x509 = None
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import ipv6
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import (
+    HTTP_PORT,
+    HTTPS_PORT,
+    http_port,
+    https_port,
+    is_ipv6,
+    is_loopback,
+    loopback,
+    published_ports,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import (
     HOST_NAMES,
     check_domain,
@@ -65,5 +76,56 @@ def is_covered(name, covered):
     return name in covered or "*." + name.partition(".")[2] in covered
 
 
-VARIABLES = ("caddy_acme_email", "caddy_certificate_file", "caddy_certificate_key_file")
-CHECKS = (check_domain, check_tls)
+#: Ports that Caddy has in its container for plain HTTP and for its administration.
+IN_CONTAINER = {HTTP_PORT: "plain HTTP", 2019: "Caddy's administration"}
+
+
+def check_public_ports(facts):
+    """The ports of the entrance differ, and a public authority can ask one of those that it asks."""
+    service = facts.services["caddy"]
+    entrance, tls = service.get("entrance") or {}, service["exports"].get("tls")
+    published, public = published_ports(entrance), (http_port(entrance), https_port(entrance))
+    if published.get("https") == published["http"]:
+        yield Problem(
+            "caddy_http_port and caddy_https_port are the same: {}.".format(published["http"]), INVENTORY,
+            "caddy_https_port: a port of its own")
+    if public[1] in IN_CONTAINER:
+        yield Problem(
+            f"The public port of HTTPS is {public[1]}, which is that of {IN_CONTAINER[public[1]]}.", INVENTORY,
+            "caddy_public_https_port: another port; it is caddy_https_port where nothing else is said")
+    # Another authority than the public ones may be told to ask elsewhere.
+    is_public = tls == "acme" and not facts.variables.get("caddy_acme_directory")
+    if is_public and public[0] != HTTP_PORT and public[1] != HTTPS_PORT:
+        yield Problem(
+            "caddy_tls is acme, and the authority asks the ports {} and {} only; visitors come to {} and {}.".format(
+                HTTP_PORT, HTTPS_PORT, *public), INVENTORY,
+            f"caddy_tls: files, or internal; or, where a router leads port {HTTP_PORT} of the name here, "
+            f"caddy_public_http_port: {HTTP_PORT}")
+
+
+def check_proxies(facts):
+    """What is said of proxies holds for what Caddy sees of them."""
+    entrance = facts.services["caddy"].get("entrance") or {}
+    proxies, bound = entrance.get("proxies") or [], entrance.get("address")
+    here, is_closed = loopback(proxies), bool(bound) and is_loopback(bound)
+    if here and not is_closed:
+        yield Problem(
+            "caddy_trusted_proxies names this host itself ({}), and the ports of Caddy are open to others. What comes "
+            "from the host cannot be told from all that Docker hands on.".format(", ".join(map(str, here))), INVENTORY,
+            "caddy_bind_address: 127.0.0.1, so that nobody but the proxy reaches them")
+    elif is_closed and entrance.get("behind_proxy") and proxies and not here:
+        yield Problem(
+            f"caddy_bind_address is {bound}, where nobody but this host itself comes, and caddy_trusted_proxies does "
+            "not name it: everybody would be refused.", INVENTORY, "caddy_trusted_proxies: [127.0.0.1]")
+    elsewhere = [str(entry) for entry in proxies if entry not in here]
+    if not elsewhere or not all(is_ipv6(entry.partition("/")[0]) for entry in elsewhere):
+        return
+    if set(facts.project.outside) - facts.project.ipv6:
+        yield Problem(
+            "caddy_trusted_proxies has IPv6 addresses only, and they do not arrive at Caddy: {}.".format(
+                ipv6.lack(facts.capacity) or "the network of the containers has no IPv6"), INVENTORY,
+            "caddy_trusted_proxies: the IPv4 address of the proxy; or trenova_ipv6: true")
+
+
+VARIABLES = ("caddy_acme_email", "caddy_acme_directory", "caddy_certificate_file", "caddy_certificate_key_file")
+CHECKS = (check_domain, check_tls, check_public_ports, check_proxies)

@@ -6,4 +6,5 @@ set -eu
 mkdir -p "$XDG_DATA_HOME/caddy"
 printf '{"tls":{"timestamp":"%s"}}\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$XDG_DATA_HOME/caddy/.last_clean"
 mv -f "$XDG_DATA_HOME/caddy/.last_clean" "$XDG_DATA_HOME/caddy/last_clean.json"
+sh /etc/caddy/gateway.sh
 exec caddy run --config /etc/caddy/Caddyfile --adapter caddyfile
