@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import image_lock
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
 
@@ -18,4 +19,4 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
         references = Catalogue(self, task_vars, project_of(self, task_vars)).images()
-        return {"changed": False, "references": references}
+        return {"changed": False, "references": references, "lock": image_lock.lock_of(self, task_vars)}

@@ -15,7 +15,7 @@ options:
 """
 
 EXAMPLES = r"""
-major: "{{ 'docker.io/library/postgres:17.7' | trenova.selfhost.image_major }}"
+major: "{{ 'docker.io/library/postgres:17.11' | trenova.selfhost.image_major }}"
 """
 
 RETURN = r"""

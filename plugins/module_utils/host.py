@@ -13,6 +13,7 @@ import ctypes
 import glob
 import json
 import os
+import re
 import socket
 
 CGROUP_ROOT = "/sys/fs/cgroup"
@@ -285,6 +286,14 @@ def data_of(data_dir, project_dir):
     return {
         "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),
-        "postgres_major": read_text(os.path.join(data_dir, "postgres", "PG_VERSION"))
-        or read_text(os.path.join(data_dir, "postgres", "data", "PG_VERSION")),
+        "postgres_major": postgres_major(os.path.join(data_dir, "postgres")),
     }
+
+
+def postgres_major(directory):
+    """Major of PostgreSQL's data, of several the newest: since 18 it lies in a folder of its major."""
+    found = []
+    for place in ("", "data", "*/docker"):
+        for path in glob.glob(os.path.join(directory, place, "PG_VERSION")):
+            found.append(read_text(path) or "")
+    return max(filter(None, found), key=lambda major: [int(part) for part in re.findall(r"\d+", major)], default=None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import glob
+import hashlib
 import http.client
 import ipaddress
 import json
@@ -185,6 +186,34 @@ class Endpoint:
 
     def check(self, image, architecture):
         """The image is there, for us, and for this architecture."""
+        answer, authorization = self._manifest(image)
+        offered = self._architectures(image, answer.document(), authorization)
+        if offered and architecture not in offered:
+            raise Fault("architecture", ", ".join(sorted(offered)))
+
+    def digests(self, image):
+        """{architecture: digest of its manifest} of an image, for the architectures that are known here.
+
+        The digest of an index is none of it: it is another one whenever an architecture is built anew that nobody here
+        has.
+        """
+        answer, authorization = self._manifest(image)
+        document = answer.document()
+        if "manifests" in document:
+            platforms = [(entry.get("platform") or {}, entry.get("digest")) for entry in document["manifests"]]
+            found = {
+                platform["architecture"]: digest for platform, digest in platforms
+                if platform.get("os") == "linux" and platform.get("architecture") and digest}
+        else:
+            digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
+            found = dict.fromkeys(self._architectures(image, document, authorization), digest)
+        known = {name: digest for name, digest in found.items() if name in ARCHITECTURES.values()}
+        if not known:
+            raise Fault("architecture", ", ".join(sorted(found)) or "nothing that is known here")
+        return known
+
+    def _manifest(self, image):
+        """(manifest or index of an image, authorization that it was given for)."""
         authorization = self._authorization(image) if self.challenge else None
         address = f"{self.base}/{image.path}/manifests/{image.version}"
         accept = ", ".join(MANIFEST_TYPES)
@@ -198,9 +227,7 @@ class Endpoint:
         self._judge(answer, authorization)
         answer = self.request("GET", address, authorization, accept)
         self._judge(answer, authorization)
-        offered = self._architectures(image, answer.document(), authorization)
-        if offered and architecture not in offered:
-            raise Fault("architecture", ", ".join(sorted(offered)))
+        return answer, authorization
 
     def _judge(self, answer, authorization):
         if answer.status == 404:
@@ -263,6 +290,10 @@ class Broken:
         self.fault = fault
 
     def check(self, _image, _architecture):
+        """The fault."""
+        raise self.fault
+
+    def digests(self, _image):
         """The fault."""
         raise self.fault
 
@@ -344,8 +375,13 @@ def ask_registry(name, images, architecture, settings):
     endpoints = [endpoint(mirror, anonymous, mirror) for mirror in mirrors] + [endpoint(name, settings)]
     with ThreadPoolExecutor(max_workers=6) as pool:
         faults = list(pool.map(lambda image: fault_of(image, endpoints, architecture), images))
+    return findings_of(name, zip(images, faults), settings)
+
+
+def findings_of(name, faults, settings):
+    """Findings of one registry out of (image, fault or None)."""
     findings = {}
-    for image, fault in zip(images, faults):
+    for image, fault in faults:
         if fault is None:
             continue
         if fault.kind in ("login_missing", "denied") and settings.login(name) == "helper":
@@ -360,11 +396,31 @@ def ask_registry(name, images, architecture, settings):
 
 def ask(references, machine, settings):
     """What keeps the host from pulling images: findings with registry, kind, detail, login and images."""
-    by_registry = {}
-    for image in map(Image, references):
-        by_registry.setdefault(image.registry, []).append(image)
     architecture = ARCHITECTURES.get(machine, machine)
+    by_registry = of_registries(references)
     with ThreadPoolExecutor(max_workers=4) as pool:
         findings = pool.map(
             lambda name: ask_registry(name, by_registry[name], architecture, settings), sorted(by_registry))
         return [finding for found in findings for finding in found]
+
+
+def of_registries(references):
+    """{registry: images} of references."""
+    found = {}
+    for image in map(Image, references):
+        found.setdefault(image.registry, []).append(image)
+    return found
+
+
+def resolve(references, settings):
+    """({reference: {architecture: digest}}, findings as of `ask`) of images, asked of the registries themselves."""
+    digests, findings = {}, []
+    for name, images in sorted(of_registries(references).items()):
+        asked, faults = endpoint(name, settings), []
+        for image in images:
+            try:
+                digests[image.reference] = asked.digests(image)
+            except Fault as error:
+                faults.append((image, error))
+        findings += findings_of(name, faults, settings)
+    return digests, findings

@@ -39,7 +39,7 @@ def is_pinned(reference):
 
 
 def image_major(reference):
-    """Major version in a tag: 17 for postgres:17.7-trixie, 0 where the tag does not begin with a number."""
+    """Major version in a tag: 17 for postgres:17.11-trixie, 0 where the tag does not begin with a number."""
     _repository, tag, _digest = split_reference(reference)
     match = re.match(r"v?(\d+)", tag or "")
     return int(match.group(1)) if match else 0

@@ -139,6 +139,12 @@ options:
         default: []
         suboptions:
           reference: {description: Reference of the image., type: str, required: true}
+          digest:
+            description:
+              - Digest of the manifest by which it is pulled and then called by its reference. An image that is there is
+                pulled again only when it was pulled by another digest before.
+            type: str
+            default: ""
           user: {description: User and group that the container runs as., type: str, default: "0:0"}
           contract:
             description: What the image must have, clause by clause.
@@ -375,6 +381,7 @@ def dicts(options, **more):
 
 IMAGE_OPTIONS = {
     "reference": {"type": "str", "required": True},
+    "digest": {"type": "str", "default": ""},
     "user": {"type": "str", "default": "0:0"},
     "contract": dicts({
         "says": {"type": "str", "required": True},

@@ -30,5 +30,11 @@ references:
   returned: always
   type: list
   elements: str
-  sample: [docker.io/library/postgres:17.7, docker.io/library/redis:8.4.0]
+  sample: [docker.io/library/postgres:17.11, docker.io/library/redis:8.4.7]
+lock:
+  description:
+    - What the locks of images say, by reference, the digest of the manifest for each architecture. Empty with
+      C(trenova_images_by_digest) V(false).
+  returned: always
+  type: dict
 """

@@ -69,7 +69,7 @@ author:
 EXAMPLES = r"""
 - name: Ask for an image
   trenova.selfhost.manifests:
-    images: [docker.io/library/redis:8.4.0]
+    images: [docker.io/library/redis:8.4.7]
     architecture: x86_64
 """
 

@@ -14,7 +14,7 @@ import os
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes, routes
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes, image_lock, routes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
     container_names,
     is_available,
@@ -63,6 +63,7 @@ class Bundle:
         values = [self._value(key) for key in self._secret_variables()]
         self.secrets = [str(value) for value in values if value is not None]
         self.extra = self._value(name + "_compose_extra") or {}
+        self.lock = image_lock.lock_of(action, task_vars)
         with hashes.deferring():
             self.files, self.secret_files = self._render_files()
         self.read_at_start = self._files_read_at_start(str)
@@ -248,7 +249,9 @@ class Bundle:
         contract = [
             dict(clause, state=self.project.data_path(clause["state"])) if "state" in clause else clause
             for clause in self.description.get("image_contract", [])]
-        return [{"reference": image, "user": f"{self.owner}:{self.group}", "contract": contract}]
+        wanted = {"reference": image, "user": f"{self.owner}:{self.group}", "contract": contract}
+        digest = image_lock.digest_for(self.lock, image, self.run.capacity.get("architecture"))
+        return [dict(wanted, digest=digest) if digest else wanted]
 
     def _containers(self):
         """The containers in the order in which they are started."""

@@ -51,7 +51,7 @@ start_database() {
     docker run --detach --name $database --network trenova-lab --ip 172.30.60.93 \
         --label trenova.lab=trenova-lab --label trenova.lab.server=pgproof1 \
         --volume "$(package "$1"):/programs:ro" --volume "$work/password:/password:ro" --user postgres --shm-size 256m \
-        --entrypoint sh trenova-lab/library/postgres:17.7 -ec '
+        --entrypoint sh trenova-lab/library/postgres:17.11 -ec '
             /programs/bin/initdb --pgdata=/tmp/data --username=trenova --pwfile=/password --auth=scram-sha-256 --encoding=UTF8 --locale=C >/dev/null
             echo "host all all all scram-sha-256" >> /tmp/data/pg_hba.conf
             exec /programs/bin/postgres -D /tmp/data -k /tmp -c listen_addresses="*"' >/dev/null

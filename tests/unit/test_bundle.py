@@ -169,10 +169,14 @@ def test_changes_are_told_from_bundles_of_all_roles():
     assert not [words for words in told["postgres"]["says"] if "tren-db" in words]
 
 
-#: What the first edition was asked when its digests were written down.
+#: What the first edition was asked when its digests were written down, and the images that it named.
+IMAGES_OF_FIRST_EDITION = {
+    "caddy_image": "docker.io/library/caddy:2.10.2", "pgbouncer_image": "docker.io/edoburu/pgbouncer:v1.25.1-p0",
+    "postgres_image": "docker.io/library/postgres:17.7", "redis_image": "docker.io/library/redis:8.4.0",
+    "rabbitmq_image": "docker.io/library/rabbitmq:4.2.1-management"}
 FIRST_EDITION = {
-    "small": {},
-    "medium": {"trenova_tier": "medium", "trenova_capacity": {
+    "small": IMAGES_OF_FIRST_EDITION,
+    "medium": {**IMAGES_OF_FIRST_EDITION, "trenova_tier": "medium", "trenova_capacity": {
         "measured": False, "cores": 24, "memory_mb": 65536, "disk_free_gb": 500, "disk_total_gb": 500,
         "kernel": INVENTORY["trenova_capacity"]["kernel"]}},
 }

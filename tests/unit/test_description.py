@@ -20,7 +20,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import M
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FIRST = Member("greeter", "trucks", 1)
 GREETER = {
-    "title": "Greeter", "enabled": True, "user": 10020, "image": "docker.io/library/caddy:2.10.2",
+    "title": "Greeter", "enabled": True, "user": 10020, "image": "docker.io/library/caddy:2.11.4",
     "containers": {"main": {"name": "greeter", "resources": {"memory_limit_mb": 64, "cpus": 0.25}}},
     "endpoints": {"http": {"port": 8080}},
     "state": [{"path": "greeter", "backup": {"kind": "directory"}}],

@@ -135,6 +135,18 @@ def test_registries_are_asked_for_the_images_that_the_host_lacks(host):
         gather.ask_registries(action, variables, of_registry(), ["redis"])
 
 
+def test_registries_are_asked_for_the_manifest_that_the_lock_names(host, tmp_path):
+    action, variables = host
+    action.answers["manifests"] = {"findings": []}
+    digest = "sha256:" + "a" * 64
+    variables["inventory_dir"] = str(tmp_path)
+    asked = of_registry()
+    image = asked.services["redis"]["image"]
+    (tmp_path / "images.lock.yml").write_text(f"images: {{'{image}': {{amd64: '{digest}'}}}}")
+    gather.ask_registries(action, variables, asked, ["redis"])
+    assert action.executed[-1][1]["images"] == [f"{image}@{digest}"]
+
+
 def test_registries_are_not_asked_for_a_host_that_is_imagined_or_lacks_nothing(host):
     action, variables = host
     assert gather.ask_registries(action, variables, of_registry(measured=False), ["redis"]) == []

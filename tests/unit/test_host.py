@@ -21,3 +21,19 @@ def test_nearest_existing_path(path, existing):
 def test_disk_says_on_which_device_it_lies(tmp_path):
     assert host.disk(str(tmp_path))["device"] == host.disk(str(tmp_path / "not" / "there"))["device"]
     assert host.disk("/proc")["device"] != host.disk(str(tmp_path))["device"]
+
+
+@pytest.mark.parametrize(("files", "major"), [
+    ({}, None),
+    ({"PG_VERSION": "17\n"}, "17"),
+    ({"data/PG_VERSION": "17\n"}, "17"),
+    # The images of 18 and later.
+    ({"18/docker/PG_VERSION": "18\n"}, "18"),
+    ({"9/docker/PG_VERSION": "9\n", "18/docker/PG_VERSION": "18\n", "PG_VERSION": "17\n"}, "18"),
+    ({"PG_VERSION": "\n"}, None),
+])
+def test_major_of_the_data_of_postgresql(tmp_path, files, major):
+    for path, content in files.items():
+        (tmp_path / "postgres" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "postgres" / path).write_text(content)
+    assert host.data_of(str(tmp_path), str(tmp_path / "project"))["postgres_major"] == major

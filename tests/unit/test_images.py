@@ -12,11 +12,11 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import images
 
 
 @pytest.mark.parametrize(("reference", "pinned", "major"), [
-    ("docker.io/library/postgres:17.7", True, 17),
+    ("docker.io/library/postgres:17.11", True, 17),
     ("docker.io/library/postgres:18-trixie", True, 18),
     ("registry.test:5000/library/redis", False, 0),
     ("redis:latest", False, 0),
-    ("edoburu/pgbouncer:v1.25.1-p0", True, 1),
+    ("edoburu/pgbouncer:v1.25.2-p0", True, 1),
     ("postgres@sha256:abcd", True, 0),
     ("trenova/minio:RELEASE.2026-02-12T20-18-48Z", True, 0),
 ])
@@ -26,10 +26,10 @@ def test_reference(reference, pinned, major):
 
 
 @pytest.mark.parametrize(("reference", "short"), [
-    ("docker.io/library/postgres:17.7", "postgres:17.7"),
+    ("docker.io/library/postgres:17.11", "postgres:17.11"),
     ("docker.io/edoburu/pgbouncer:v1", "edoburu/pgbouncer:v1"),
     ("172.30.60.2:5000/library/redis:8", "172.30.60.2:5000/library/redis:8"),
-    ("postgres:17.7@sha256:ab", "postgres@sha256:ab"),
+    ("postgres:17.11@sha256:ab", "postgres@sha256:ab"),
     ("postgres", "postgres:latest"),
 ])
 def test_familiar_spelling(reference, short):

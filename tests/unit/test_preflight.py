@@ -25,9 +25,9 @@ CAPACITY = {
 }
 SERVICES = {
     "postgres": {
-        "image": "docker.io/library/postgres:17.7", "secrets": {"trenova_postgres_password": {"kind": "password"}}},
-    "redis": {"image": "docker.io/library/redis:8.4.0"},
-    "caddy": {"image": "docker.io/library/caddy:2.10.2", "exports": {"tls": "acme"}, "endpoints": {
+        "image": "docker.io/library/postgres:17.11", "secrets": {"trenova_postgres_password": {"kind": "password"}}},
+    "redis": {"image": "docker.io/library/redis:8.4.7"},
+    "caddy": {"image": "docker.io/library/caddy:2.11.4", "exports": {"tls": "acme"}, "endpoints": {
         "http": {"published": 80, "variable": "caddy_http_port"},
         "https": {"published": 443, "variable": "caddy_https_port"}}},
     "api": {
@@ -100,7 +100,7 @@ CASES = [
              {"name": "nginx", "project": "web", "working_dir": "/srv/web", "ports": "0.0.0.0:443->443/tcp"}]}},
      "Port 443 is held by the container nginx.", "stop it there"),
     ("other major of PostgreSQL", {"capacity": {"deployed": {"services": {}, "postgres_major": "16"}}},
-     "The data on the host is of PostgreSQL 16; postgres_image is docker.io/library/postgres:17.7, "
+     "The data on the host is of PostgreSQL 16; postgres_image is docker.io/library/postgres:17.11, "
      "which cannot read it.",
      "an image of PostgreSQL 16"),
     ("Redis without JSON", {"services": {"redis": {"image": "docker.io/library/redis:7.4"}}},

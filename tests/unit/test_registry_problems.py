@@ -17,7 +17,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import 
 
 SERVICES = {
     "api": {"image": "registry.test/trenova/api:0.7.2"}, "client": {"image": "registry.test/trenova/client:0.7.2"},
-    "redis": {"image": "registry.test/library/redis:8.4.0"}, "minio": {"image": "docker.io/trenova/minio:1"}}
+    "redis": {"image": "registry.test/library/redis:8.4.7"}, "minio": {"image": "docker.io/trenova/minio:1"}}
 FACTS = preflight.Facts({}, {"architecture": "aarch64"}, {}, SERVICES)
 EVERY = [service["image"] for name, service in SERVICES.items() if name != "minio"]
 
@@ -56,7 +56,7 @@ def test_absent_images_are_told_by_what_helps():
     assert own.what == "The registry registry.test does not have trenova/api:0.7.2, trenova/client:0.7.2."
     assert own.where == "api_image, client_image in the inventory, or the registry"
     assert own.write.startswith("build and push: ansible-playbook playbooks/images.yml -i <inventory>; or <role>_image")
-    assert other.what == "The registry registry.test does not have library/redis:8.4.0."
+    assert other.what == "The registry registry.test does not have library/redis:8.4.7."
     assert other.write == "redis_image: an image that is there"
 
 
@@ -105,11 +105,23 @@ def test_login_is_whole_and_its_password_is_not_repeated(logins, what):
 
 def test_images_on_the_host_are_known_by_tag_and_by_digest():
     entries = [
-        {"Repository": "postgres", "Tag": "17.7", "Digest": "sha256:aa", "ID": "sha256:1"},
+        {"Repository": "postgres", "Tag": "17.11", "Digest": "sha256:aa", "ID": "sha256:1"},
         {"Repository": "redis", "Tag": "<none>", "Digest": "sha256:bb", "ID": "sha256:2"},
         {"Repository": "loaded", "Tag": "1", "Digest": "<none>", "ID": "sha256:3"}]
     found = capacity.image_facts("\n".join(map(json.dumps, entries)))
-    references = ["docker.io/library/postgres:17.7", "postgres:17.7@sha256:aa", "redis@sha256:bb", "loaded:1"]
+    references = ["docker.io/library/postgres:17.11", "postgres:17.11@sha256:aa", "redis@sha256:bb", "loaded:1"]
     assert [found.get(familiar(reference)) for reference in references] == [
         "sha256:1", "sha256:1", "sha256:2", "sha256:3"]
     assert not [name for name in found if "<none>" in name]
+
+
+def test_a_manifest_that_only_the_lock_names_and_no_registry_has_is_told_as_that():
+    image = SERVICES["redis"]["image"]
+    locked = f"{image}@sha256:{'a' * 64}"
+    [problem] = problems("absent", locked)
+    assert problem.what == (
+        f"The registry registry.test does not have the manifest any more that the lock of images names for {image}.")
+    assert "--tags lock -e trenova_images_renew=true; or trenova_images_by_digest: false" in problem.write
+    # What else is missing is told beside it, and a fault of the registry names the variables as ever.
+    assert len(problems("absent", locked, SERVICES["api"]["image"])) == 2
+    assert "redis_image in the inventory" in problems("denied", locked)[0].where

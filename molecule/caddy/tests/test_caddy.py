@@ -176,7 +176,7 @@ def proxy(server, tmp_path):
     address = "172.30.60.99"
     subprocess.run(
         ["docker", "run", "--detach", "--name", "trenova-lab-proxy", "--network", "trenova-lab", "--ip", address,
-         "--volume", f"{tmp_path}:/tls:ro", "trenova-lab/library/caddy:2.10.2", "caddy", "run", "--config",
+         "--volume", f"{tmp_path}:/tls:ro", "trenova-lab/library/caddy:2.11.4", "caddy", "run", "--config",
          "/tls/Caddyfile", "--adapter", "caddyfile"], check=True, capture_output=True)
     yield address, ca
     subprocess.run(["docker", "rm", "--force", "trenova-lab-proxy"], check=True, capture_output=True)

@@ -172,7 +172,7 @@ BAD_INPUT = [
     ("missing secret", {"trenova_redis_password": ""}, ["trenova_redis_password is missing", "playbooks/secrets.yml"]),
     ("weak secret", {"trenova_redis_password": "minioadmin"}, ["trenova_redis_password is a well-known default"]),
     ("malformed secret", {"trenova_api_secret_key": "c2hvcnQ="}, ["trenova_api_secret_key is base64 of 5 bytes"]),
-    ("Redis without JSON", {"redis_image": "172.30.60.2:5000/library/redis:8.4.0-nojson"},
+    ("Redis without JSON", {"redis_image": "172.30.60.2:5000/library/redis:8.4.7-nojson"},
      ["redis_image", "is not a Redis with the JSON commands (JSON.SET)"]),
     ("other major of PostgreSQL", {"postgres_image": "172.30.60.2:5000/library/postgres:16.10"},
      ["The data on the host is of PostgreSQL 17", "postgres:16.10"]),

@@ -26,7 +26,7 @@ def test_logs_are_bounded_and_containers_outlive_the_engine(host):
 
 
 def test_image_is_pulled_from_a_registry_with_an_authority_of_its_own(host):
-    host.check_output("docker pull --quiet 172.30.60.2:5000/library/redis:8.4.0")
+    host.check_output("docker pull --quiet 172.30.60.2:5000/library/redis:8.4.7")
 
 
 def test_measurement_sees_the_limits_of_the_server(first_run):
@@ -45,7 +45,7 @@ def test_host_below_the_minimum_is_refused_with_what_it_has(server, host):
 
 def test_change_of_the_engine_leaves_running_containers_alone(server, host):
     host.check_output(
-        "docker run --detach --name bystander 172.30.60.2:5000/library/redis:8.4.0 redis-server --save ''")
+        "docker run --detach --name bystander 172.30.60.2:5000/library/redis:8.4.7 redis-server --save ''")
     change = {"docker_daemon_extra": {"max-concurrent-downloads": 5}}
     with server.change(change, shows=['+  "max-concurrent-downloads": 5']):
         assert host.check_output("docker inspect --format '{{.State.Running}}' bystander") == "true"

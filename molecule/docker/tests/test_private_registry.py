@@ -20,7 +20,7 @@ STATE = pathlib.Path.home() / ".local/state/trenova-lab"
 ADDRESS = "172.30.60.141"
 REGISTRY = f"{ADDRESS}:5000"
 CONTAINER = "trenova-lab-private-registry"
-IMAGE = f"{REGISTRY}/library/redis:8.4.0"
+IMAGE = f"{REGISTRY}/library/redis:8.4.7"
 USER = "puller"
 PASSWORD = secrets.token_urlsafe(24)
 CONFIG = "/root/.docker/config.json"
@@ -95,7 +95,7 @@ def config(host):
     (wanted(docker_registry_ca={}), [f"The certificate of the registry {REGISTRY} is not trusted"]),
     (wanted(redis_image=f"{REGISTRY}/library/redis:8.99"),
      ["does not have", "redis:8.99", "redis_image: an image that is there"]),
-    (wanted(redis_image="172.30.60.142:5000/library/redis:8.4.0"),
+    (wanted(redis_image="172.30.60.142:5000/library/redis:8.4.7"),
      ["The registry 172.30.60.142:5000 cannot be reached from this host", "1 image is to come from it"]),
     (wanted(docker_registry_logins={REGISTRY: {"username": USER}}), ["needs username and password"]),
 ])

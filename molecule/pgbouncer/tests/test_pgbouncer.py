@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-IMAGE = "library/postgres:17.7"
+IMAGE = "library/postgres:17.11"
 
 
 def psql(server, statement, password, user="trenova", database="trenova_go_db"):

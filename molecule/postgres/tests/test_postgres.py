@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-IMAGE = "library/postgres:17.7"
+IMAGE = "library/postgres:17.11"
 
 
 def psql(server, statement, password, user="trenova", database="trenova_go_db"):
@@ -151,7 +151,7 @@ def test_run_that_was_killed_while_it_reloaded_is_completed_by_the_next(server, 
 def test_image_of_another_major_is_refused_by_what_is_in_it(server, host):
     """A tag may lie; the image's own word is compared with the data."""
     host.check_output(
-        "docker create --name relabel 172.30.60.2:5000/library/postgres:17.7 && "
+        "docker create --name relabel 172.30.60.2:5000/library/postgres:17.11 && "
         "docker commit --change 'ENV PG_MAJOR=18' relabel 172.30.60.2:5000/library/postgres:17.99 && docker rm relabel")
     before = server.started()
     image = {"postgres_image": "172.30.60.2:5000/library/postgres:17.99"}

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-IMAGE = "library/redis:8.4.0"
+IMAGE = "library/redis:8.4.7"
 
 
 def redis(server, words, password):

@@ -89,6 +89,11 @@ class Snapshot:
             engine.containers(*[container["name"] for container in containers], *followed),
             engine.images(*references), engine.networks(*networks), owned, project_networks)
 
+    def without_images(self, references):
+        """The same, as if these images were not there."""
+        kept = {reference: image for reference, image in self.images.items() if reference not in references}
+        return Snapshot(self.containers, kept, self.networks, self.owned, self.project_networks)
+
 
 def lists_of(engine, project_name):
     """({name: labels} of all containers, the same of all networks) of a project."""
@@ -100,11 +105,11 @@ class Comparison:
 
     def __init__(
             self, service, files, state, project, snapshot, engine, proofs=None, restarted=(), off_network=None,
-            new_data=frozenset()):
+            new_data=frozenset(), pulled=None):
         """restarted: names of containers that are started before this service is, which is what a check foretells.
 
         off_network: {container: why} of those whose network has to be removed first. new_data: names of the services
-        that this run makes directories for.
+        that this run makes directories for. pulled: what is known of images that were pulled by a digest.
         """
         self.service = service
         self.snapshot = snapshot
@@ -114,17 +119,20 @@ class Comparison:
         self.directories = [
             entry for entry in service["directories"]
             if attributes_differ(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])]
-        found = [_finding(container, service["follows"], snapshot, engine, restarted, off_network or {})
+        self.missing_images = images.missing(service, snapshot.images, pulled)
+        #: Those that are there and are pulled anew: what runs from them is replaced, what they did counts no more.
+        outdated = {reference for reference in self.missing_images if reference in snapshot.images}
+        found = [_finding(container, service["follows"], snapshot, engine, restarted, off_network or {}, outdated)
                  for container in service["containers"]]
         self.findings = [finding for finding in found if finding.action]
         self.owned = containers_of(service["name"], snapshot.owned)
         wanted = {container["name"] for container in service["containers"]}
         self.retired = [name for name in self.owned if name not in wanted]
-        self.missing_images = images.missing(service, snapshot.images)
         self.unproven = images.unproven(service, snapshot.images, proofs or {})
         works_with = {service["name"], *service.get("needs", [])}
         self.due_jobs = jobs.due(
-            service, files, self.changed_files, state, snapshot, is_forgotten=bool(new_data & works_with))
+            service, files, self.changed_files, state, snapshot.without_images(outdated),
+            is_forgotten=bool(new_data & works_with))
         self.pending = state.pending
         self.held = state.held
 
@@ -214,7 +222,7 @@ def differing_limits(container, limits, engine):
     return differing
 
 
-def _finding(wanted, follows, snapshot, engine, restarted, off_network):
+def _finding(wanted, follows, snapshot, engine, restarted, off_network, outdated):
     """Finding of one container; its action is None where the container is the wanted one."""
     name = wanted["name"]
     found = snapshot.containers.get(name)
@@ -222,7 +230,7 @@ def _finding(wanted, follows, snapshot, engine, restarted, off_network):
         return Finding(wanted, found, REPLACE, f"replaced {name}: {off_network[name]}")
     if found is None:
         return Finding(wanted, None, START, f"started {name}")
-    another = _another(wanted, found, snapshot)
+    another = _another(wanted, found, snapshot, outdated)
     if another:
         return Finding(wanted, found, REPLACE, f"replaced {name}: {another}")
     for action, says in (_off_network(wanted, found, snapshot), _not_serving(found)):
@@ -248,11 +256,13 @@ def _is_too_small(limit, found, engine):
     return is_lower and limit < engine.memory_in_use(found["Name"].lstrip("/")) * MEMORY_MARGIN
 
 
-def _another(wanted, found, snapshot):
+def _another(wanted, found, snapshot, outdated):
     """Why a container is another one than the wanted one, None where it is not."""
     digest = (found["Config"].get("Labels") or {}).get(labels.DIGEST)
     if digest != wanted["digest"] and digest not in wanted["also"]:
         return "another definition"
+    if wanted["image"] in outdated:
+        return "another image"
     image = snapshot.images.get(wanted["image"])
     return "another image" if image is not None and image["Id"] != found["Image"] else None
 

@@ -13,7 +13,7 @@ import os
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
-from ansible_collections.trenova.selfhost.plugins.module_utils.images import clause_command, proof
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import clause_command, proof, split_reference
 
 PULL_SECONDS = 1800
 CONTRACT_SECONDS = 90
@@ -21,13 +21,19 @@ CONTRACT_SECONDS = 90
 PULLS_AT_A_TIME = 2
 
 
-def pull(engine, reference):
-    """Pull one image; None on success, else what went wrong."""
+def pull(engine, reference, digest=""):
+    """Pull one image, by its digest where that is known; None on success, else what went wrong.
+
+    It is called by its reference afterwards, which is what everybody else knows: Compose, an archive, an administrator.
+    """
+    source = f"{split_reference(reference)[0]}@{digest}" if digest else reference
     try:
-        done = engine.docker("pull", "--quiet", reference, seconds=PULL_SECONDS, check=False)
+        engine.docker("pull", "--quiet", source, seconds=PULL_SECONDS)
+        if digest:
+            engine.docker("tag", source, reference)
     except EngineError as error:
         return str(error)
-    return None if done.returncode == 0 else (done.stderr or done.stdout).strip()
+    return None
 
 
 def contract_fault(engine, image):
@@ -52,10 +58,21 @@ def contract_fault(engine, image):
     return None
 
 
-def missing(service, present):
-    """References of a service that are not on the host."""
-    wanted = [image["reference"] for image in service["images"]]
-    return sorted({reference for reference in wanted if reference not in present})
+def missing(service, present, pulled=None):
+    """References of a service that have to be pulled: those that are not on the host, and those of another manifest.
+
+    pulled: {reference: {"digest", "id"}} of what was pulled by a digest before. What came from elsewhere since, out of
+    an archive for instance, is another image than that, and is left alone.
+    """
+    wanted = {image["reference"]: image.get("digest") for image in service["images"]}
+    return sorted(
+        reference for reference, digest in wanted.items()
+        if reference not in present
+        or digest and _is_of_another(digest, present[reference], (pulled or {}).get(reference)))
+
+
+def _is_of_another(digest, known, before):
+    return before is not None and before["id"] == known["Id"] and before["digest"] != digest
 
 
 def unproven(service, present, proofs):
@@ -74,24 +91,39 @@ def proof_key(role, number):
     return f"{role}-{number + 1}" if number else role
 
 
-def fetch(service, proofs, engine):
-    """Pull what is missing, and prove what is not proven: (references that were pulled, new proofs).
+def fetch(service, proofs, engine, pulled_before=None):
+    """Pull what is missing, and prove what is not proven.
 
+    Returns the references that were pulled, the new proofs, and {reference: {"digest", "id"}} of what a digest named.
     Raises ConvergeError where an image cannot be had, or is not what the role needs.
     """
-    references = [image["reference"] for image in service["images"]]
-    pulled = missing(service, engine.images(*references))
+    digests = {image["reference"]: image.get("digest", "") for image in service["images"]}
+    references = list(digests)
+    pulled = missing(service, engine.images(*references), pulled_before)
     for reference in pulled:
-        fault = pull(engine, reference)
+        fault = pull(engine, reference, digests[reference])
         if fault:
-            raise ConvergeError(
-                f"the image {reference} cannot be pulled: {fault}. Push it to the registry (playbooks/images.yml), or "
-                "load it from an archive; nothing was changed")
+            raise ConvergeError(_cannot_be_pulled(reference, digests[reference], fault))
     present = engine.images(*references)
     due = unproven(service, present, proofs)
     for image in due.values():
         fault = contract_fault(engine, image)
         if fault:
             raise ConvergeError(f"{fault}; nothing was started with it")
+    by_digest = {
+        reference: {"digest": digests[reference], "id": present[reference]["Id"]}
+        for reference in pulled if digests[reference]}
     return pulled, {
-        key: proof(present[image["reference"]]["Id"], image["contract"], image["user"]) for key, image in due.items()}
+        key: proof(present[image["reference"]]["Id"], image["contract"], image["user"])
+        for key, image in due.items()}, by_digest
+
+
+def _cannot_be_pulled(reference, digest, fault):
+    if digest:
+        return (
+            f"the image {reference} cannot be pulled by the digest that the lock of images names, {digest}: {fault}. "
+            "Make the lock anew (playbooks/images.yml --tags lock), load the image from an archive, or set "
+            "trenova_images_by_digest: false; nothing was changed")
+    return (
+        f"the image {reference} cannot be pulled: {fault}. Push it to the registry (playbooks/images.yml), or load it "
+        "from an archive; nothing was changed")

@@ -115,6 +115,11 @@ class HostState(StateFile):
         return self.content.get("images") or {}
 
     @property
+    def pulled(self):
+        """{reference: {"digest", "id"}} of the images that were pulled by a digest."""
+        return self.content.get("pulled") or {}
+
+    @property
     def registry_logins(self):
         """Which entries of Docker's configuration are ours."""
         return self.content.get("registry_logins") or {}
@@ -131,10 +136,12 @@ class HostState(StateFile):
             self.content.update(changes, **({"members": members} if members else {}))
             self.save(version)
 
-    def prove(self, version, proofs):
-        """Remember what was proven of images."""
+    def prove(self, version, proofs, pulled=None):
+        """Remember what was proven of images, and which were pulled by a digest."""
         with self.lock:
             self.content["images"] = dict(self.proofs, **proofs)
+            if pulled:
+                self.content["pulled"] = dict(self.pulled, **pulled)
             self.save(version)
 
     def remove_first_edition(self):

@@ -169,7 +169,8 @@ class Service(Turn):
         self.interim = {entry["path"]: ManagedFile(**entry) for entry in self.wanted["interim"]}
         self.comparison = compare.Comparison(
             self.wanted, self.files, self.state, self.shared.project, snapshot, self.tools.engine,
-            self.shared.releases.host.proofs, restarted, self.shared.off_network, self.shared.new_data)
+            self.shared.releases.host.proofs, restarted, self.shared.off_network, self.shared.new_data,
+            self.shared.releases.host.pulled)
         self.comparison.changed_files = [
             managed for managed in self.comparison.changed_files if managed.path not in claimed]
 
@@ -224,11 +225,12 @@ class Service(Turn):
     def fetch(self):
         """Have its images on the host, and proven."""
         with self.shared.pulls:
-            pulled, proofs = images.fetch(self.wanted, self.shared.releases.host.proofs, self.tools.engine)
+            host = self.shared.releases.host
+            pulled, proofs, by_digest = images.fetch(self.wanted, host.proofs, self.tools.engine, host.pulled)
         self.pulled = pulled
         self._say_pulled()
-        if proofs:
-            self.shared.releases.host.prove(self.shared.version, proofs)
+        if proofs or by_digest:
+            host.prove(self.shared.version, proofs, by_digest)
 
     def needs_fetch(self):
         """Whether an image is missing or unproven."""

@@ -18,7 +18,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import image_lock, preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
@@ -101,6 +101,10 @@ def ask_registries(action, task_vars, facts, described):
         if name in described and service.get("image") and familiar(service["image"]) not in present})
     if not missing or facts.capacity.get("measured") is False:
         return []
+    lock = image_lock.lock_of(action, task_vars)
+    digests = {image: image_lock.digest_for(lock, image, facts.capacity["architecture"]) for image in missing}
+    # Asked for as they will be pulled.
+    missing = [f"{image}@{digest}" if digest else image for image, digest in digests.items()]
     daemon = json.loads(merged(
         facts.capacity["docker"]["daemon_json"],
         {"registry-mirrors": templated(action, task_vars, "docker_registry_mirrors", [])},

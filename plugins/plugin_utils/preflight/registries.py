@@ -78,6 +78,10 @@ def check_registries(findings, facts):
             words = dict(finding, count="1 image is" if count == 1 else f"{count} images are")
             yield Problem(what.format(**words), where.format(**words), write.format(**words))
             continue
+        locked = [reference for reference in images if _is_locked(reference, facts)]
+        if locked and finding["kind"] == "absent":
+            yield _lock_problem(finding["registry"], locked)
+            images = {reference: names for reference, names in images.items() if reference not in locked}
         own = {reference: names for reference, names in images.items() if OWN_IMAGE.search(reference)}
         others = {reference: names for reference, names in images.items() if reference not in own}
         for part, is_own in ((own, True), (others, False)):
@@ -87,7 +91,22 @@ def check_registries(findings, facts):
 
 def _variables_of(reference, facts):
     return ", ".join(f"{name}_image" for name, service in sorted(facts.services.items())
-                     if service.get("image") == reference)
+                     if service.get("image") in (reference, reference.partition("@")[0]))
+
+
+def _is_locked(reference, facts):
+    """Whether the lock of images has named the digest, and not the inventory."""
+    named = {service.get("image") for service in facts.services.values()}
+    return reference not in named and reference.partition("@")[0] in named
+
+
+def _lock_problem(registry, references):
+    listed = ", ".join(reference.partition("@")[0] for reference in references)
+    return Problem(
+        f"The registry {registry} does not have the manifest any more that the lock of images names for {listed}.",
+        "images.lock.yml beside the inventory, or images/lock.yml of the collection",
+        "make the lock anew: ansible-playbook playbooks/images.yml -i <inventory> --tags lock "
+        "-e trenova_images_renew=true; or trenova_images_by_digest: false")
 
 
 def _image_problem(finding, images, is_own, architecture):

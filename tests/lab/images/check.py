@@ -270,6 +270,9 @@ def pgbouncer(tmp):
             box.until("pg_isready", "-q", "-h", "127.0.0.1", "-p", "6432")
             assert box.sh("PGPASSWORD=Pg-Secret-1 psql -h 127.0.0.1 -p 6432 -U postgres -Atc 'select 42'") == "42"
             box.stop()
+    alone = files(tmp / "alone", 70, {"pgbouncer.ini": content["pgbouncer.ini"]})
+    mounted = ("--user=70:70", f"--volume={alone}:/etc/pgbouncer:ro")
+    refuses("pgbouncer", "userlist.txt", *HARD, *mounted, IMAGES["pgbouncer"])
 
 
 def minio(tmp):

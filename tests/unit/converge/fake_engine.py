@@ -151,12 +151,21 @@ class FakeEngine:
             if arguments[0] == "pull":
                 reference = arguments[-1]
                 if reference not in self.registry:
-                    return _done(1, "", f"manifest of {reference} unknown")
+                    return self._failed(f"manifest of {reference} unknown", check)
                 self.local[reference] = self.registry[reference]
+                return _done(0)
+            if arguments[0] == "tag":
+                self.local[arguments[2]] = self.local[arguments[1]]
                 return _done(0)
             if arguments[0] == "run":
                 return _done(*self.run_results)
         raise AssertionError(f"the fake Engine does not know docker {arguments[0]}")
+
+    @staticmethod
+    def _failed(error, check):
+        if check:
+            raise EngineError(error)
+        return _done(1, "", error)
 
     def compose(self, *arguments, seconds):
         with self.lock:

@@ -143,3 +143,81 @@ def test_two_images_are_pulled_at_a_time(host):
     host.engine.docker = slow
     host.converge(*[host.service(name) for name in ("redis", "minio", "caddy", "client", "rabbitmq")])
     assert max(most) == 2
+
+
+FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+
+
+def locked(host, digest, service=None):
+    """A service whose image is pulled by a digest, which the registry has."""
+    host.engine.registry[f"redis@{digest}"] = f"{digest}:id"
+    service = service or host.service("redis")
+    return dict(service, wish=service["wish"] + digest, images=[dict(service["images"][0], digest=digest)])
+
+
+def pulls(host):
+    """What was pulled and how it was called then."""
+    return [call for call in host.engine.calls if call.startswith(("pull ", "tag "))]
+
+
+def test_an_image_is_pulled_by_its_digest_and_called_by_its_reference(host):
+    result = host.converge(locked(host, FIRST))
+    assert pulls(host) == [f"pull --quiet redis@{FIRST}", f"tag redis@{FIRST} redis:1"]
+    assert host.container("tren-redis")["Image"] == f"{FIRST}:id"
+    assert result["services"]["redis"]["says"][0] == "pulled redis:1"
+    host.forget_calls()
+    assert host.converge(locked(host, FIRST))["changed"] is False
+    assert host.engine.calls == []
+
+
+def test_another_digest_of_the_same_reference_replaces_what_runs_and_what_follows_it(host):
+    api = host.service("api", needs=["redis"], follows=["tren-redis"])
+    host.converge(locked(host, FIRST), api)
+    host.forget_calls()
+    foretold = host.converge(locked(host, SECOND), api, check=True)["services"]
+    assert foretold["redis"]["says"] == ["pulled redis:1", "replaced tren-redis: another image"]
+    found = host.converge(locked(host, SECOND), api)["services"]
+    assert found["redis"]["says"] == foretold["redis"]["says"]
+    assert found["api"]["started"] == ["tren-api"]
+    assert host.container("tren-redis")["Image"] == f"{SECOND}:id"
+    assert host.converge(locked(host, SECOND), api)["changed"] is False
+
+
+def test_another_digest_makes_the_jobs_of_the_image_due(host):
+    job = {"service": "redis-prepare", "once_per": "image"}
+    host.converge(locked(host, FIRST, host.service("redis", jobs=[job])))
+    host.forget_calls()
+    host.converge(locked(host, SECOND, host.service("redis", jobs=[job])))
+    assert ("job", "redis-prepare") in host.engine.events
+
+
+def test_an_image_that_came_from_elsewhere_is_left_alone(host):
+    """Out of an archive, or pulled by its tag before there was a lock."""
+    host.converge(host.service("redis"))
+    host.forget_calls()
+    assert host.converge(locked(host, FIRST))["changed"] is False
+    assert pulls(host) == []
+
+
+def test_an_archive_takes_the_place_of_what_was_pulled_by_a_digest(host):
+    host.converge(locked(host, FIRST))
+    host.engine.local["redis:1"] = "sha256:loaded"
+    host.forget_calls()
+    says = host.converge(locked(host, SECOND))["services"]["redis"]["says"]
+    assert (pulls(host), says) == ([], ["replaced tren-redis: another image"])
+
+
+def test_without_a_digest_an_image_that_was_pulled_by_one_stays(host):
+    host.converge(locked(host, FIRST))
+    host.forget_calls()
+    assert host.converge(host.service("redis"))["changed"] is False
+    assert pulls(host) == []
+
+
+def test_a_digest_that_no_registry_has_any_more_is_told_with_the_ways_out(host):
+    redis = locked(host, FIRST)
+    host.engine.registry.clear()
+    assert host.run(redis).failure() == (
+        f"redis: the image redis:1 cannot be pulled by the digest that the lock of images names, {FIRST}: manifest of "
+        f"redis@{FIRST} unknown. Make the lock anew (playbooks/images.yml --tags lock), load the image from an "
+        "archive, or set trenova_images_by_digest: false; nothing was changed")

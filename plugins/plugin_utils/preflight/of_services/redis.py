@@ -20,7 +20,7 @@ def check_json(facts):
     if "valkey" in repository or (repository.startswith("redis:") and 0 < image_major(image) < REDIS_WITH_JSON):
         yield Problem(
             f"redis_image is {image}, which has no JSON commands; every login to Trenova would fail.",
-            INVENTORY, "redis_image: an image of Redis 8, for instance docker.io/library/redis:8.4.0")
+            INVENTORY, "redis_image: an image of Redis 8, for instance docker.io/library/redis:8.4.7")
 
 
 def check_eviction(facts):
