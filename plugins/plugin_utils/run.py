@@ -57,6 +57,8 @@ class Run:
     places: dict[str, str]
     #: Whether the preflight found nothing wrong.
     checked: bool = False
+    #: What the preflight tells of the host besides, in sentences.
+    warnings: tuple[str, ...] = ()
     #: Whether the run has changed something on the host since it was measured.
     changed: bool = False
     #: When the host was measured, by the controller's monotonic clock.

@@ -41,6 +41,7 @@ def empty():
         "listeners": [], "ssh_address": None, "containers": [], "disks": {}, "kernel": {},
         "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
+        "packages": {"manager": None, "installed": [], "lock": None, "repositories": [], "release": None},
         "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
                      "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}, "members": {}, "newer": [],
                      "ca_certificate": None},

@@ -14,12 +14,16 @@ try:
 except ImportError:  # never with ansible-core, which requires it; ansible-test imports this without
     x509 = None
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import daemon_json
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import (
     HOST_NAMES,
     check_domain,
     mail_fault,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
+
+#: Option by which an Engine binds published ports to one address.
+HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
 
 
 def check_tls(facts):
@@ -34,6 +38,17 @@ def check_tls(facts):
         yield Problem(
             fault, "caddy_certificate_file and caddy_certificate_key_file",
             "a certificate that is valid for all host names, with its key; or caddy_tls: acme")
+
+
+def check_binding(facts):
+    """The ports are published for others, whatever the Engine does by default."""
+    docker, extra = facts.capacity["docker"], facts.variables.get("docker_daemon_extra") or {}
+    settings = {**(daemon_json.readable(docker.get("daemon_json")) or {}), **extra}
+    address = ((settings.get("default-network-opts") or {}).get("bridge") or {}).get(HOST_BINDING, "0.0.0.0")  # noqa: S104
+    if address != "0.0.0.0" and not facts.variables.get("caddy_bind_address"):  # noqa: S104  # nothing is bound here
+        yield Problem(
+            f"The Engine publishes ports on {address} only, where nobody says otherwise.",
+            "default-network-opts of the Engine", "caddy_bind_address: 0.0.0.0, or the address that visitors come to")
 
 
 def certificate_fault(variables):
@@ -65,5 +80,7 @@ def is_covered(name, covered):
     return name in covered or "*." + name.partition(".")[2] in covered
 
 
-VARIABLES = ("caddy_acme_email", "caddy_certificate_file", "caddy_certificate_key_file")
-CHECKS = (check_domain, check_tls)
+VARIABLES = (
+    "caddy_acme_email", "caddy_bind_address", "caddy_certificate_file", "caddy_certificate_key_file",
+    "docker_daemon_extra")
+CHECKS = (check_domain, check_tls, check_binding)
