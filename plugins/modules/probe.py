@@ -312,9 +312,10 @@ def host_results():
     """What is wrong with the host itself: results that tell why nothing answers."""
     if host.kernel()["net.ipv4.ip_forward"] != "0":
         return []
-    detail = "net.ipv4.ip_forward is 0, and published ports do not answer: sysctl -w net.ipv4.ip_forward=1, and 1 where " \
-        "/etc/sysctl.d says 0"
-    return [{"name": "The host forwards packets", "ok": False, "detail": detail, "seconds": 0.0}]
+    return [{
+        "name": "The host forwards packets", "ok": False, "seconds": 0.0,
+        "detail": "net.ipv4.ip_forward is 0, so that published ports do not answer: sysctl -w net.ipv4.ip_forward=1, "
+                  "and the same in /etc/sysctl.d"}]
 
 
 def waiting_seconds(path):

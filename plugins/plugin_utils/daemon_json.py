@@ -78,6 +78,8 @@ def ours(found, wanted, extra, applied, docker=None):
             put[key] = found[key]
     if "log-driver" in extra and not takes(extra["log-driver"], put.get("log-opts") or {}):
         put.pop("log-opts", None)
+    if "log-opts" in extra and not takes(put.get("log-driver"), extra["log-opts"] or {}):
+        put.pop("log-driver", None)
     return dict(put, **extra)
 
 

@@ -211,8 +211,8 @@ class Packages:
             return (
                 f"Docker Engine is that of {name}, {self._what_is_missing()}, and {name} has nothing newer.",
                 "packages of the host",
-                "docker_source: docker, for Docker's own Engine in its place, which keeps containers and volumes; or the "
-                "plugin in /usr/local/lib/docker/cli-plugins")
+                "docker_source: docker, for Docker's own Engine in its place, which takes containers and volumes over; "
+                "or the plugin in /usr/local/lib/docker/cli-plugins")
         return (
             f"docker_source is distribution, and the packages of {name} are too old.", "docker_source",
             "docker_source: auto")

@@ -62,7 +62,7 @@ def check_host(action, task_vars):
     if not problems:
         problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
         problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.places), facts)
-    return problems, run.but(checked=not problems, warnings=tuple(preflight.warnings(facts)))
+    return problems, run.but(checked=not problems, warnings=preflight.warnings(facts))
 
 
 def checked_run(action, task_vars):

@@ -52,8 +52,9 @@ def check_pools(facts):
     if len(found) < needed:
         who = [name for network, name in taken if any(network.overlaps(base) for base, _size in pools)]
         yield Problem(
-            "Docker has addresses for {} of {} networks: {} {} covered by {}.".format(
-                len(found), needed, ranges, "is" if len(pools) == 1 else "are", _listed(who)),
+            "Docker has addresses for {} of {} networks: {} {} {}.".format(
+                len(found), needed, ranges, "is" if len(pools) == 1 else "are",
+                f"covered by {_listed(who)}" if who else "too small"),
             variable or _where(facts), remedy)
     elif variable and facts.variables.get(variable) is None:
         # A range that the inventory names is somebody's decision.
@@ -74,7 +75,7 @@ def _listed(names):
     """Some of many names."""
     names = list(dict.fromkeys(names))
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more or "nothing"
+    return ", ".join(names[:SHOWN]) + more
 
 
 def missing_networks(facts):

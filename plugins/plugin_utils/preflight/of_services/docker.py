@@ -9,11 +9,15 @@ import json
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import daemon_json
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.docker_packages import Packages
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.engine import check_kind
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
 
 
 def check_packages(facts):
     """What is missing of Docker can be had, and nothing of somebody's goes for it."""
+    if list(check_kind(facts)):
+        # To what is no Engine of this host, nothing is added.
+        return
     settings = (facts.services["docker"].get("exports") or {}).get("packages")
     for fault in Packages(facts.capacity, settings).faults() if settings else []:
         yield Problem(*fault)
