@@ -30,8 +30,8 @@ class ActionModule(ActionBase):
         is_new = run is None
         if is_new:
             problems, run = check_host(self, task_vars)
-            for warning in run.plan["warnings"] if run else []:
-                self._display.warning("{}: {}".format(task_vars["inventory_hostname"], warning["text"]))
+            for text in [*(warning["text"] for warning in run.plan["warnings"]), *run.warnings] if run else []:
+                self._display.warning("{}: {}".format(task_vars["inventory_hostname"], text))
         told = [problem.lines() for problem in problems]
         if problems and not arguments["together"]:
             return {"failed": True, "msg": message({task_vars["inventory_hostname"]: told})}
@@ -39,6 +39,7 @@ class ActionModule(ActionBase):
             return {"changed": False, "problems": told, "due": []}
         result = {"changed": False, "problems": [],
                   "warnings_of_plan": [warning["text"] for warning in run.plan["warnings"]],
+                  "warnings_of_host": list(run.warnings),
                   "members": run.capacity["deployed"].get("members") or {}}
         if is_new:
             result["ansible_facts"] = run.to_facts()

@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         external = ask_external(self, task_vars, facts_of(self, run, task_vars))
         results = table.grouped({
             "from outside": visits.result() + self._families(services, found, run.capacity, task_vars),
-            "inside": found["results"],
+            "inside": [*found.get("host", []), *found["results"]],
             "elsewhere": [dict(entry, seconds=0) for entry in external],
             "containers": found["containers"],
             "backups": backups.results(

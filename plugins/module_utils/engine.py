@@ -11,12 +11,16 @@ socket: ten roles look in every run, and a start of the command line costs fifty
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 from urllib.parse import quote
 
 SOCKET = "/run/docker.sock"
 READ_SECONDS = 60
+#: Variables by which an administrator's environment leads the client elsewhere begin so. His logins are wanted.
+CLIENT_VARIABLES = ("DOCKER_", "COMPOSE_")
+KEPT_VARIABLES = ("DOCKER_CONFIG",)
 
 
 class EngineError(Exception):
@@ -33,6 +37,18 @@ def run(command, **options):
         command, text=True, errors="replace", check=False, **options)
 
 
+def environment():
+    """Environment of a docker command: the Engine is always the one of the socket.
+
+    A context of root's, DOCKER_HOST or COMPOSE_FILE in /etc/environment would have a command see another Engine, or
+    another project, than the one that was measured. DOCKER_HOST wins over a context.
+    """
+    kept = {
+        name: value for name, value in os.environ.items()
+        if not name.startswith(CLIENT_VARIABLES) or name in KEPT_VARIABLES}
+    return dict(kept, DOCKER_HOST=f"unix://{SOCKET}")
+
+
 def docker(*arguments, **options):
     """Run a docker command and return the completed process.
 
@@ -43,7 +59,7 @@ def docker(*arguments, **options):
     try:
         done = run(
             command, cwd=options.get("cwd"), input=options.get("stdin", ""), capture_output=True,
-            timeout=options.get("seconds", 600),
+            timeout=options.get("seconds", 600), env=environment(),
         )
     except OSError as error:
         raise EngineError(f"docker cannot be run: {error}") from error
@@ -69,11 +85,6 @@ def networks(*names):
     return _known("/networks/{}", names)
 
 
-def all_networks():
-    """What the Engine knows of all networks, by name."""
-    return {entry["Name"]: entry for entry in _read("/networks")}
-
-
 def containers_of(project):
     """{name: labels} of all containers of a Compose project, those that do not run and one-off ones included."""
     found = _read("/containers/json?all=true&filters=" + _of_project(project))
@@ -85,9 +96,29 @@ def networks_of(project):
     return {entry["Name"]: entry.get("Labels") or {} for entry in _read("/networks?filters=" + _of_project(project))}
 
 
-def information():
+def information(seconds=READ_SECONDS):
     """What the Engine says of itself and of what the kernel lets it limit."""
-    return _read("/info")
+    return _read("/info", seconds)
+
+
+def versions(seconds=READ_SECONDS):
+    """Versions of the Engine and of what it is made of."""
+    return _read("/version", seconds)
+
+
+def all_containers(seconds=READ_SECONDS):
+    """All containers of the Engine, those that do not run included, as its list has them."""
+    return _read("/containers/json?all=true", seconds)
+
+
+def all_images(seconds=READ_SECONDS):
+    """All images of the Engine, as its list has them."""
+    return _read("/images/json", seconds)
+
+
+def all_networks(seconds=READ_SECONDS):
+    """All networks of the Engine, as its list has them."""
+    return _read("/networks", seconds)
 
 
 def memory_in_use(name):
@@ -112,11 +143,11 @@ def _known(path, names):
     return {name: answer for name, answer in answers.items() if answer is not None}
 
 
-def _read(path):
+def _read(path, seconds=READ_SECONDS):
     """JSON of one GET request to the Engine, None where it answers that there is no such thing."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(READ_SECONDS)
+            connection.settimeout(seconds)
             connection.connect(SOCKET)
             # HTTP/1.0: the answer comes in one piece and ends with the connection.
             connection.sendall(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
@@ -154,7 +185,8 @@ def is_serving(container):
 def last_log_lines(name, count=30):
     """The last lines of a container's log, both streams in order."""
     done = run(
-        ["docker", "logs", "--tail", str(count), name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        ["docker", "logs", "--tail", str(count), name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=environment())
     return done.stdout.splitlines()
 
 

@@ -39,39 +39,75 @@ def read_json(path):
     if text is None:
         return None
     try:
-        return json.loads(text or "{}")
+        # Editors of some systems begin a file with a mark, which Docker takes.
+        return json.loads(text.lstrip("\ufeff") or "{}")
     except ValueError as error:
         return {"unreadable": str(error)}
 
 
-def _cgroup_files(controller, name):
-    """Paths of a limit file from the process's own cgroup up to the root."""
-    for line in (read_text("/proc/self/cgroup") or "").splitlines():
+def container_group(driver=None, parent=None):
+    """The control group that the Engine puts containers into, below that of the whole host.
+
+    driver: the Engine's (systemd or cgroupfs), what it would take by itself when None. parent: its cgroup-parent, if
+    one is set. A slice is below those that its name begins with: a-b.slice in a.slice.
+    """
+    if driver is None:
+        driver = "systemd" if cgroup_version() == 2 else "cgroupfs"
+    if driver != "systemd":
+        return parent or "docker"
+    words = (parent or "system.slice").rpartition("/")[2].rpartition(".slice")[0].split("-")
+    return "/".join("-".join(words[:count]) + ".slice" for count in range(1, len(words) + 1))
+
+
+def _groups(controller, group):
+    """Directories of a control group of the host and of all that enclose it.
+
+    They begin where the first process of the host is. That of whoever measures may be bounded for itself: a login is
+    in user.slice. Where the host is a container, its own bounds are those of the outermost.
+    """
+    for line in (read_text("/proc/1/cgroup") or "").splitlines():
         _number, controllers, path = line.split(":", 2)
         unified = controllers == ""
         if not unified and controller not in controllers.split(","):
             continue
         base = CGROUP_ROOT if unified else os.path.join(CGROUP_ROOT, controller)
         parts = [part for part in path.split("/") if part]
+        if parts[-1:] == ["init.scope"]:
+            parts.pop()
+        parts += [part for part in group.split("/") if part]
         for depth in range(len(parts), -1, -1):
-            yield os.path.join(base, *parts[:depth], name)
+            yield os.path.join(base, *parts[:depth])
 
 
-def _cgroup_limits(controller, name):
-    """Texts of a limit file along the way to the root, where it exists."""
-    return [text for text in map(read_text, _cgroup_files(controller, name)) if text]
+def _group_values(controller, name, group):
+    """(directory, text) of a file of these control groups, where it exists."""
+    found = ((directory, read_text(os.path.join(directory, name))) for directory in _groups(controller, group))
+    return [(directory, text) for directory, text in found if text]
 
 
-def cores():
-    """CPU cores that processes here may use: affinity and the quotas of all enclosing cgroups."""
-    available = float(len(os.sched_getaffinity(0)))
-    for text in _cgroup_limits("cpu", "cpu.max"):
+def _count_of(cpus):
+    """Number of CPUs in the kernel's notation: 4 for 0-2,7."""
+    ranges = (part.partition("-") for part in cpus.split(","))
+    return sum(int(last or first) - int(first) + 1 for first, _dash, last in ranges)
+
+
+def cores(group=None):
+    """CPU cores that containers in a control group may use: CPUs, and the quotas of all enclosing groups."""
+    group = group or container_group()
+    try:
+        available = float(len(os.sched_getaffinity(1)))
+    except OSError:
+        available = float(len(os.sched_getaffinity(0)))
+    for name in ("cpuset.cpus.effective", "cpuset.effective_cpus"):
+        for _directory, text in _group_values("cpuset", name, group):
+            available = min(available, _count_of(text))
+    for _directory, text in _group_values("cpu", "cpu.max", group):
         quota, period = text.split()
         if quota != "max":
             available = min(available, int(quota) / int(period))
-    for path in _cgroup_files("cpu", "cpu.cfs_quota_us"):
-        quota, period = read_text(path), read_text(path.replace("quota", "period"))
-        if quota and period and int(quota) > 0:
+    for directory, quota in _group_values("cpu", "cpu.cfs_quota_us", group):
+        period = read_text(os.path.join(directory, "cpu.cfs_period_us"))
+        if period and int(quota) > 0:
             available = min(available, int(quota) / int(period))
     return round(available, 2)
 
@@ -102,10 +138,12 @@ def meminfo_mb(field):
     return 0
 
 
-def memory_mb():
-    """Memory in MiB that processes here may use: RAM and the limits of all enclosing cgroups."""
+def memory_mb(group=None):
+    """Memory in MiB that containers in a control group may use: RAM and the limits of all enclosing groups."""
+    group = group or container_group()
     limits = [meminfo_mb("MemTotal")]
-    texts = _cgroup_limits("memory", "memory.max") + _cgroup_limits("memory", "memory.limit_in_bytes")
+    texts = [text for name in ("memory.max", "memory.limit_in_bytes")
+             for _directory, text in _group_values("memory", name, group)]
     limits.extend(int(text) // 1048576 for text in texts if text.isdigit() and int(text) < UNLIMITED)
     return min(limits)
 
@@ -181,6 +219,8 @@ def distribution():
             fields[key] = value.strip().strip('"').strip("'")
     return {
         "id": fields.get("ID", "unknown"),
+        # Of the RHEL family this tells the release that packages are made for: platform:el9.
+        "platform": fields.get("PLATFORM_ID", ""),
         "version": fields.get("VERSION_ID", ""),
         "codename": fields.get("VERSION_CODENAME", ""),
         "like": fields.get("ID_LIKE", "").split(),
@@ -205,6 +245,20 @@ def kernel():
         "net.ipv4.ip_forward": read_text("/proc/sys/net/ipv4/ip_forward"),
         "transparent_hugepage": _selected(read_text("/sys/kernel/mm/transparent_hugepage/enabled")),
     }
+
+
+#: Settings of the kernel that services ask for.
+WANTED_SETTINGS = ("vm.overcommit_memory", "net.core.somaxconn")
+
+
+def unwritable_settings(names=WANTED_SETTINGS):
+    """Settings of the kernel that root may not change here: those of the machine below, in many a container."""
+    return [name for name in names if not os.access("/proc/sys/" + name.replace(".", "/"), os.W_OK)]
+
+
+def selinux():
+    """enforcing or permissive, None where SELinux is off or absent."""
+    return {"1": "enforcing", "0": "permissive"}.get(read_text("/sys/fs/selinux/enforce"))
 
 
 def clock_synchronized():

@@ -65,3 +65,16 @@ def proof(image_id, contract, user):
     """What a successful check of an image holds for: this image, this contract, this user."""
     clauses = [dict(EMPTY_CLAUSE, **{key: value for key, value in clause.items() if value}) for clause in contract]
     return hashlib.sha256(json.dumps([image_id, clauses, user], sort_keys=True).encode()).hexdigest()[:32]
+
+
+def is_made_from(container, image):
+    """Whether a container was made from an image, both as the Engine describes them.
+
+    The Engine calls an image by the digest of its configuration. Where containerd keeps the images, it is that of a
+    manifest, or of an index that lists one for each platform; the container tells beside it which of these it runs.
+    """
+    return bool(_digests(image, "Id", "Descriptor") & _digests(container, "Image", "ImageManifestDescriptor"))
+
+
+def _digests(known, name, descriptor):
+    return {known.get(name), (known.get(descriptor) or {}).get("digest")} - {None, ""}

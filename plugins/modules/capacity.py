@@ -45,107 +45,48 @@ capacity:
   type: dict
   contains:
     cores:
-      description: CPU cores that containers may use, limits of the host's own cgroup included.
+      description: CPU cores that containers may use, with the limits of all control groups that they are in.
       type: float
       returned: always
     memory_mb:
-      description: Memory in MiB that containers may use, limits of the host's own cgroup included.
+      description: Memory in MiB that containers may use, with the limits of all control groups that they are in.
       type: int
       returned: always
 """
 
-import json
 import os
 import platform
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import addresses, engine, host, labels
+from ansible_collections.trenova.selfhost.plugins.module_utils import (
+    addresses,
+    engine_facts,
+    host,
+    network_facts,
+    package_facts,
+)
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine
 
-DOCKER_COMMANDS = {
-    "version": ("version", "--format", "{{json .}}"),
-    "compose": ("compose", "version", "--short"),
-    "containers": ("ps", "--all", "--no-trunc", "--format", "{{json .}}"),
-    "images": ("images", "--digests", "--no-trunc", "--format", "{{json .}}"),
-}
-
-
-def answer(arguments):
-    """What a docker command prints, or None when it is missing, fails or hangs."""
-    try:
-        return engine.docker(*arguments, seconds=20).stdout
-    except engine.EngineError:
-        return None
-
-
-def json_lines(text):
-    """Objects of an output that holds one JSON document per line."""
-    return [json.loads(line) for line in (text or "").splitlines() if line.strip()]
-
-
-def engine_facts(version, compose):
-    """Versions of the Engine and of Compose, None where absent."""
-    server = (json.loads(version) or {}).get("Server") if version else None
-    return {
-        "installed": shutil.which("dockerd") is not None,
-        "version": (server or {}).get("Version"),
-        "api_version": (server or {}).get("ApiVersion"),
-        "compose_version": (compose or "").strip().lstrip("v") or None,
-        "daemon_json": host.read_json("/etc/docker/daemon.json"),
-    }
-
-
-def container_facts(listing):
-    """What the Engine runs: name, project, image, state, digest of its definition and the ports that it publishes."""
-    containers = []
-    for entry in json_lines(listing):
-        found = dict(pair.split("=", 1) for pair in entry.get("Labels", "").split(",") if "=" in pair)
-        containers.append({
-            "name": entry.get("Names"),
-            "image": entry.get("Image"),
-            "state": entry.get("State"),
-            "project": found.get("com.docker.compose.project"),
-            "one_off": found.get("com.docker.compose.oneoff") == "True",
-            "role": found.get(labels.ROLE),
-            "digest": found.get(labels.DIGEST),
-            "working_dir": found.get("com.docker.compose.project.working_dir"),
-            "ports": entry.get("Ports", ""),
-        })
-    return sorted(containers, key=lambda container: container["name"] or "")
-
-
-def network_facts():
-    """Networks of the Engine by name, with whether each has IPv6; none where it does not answer."""
-    try:
-        return {name: {"ipv6": bool(found.get("EnableIPv6"))} for name, found in engine.all_networks().items()}
-    except engine.EngineError:
-        return {}
-
-
-def image_facts(listing):
-    """Images on the host: {reference: id}, by tag and by digest."""
-    found = {}
-    for entry in json_lines(listing):
-        for separator, part in ((":", entry["Tag"]), ("@", entry.get("Digest", "<none>"))):
-            if part != "<none>":
-                found[entry["Repository"] + separator + part] = entry["ID"]
-    return found
+#: Where the Engine keeps images and containers when nobody has told it otherwise.
+ENGINE_DIRECTORY = "/var/lib/docker"
 
 
 def measure(data_dir, project_dir, paths):
-    """Everything, with the slow commands of Docker side by side."""
-    with ThreadPoolExecutor(len(DOCKER_COMMANDS)) as pool:
-        answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
-        facts = host_facts(data_dir, project_dir, paths)
-    docker = {name: future.result() for name, future in answers.items()}
-    facts["docker"] = dict(engine_facts(docker["version"], docker["compose"]), networks=network_facts())
-    facts["containers"] = container_facts(docker["containers"])
-    facts["images"] = image_facts(docker["images"])
+    """Everything, with the slow questions side by side."""
+    with ThreadPoolExecutor(3) as pool:
+        packages = pool.submit(package_facts.measure)
+        known = pool.submit(released, project_dir)
+        docker, containers, images, networks = engine_facts.measure()
+        facts = host_facts(data_dir, project_dir, paths, docker)
+        facts["deployed"] = dict(host.data_of(data_dir, project_dir), **known.result())
+        facts["packages"] = packages.result()
+    facts.update(docker=docker, containers=containers, images=images, networks=networks)
+    first_free = facts["deployed"]["disk_free_gb_before"]
+    facts["disk_used_by_trenova_gb"] = round(max(0.0, first_free - facts["disk_free_gb"]), 1) if first_free else 0.0
     return facts
 
 
@@ -170,33 +111,40 @@ def authority_of(services):
     return next((host.read_text(path) for path in paths if path), None)
 
 
-def host_facts(data_dir, project_dir, paths):
-    """What the host has, Docker aside."""
-    disk = host.disk(data_dir)
-    facts = {
-        "cores": host.cores(),
-        "memory_mb": host.memory_mb(),
+def configured(docker, key, flag=None):
+    """A setting of the Engine, from its file or a flag; None where neither says it."""
+    found = docker["daemon_json"] if isinstance(docker["daemon_json"], dict) else {}
+    return found.get(key, (docker["unit"].get("flags") or {}).get(flag or key))
+
+
+def host_facts(data_dir, project_dir, paths, docker):
+    """What the host has, beside what is installed and deployed on it."""
+    disk, engine = host.disk(data_dir), docker["engine"] or {}
+    group = host.container_group(engine.get("cgroup_driver"), configured(docker, "cgroup-parent"))
+    images_dir = engine.get("root_dir") or configured(docker, "data-root") or ENGINE_DIRECTORY
+    return {
+        "cores": host.cores(group),
+        "memory_mb": host.memory_mb(group),
         "swap_mb": host.meminfo_mb("SwapTotal"),
         "disk_free_gb": disk["free_gb"],
         "disk_total_gb": disk["total_gb"],
         "disk_kind": disk["kind"],
         "disk_filesystem": disk["filesystem"],
-        "disks": {path: host.disk(path) for path in sorted({data_dir, project_dir, "/var/lib/docker", *paths})},
+        "disks": {path: host.disk(path) for path in sorted({data_dir, project_dir, images_dir, *paths})},
         "architecture": platform.machine(),
         "distribution": host.distribution(),
-        "kernel": host.kernel(),
+        "kernel": dict(host.kernel(), unwritable=host.unwritable_settings()),
+        "selinux": host.selinux(),
         "cgroup_version": host.cgroup_version(),
         "process_limits": host.process_limits(),
         "service_manager": "systemd" if os.path.isdir("/run/systemd/system") else None,
         "clock": {"synchronized": host.clock_synchronized(), "epoch_seconds": time.time()},
         "listeners": host.listeners(),
+        "routes": network_facts.routes(),
+        "nameservers": network_facts.nameservers(),
         "ipv6_addresses": addresses.ipv6_addresses(),
         **addresses.by_ssh(),
-        "deployed": dict(host.data_of(data_dir, project_dir), **released(project_dir)),
     }
-    first_free = facts["deployed"]["disk_free_gb_before"]
-    facts["disk_used_by_trenova_gb"] = round(max(0.0, first_free - disk["free_gb"]), 1) if first_free else 0.0
-    return facts
 
 
 def main():

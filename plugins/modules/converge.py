@@ -228,6 +228,18 @@ options:
           command: {description: The command., type: list, elements: str}
           signal: {description: Signal to send to the container in place of a command., type: str}
           after_start: {description: Whether to run it after each start of the container., type: bool, default: false}
+          validate:
+            description:
+              - Command on the host that refuses a file before it takes its place. C({file}) stands for its path.
+            type: list
+            elements: str
+            default: []
+          log:
+            description: Command on the host that prints why the command failed.
+            type: list
+            elements: str
+            default: []
+          says: {description: "What is done, for messages; the command when left out.", type: str, default: ""}
       follows:
         description: Containers after whose start a container of this service must have been started itself.
         type: list
@@ -428,6 +440,9 @@ RELOAD_OPTIONS = {
     "command": {"type": "list", "elements": "str"},
     "signal": {"type": "str"},
     "after_start": {"type": "bool", "default": False},
+    "validate": strings(),
+    "log": strings(),
+    "says": {"type": "str", "default": ""},
 }
 HOLD_OPTIONS = {
     "container": {"type": "str", "required": True},

@@ -54,4 +54,9 @@ warnings_of_plan:
   returned: when there is no problem
   type: list
   elements: str
+warnings_of_host:
+  description: What should be known of the host besides.
+  returned: when there is no problem
+  type: list
+  elements: str
 """

@@ -68,6 +68,11 @@ networks:
   description: The networks of the project by name, each with C(ipv6), whether it has IPv6.
   returned: always
   type: dict
+host:
+  description: The same for what is wrong with the host itself, so that no service can be reached; empty else.
+  returned: always
+  type: list
+  elements: dict
 waiting_seconds:
   description: For how many seconds there has been a directory for O(status_file) and nothing in it.
   returned: when O(status_file) is not there and its directory is
@@ -342,6 +347,16 @@ def networks(project):
     return {name: {"ipv6": bool(network.get("EnableIPv6"))} for name, network in found.items()}
 
 
+def host_results():
+    """What is wrong with the host itself: results that tell why nothing answers."""
+    if host.kernel()["net.ipv4.ip_forward"] != "0":
+        return []
+    return [{
+        "name": "The host forwards packets", "ok": False, "seconds": 0.0,
+        "detail": "net.ipv4.ip_forward is 0, so that published ports do not answer: sysctl -w net.ipv4.ip_forward=1, "
+                  "and the same in /etc/sysctl.d"}]
+
+
 def waiting_seconds(path):
     """For how long there has been a directory for a file that is not there; None where there is none.
 
@@ -379,6 +394,7 @@ def main():
         changed=False,
         results=results,
         containers=containers,
+        host=host_results(),
         ca_certificate=host.read_text(module.params["ca_file"]) if module.params["ca_file"] else None,
         backup_status=host.read_json(status_file) if status_file else None,
         waiting_seconds=waiting_seconds(status_file),

@@ -227,10 +227,19 @@ class Bundle:
                 dict(definition, container_name=self.project.container(service)), limits["main"], self.name,
                 capacity)
         services = compose.merge(services, self.extra)
+        if compose.is_confined(capacity):
+            directories = self._our_directories()
+            services = {name: compose.labelled(definition, directories) for name, definition in services.items()}
         for service, definition in services.items():
             definition["labels"][labels.DIGEST] = compose.digest(
                 definition, self.read_at_start, later.get(service, ()))
         return {"services": services}
+
+    def _our_directories(self):
+        """Directories on the host that are the project's, those with data elsewhere included."""
+        return [self.project.directory, self.project.data_dir, *(
+            self.project.data_path(entry["path"]) for service in self.run.services.values()
+            for entry in service.get("state") or [])]
 
     def _files_read_at_start(self, settle):
         """Contents of the files whose change calls for a new container: all that no reload covers."""

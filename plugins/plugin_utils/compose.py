@@ -23,6 +23,14 @@ LIVE_KEYS = frozenset(("mem_limit", "memswap_limit", "mem_reservation", "cpus", 
 
 LOGGING = {"driver": "local", "options": {"max-size": "10m", "max-file": "3"}}
 
+#: Docker's client gives containers the proxies of its own configuration, unless they say something themselves. Through
+#: one of those, nobody finds the other containers, nor itself.
+NO_PROXY = {
+    spelt: "" for name in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY")
+    for spelt in (name, name.lower())}
+#: Label of what several containers may read and write, where SELinux confines them.
+SHARED_LABEL = "z"
+
 
 def version_tuple(text):
     """Numbers of a version: "26.1.5+dfsg1" becomes (26, 1, 5). Absent or odd text becomes (0,)."""
@@ -103,9 +111,54 @@ def hardened(service, limits, role, capacity):
     complete.update(resources(limits, capacity))
     complete.update({key: value for key, value in service.items() if key not in ("labels", "healthcheck")})
     complete["labels"] = dict(common["labels"], **service.get("labels", {}))
+    complete["environment"] = without_proxies(service.get("environment"))
     if "healthcheck" in service:
         complete["healthcheck"] = health_check(service["healthcheck"], capacity["docker"]["version"])
     return complete
+
+
+def without_proxies(environment):
+    """An environment that says for each proxy that there is none, where the fragment does not say otherwise."""
+    if isinstance(environment, list):
+        said = {str(entry).partition("=")[0] for entry in environment}
+        return environment + [f"{name}=" for name in NO_PROXY if name not in said]
+    return dict(environment or {}, **{name: "" for name in NO_PROXY if name not in (environment or {})})
+
+
+def labelled(definition, directories):
+    """A service whose mounts of these directories, and of what is in them, may be used where SELinux confines it.
+
+    The label is written into the file system. What is not ours is left alone.
+    """
+    volumes = [_labelled(volume, directories) for volume in definition.get("volumes") or []]
+    return dict(definition, volumes=volumes) if volumes else definition
+
+
+def _labelled(volume, directories):
+    if isinstance(volume, dict):
+        if volume.get("type") != "bind" or not _is_in(volume.get("source"), directories):
+            return volume
+        return dict(volume, bind=dict({"selinux": SHARED_LABEL}, **volume.get("bind") or {}))
+    source, _colon, rest = volume.partition(":")
+    target, _colon, options = rest.partition(":")
+    if not _is_in(source, directories) or {"z", "Z"} & {*options.split(",")}:
+        return volume
+    return ":".join((source, target, ",".join(filter(None, (options, SHARED_LABEL)))))
+
+
+def _is_in(path, directories):
+    return any(path == each or str(path).startswith(each.rstrip("/") + "/") for each in directories)
+
+
+def is_confined(capacity):
+    """Whether the Engine confines its containers by SELinux, as it says itself, or will as it is configured."""
+    docker = capacity["docker"]
+    if docker.get("engine"):
+        return "selinux" in docker["engine"]["security"]
+    settings = docker.get("daemon_json") or {}
+    flags = (docker.get("unit") or {}).get("flags") or {}
+    return bool(capacity.get("selinux")) and (
+        settings.get("selinux-enabled") is True or flags.get("selinux-enabled") == "true")
 
 
 def job(service, limits, role, capacity):
@@ -123,7 +176,7 @@ def digest(definition, files, at_next_start=()):
     next start. `files` maps paths to contents. Secrets are among them: the
     digest changes when they do, and tells nothing of them, because it also covers material of high entropy.
     """
-    kept = {key: value for key, value in definition.items() if key not in LIVE_KEYS}
+    kept = {key: value for key, value in _without_no_proxies(definition).items() if key not in LIVE_KEYS}
     if at_next_start:
         kept["environment"] = {
             name: value for name, value in (kept.get("environment") or {}).items() if name not in at_next_start}
@@ -133,12 +186,24 @@ def digest(definition, files, at_next_start=()):
 def digest_of_first_edition(definition, files):
     """The digest that the first edition gave to the same container, limits included, so that it need not restart."""
     plain = {key: value for key, value in definition["labels"].items() if key != labels.DIGEST}
-    return _digest(dict(definition, labels=plain), files)
+    return _digest(dict(_without_no_proxies(definition), labels=plain), files)
 
 
 def _digest(definition, files):
     payload = json.dumps([definition, sorted(files.items())], sort_keys=True, default=str)
     return hashlib.sha256(payload.encode("utf-8")).hexdigest()[:32]
+
+
+def _without_no_proxies(definition):
+    """A definition without what it says of proxies that are not there, which is no reason to replace a container."""
+    environment = definition.get("environment") or {}
+    if isinstance(environment, list):
+        kept = [entry for entry in environment if str(entry) not in {f"{name}=" for name in NO_PROXY}]
+    else:
+        kept = {name: value for name, value in environment.items() if name not in NO_PROXY or value != ""}
+    if kept:
+        return dict(definition, environment=kept)
+    return {key: value for key, value in definition.items() if key != "environment"}
 
 
 def live_limits(definition):

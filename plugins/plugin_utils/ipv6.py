@@ -41,11 +41,10 @@ def is_on(network, wished, capacity):
     """
     if wished is not None:
         return wished
-    docker = capacity.get("docker") or {}
-    there = (docker.get("networks") or {}).get(network)
-    if there is not None:
-        return bool(there["ipv6"])
-    return bool(docker.get("version")) and lack(capacity) is None
+    for there in capacity.get("networks") or []:
+        if there["name"] == network:
+            return bool(there.get("ipv6"))
+    return bool((capacity.get("docker") or {}).get("version")) and lack(capacity) is None
 
 
 def subnet(network):

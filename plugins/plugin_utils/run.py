@@ -59,6 +59,8 @@ class Run:
     entrance: dict[str, Any] = dataclasses.field(default_factory=dict)
     #: Whether the preflight found nothing wrong.
     checked: bool = False
+    #: What the preflight tells of the host besides, in sentences.
+    warnings: list[str] = dataclasses.field(default_factory=list)
     #: Whether the run has changed something on the host since it was measured.
     changed: bool = False
     #: When the host was measured, by the controller's monotonic clock.

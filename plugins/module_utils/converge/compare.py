@@ -18,6 +18,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import labels
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import images, jobs
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import attributes_differ
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import is_made_from
 
 #: What has to be done to a container: it is absent or does not run; it is another one; it is the right one and must be
 #: made anew or started again; or only its limits differ.
@@ -264,7 +265,7 @@ def _another(wanted, found, snapshot, outdated):
     if wanted["image"] in outdated:
         return "another image"
     image = snapshot.images.get(wanted["image"])
-    return "another image" if image is not None and image["Id"] != found["Image"] else None
+    return "another image" if image is not None and not is_made_from(found, image) else None
 
 
 def _off_network(wanted, found, snapshot):

@@ -17,6 +17,7 @@ import os
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import RecordedFile, sha256
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import is_made_from
 
 #: Successes of a job that are remembered.
 REMEMBERED = 2
@@ -82,7 +83,7 @@ def is_done_by_first_edition(service, job, state, snapshot):
     if not state.is_first_edition or job["once_per"] != "image" or image is None:
         return False
     found = [snapshot.containers.get(container["name"]) for container in service["containers"]]
-    return any(each and each["State"]["Status"] == "running" and each["Image"] == image["Id"] for each in found)
+    return any(each and each["State"]["Status"] == "running" and is_made_from(each, image) for each in found)
 
 
 def key(job, files, images):

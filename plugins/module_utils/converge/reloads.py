@@ -5,9 +5,17 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
+from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import TEMPORARY
 
 LAST_LINES = 20
+VALIDATE_SECONDS = 60
+#: Stands in a command that validates for the path of the file.
+FILE = "{file}"
 
 
 def due(service, changed, was_interrupted, restarted, existing):
@@ -31,9 +39,30 @@ def due(service, changed, was_interrupted, restarted, existing):
 
 def words(entry):
     """What an entry does, for results."""
+    if entry["says"]:
+        return entry["says"]
     if entry["signal"]:
         return "{signal} {container}".format(**entry)
     return " ".join(entry["command"])
+
+
+def validate(service, changed_files, tools):
+    """Have the programs that will read changed files look at them first. Raises ConvergeError where one refuses."""
+    for entry in service["reload"]:
+        for managed in changed_files if entry["validate"] else []:
+            if managed.path in entry["files"]:
+                _validate(entry["validate"], managed, tools)
+
+
+def _validate(command, managed, tools):
+    os.makedirs(os.path.dirname(managed.path), mode=0o755, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=os.path.dirname(managed.path), prefix=TEMPORARY) as stream:
+        stream.write(managed.content)
+        stream.flush()
+        done = tools.run([stream.name if word == FILE else word for word in command], VALIDATE_SECONDS)
+    if done.returncode != 0:
+        lines = done.stdout.replace(stream.name, managed.path).splitlines()[-LAST_LINES:]
+        raise ConvergeError(f"{command[0]} refuses the new {managed.path}; nothing was changed", lines)
 
 
 def run(entry, tools):
@@ -43,11 +72,21 @@ def run(entry, tools):
     elif entry["container"]:
         tools.engine.exec_(entry["container"], entry["command"])
     else:
-        on_host(entry["command"], tools)
+        _on_host(entry, tools)
 
 
-def on_host(command, tools):
-    """Run a command on the host. Raises ConvergeError with its last lines where it fails."""
-    done = tools.run(command)
+def _on_host(entry, tools):
+    """Run the command of an entry on the host. Of a service that does not start, only its log tells why."""
+    done = tools.run(entry["command"])
     if done.returncode != 0:
-        raise ConvergeError("{} failed".format(" ".join(command)), done.stdout.splitlines()[-LAST_LINES:])
+        lines = (_log_lines(entry["log"], tools) if entry["log"] else []) or done.stdout.splitlines()[-LAST_LINES:]
+        what = " ".join(entry["command"])
+        raise ConvergeError("{}: {} failed".format(entry["says"], what) if entry["says"] else f"{what} failed", lines)
+
+
+def _log_lines(command, tools):
+    try:
+        done = tools.run(command, VALIDATE_SECONDS)
+    except EngineError:
+        return []
+    return done.stdout.splitlines()[-LAST_LINES:] if done.returncode == 0 else []

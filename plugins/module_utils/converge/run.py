@@ -271,6 +271,7 @@ class Run:
             lines.append(f"{turn.name}: {turn.error}")
             log_lines = getattr(turn.error, "log_lines", [])
             lines += ["  The last log lines:", *("    " + line for line in log_lines)] if log_lines else []
+            lines += ["  " + sentence for sentence in turn.aftermath]
         for words, names in (
                 ("Not begun because of that", [turn.name for turn in self._turns() if turn.waits_for]),
                 ("In their wanted state", [turn.name for turn in self.services if turn.is_done()]),

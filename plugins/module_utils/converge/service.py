@@ -100,6 +100,8 @@ class Turn:
         self.says = []
         self.diff = []
         self.error = None
+        #: What became of it after the failure, for its message.
+        self.aftermath = []
         self.waits_for = None
         self.seconds = 0.0
         self.lists = {name: [] for name in (*GATHERED, "put_back")}
@@ -144,6 +146,8 @@ class Service(Turn):
         self.files = []
         self.interim = {}
         self._written, self._touched, self._limits_before, self._unreleased = [], [], [], []
+        #: Reloads that were tried since these files were written.
+        self._tried = []
         self._was_pending = False
         #: Waits for what it needs and began without; given by the graph.
         self.await_needs = lambda: None
@@ -245,6 +249,7 @@ class Service(Turn):
             self.shared.use(self.name, [managed.path for managed in self.files])
             has_work = self.comparison.has_work()
             if has_work:
+                reloads.validate(self.wanted, self.comparison.changed_files, self.tools)
                 self._begin()
                 self._write_files()
         if has_work:
@@ -298,7 +303,7 @@ class Service(Turn):
 
     def _step(self, files, is_told=True):
         changed = set()
-        self._written, self._touched, self._limits_before = [], [], []
+        self._written, self._touched, self._limits_before, self._tried = [], [], [], []
         try:
             for managed in files:
                 if managed.differs():
@@ -455,6 +460,7 @@ class Service(Turn):
     def _reload(self, changed, restarted, was_interrupted, is_told=True):
         for entry in reloads.due(
                 self.wanted, changed, was_interrupted, restarted, self.comparison.snapshot.owned):
+            self._tried.append(entry)
             reloads.run(entry, self.tools)
             if is_told:
                 self._say_reloaded(entry)
@@ -465,6 +471,8 @@ class Service(Turn):
         """Put the files and limits back and start again what ran before."""
         with self.shared.files:
             put_back = self._put_files_back()
+        if put_back:
+            self._read_again()
         for wanted in self._limits_before:
             with contextlib.suppress(EngineError):
                 containers.set_limits(self.tools, wanted)
@@ -474,6 +482,23 @@ class Service(Turn):
             if put_back and finding.found is not None:
                 self._start_again(finding)
         self.lists["limited"] = []
+
+    def _read_again(self):
+        """Have what is on the host read the files that were put back: what the new ones have stopped runs again."""
+        on_host, well = [entry for entry in self._tried if entry["container"] is None], True
+        for entry in on_host:
+            try:
+                reloads.run(entry, self.tools)
+            except FAULTS as error:
+                well = False
+                self.aftermath.append(f"With the files that were put back it did not work either: {error}")
+        if on_host and well:
+            self.aftermath.append("The files were put back, and what reads them was told so: {}.".format(
+                ", ".join(dict.fromkeys(map(reloads.words, on_host)))))
+            if len(on_host) == len(self._tried):
+                self.state.content["pending"] = self._was_pending
+                with contextlib.suppress(OSError):
+                    self.state.save(self.shared.version)
 
     def _start_again(self, finding):
         try:

@@ -11,7 +11,9 @@ service can check lies in of_services/.
 from __future__ import annotations
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import (
+    engine,
     inventory,
+    network,
     of_services,
     registries,
     server,
@@ -29,7 +31,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.registr
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.services import check_reachable
 
 __all__ = [
-    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "check_registries",
+    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "check_registries", "warnings",
 ]
 
 #: What is checked whatever services there are.
@@ -39,9 +41,17 @@ CHECKS = (
     inventory.check_formats, inventory.check_required, inventory.check_names_differ, services.check_needs,
     inventory.check_secrets, registries.check_logins, services.check_images, services.check_own_limits,
     visitors.check_shared_formats, visitors.check_ipv6, texts.check_one_line, texts.check_references, texts.check_paths,
+    engine.check_kind, engine.check_unit, engine.check_configuration, network.check_pools, network.check_forwarding,
 )
+#: What is told of a host, whatever services there are, and keeps nobody from anything.
+WARNINGS = (engine.warnings, server.warnings)
 
 
 def check_all(facts):
     """All problems of a host: what holds for any service, then what its services check themselves."""
     return [problem for check in (*CHECKS, *of_services.checks(facts.services)) for problem in check(facts)]
+
+
+def warnings(facts):
+    """All that a reader should know of a host before a change, in sentences."""
+    return [sentence for tell in (*WARNINGS, *of_services.warnings(facts.services)) for sentence in tell(facts)]

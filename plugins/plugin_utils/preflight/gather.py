@@ -62,7 +62,7 @@ def check_host(action, task_vars):
     if not problems:
         problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
         problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.places), facts)
-    return problems, run.but(checked=not problems)
+    return problems, run.but(checked=not problems, warnings=preflight.warnings(facts))
 
 
 def checked_run(action, task_vars):
@@ -108,7 +108,8 @@ def ask_registries(action, task_vars, facts, described):
     daemon = json.loads(merged(
         facts.capacity["docker"]["daemon_json"],
         {"registry-mirrors": templated(action, task_vars, "docker_registry_mirrors", [])},
-        templated(action, task_vars, "docker_daemon_extra", {}), facts.capacity["deployed"]["daemon_json"]))
+        templated(action, task_vars, "docker_daemon_extra", {}), facts.capacity["deployed"]["daemon_json"],
+        facts.capacity["docker"]))
     # Addresses of proxies may hold a password.
     proxies = base64.b64encode(json.dumps(daemon.get("proxies", {})).encode("utf-8")).decode("ascii")
     arguments = dict(

@@ -15,6 +15,13 @@ SUPPORTED_ARCHITECTURES = ("x86_64", "aarch64")
 SUPPORTED_DISTRIBUTIONS = {
     "debian": "12", "ubuntu": "22.04", "rhel": "9", "centos": "9", "rocky": "9", "almalinux": "9", "fedora": "41",
 }
+#: How distributions say that they take the packages of a RHEL release, Oracle Linux for instance: platform:el9.
+RHEL_PLATFORM = "platform:el"
+#: Settings of the kernel that services ask for: least value, and what becomes of it without.
+WANTED_SETTINGS = {
+    "vm.overcommit_memory": (1, "a server that forks to save may be refused the memory for it, although it is free"),
+    "net.core.somaxconn": (4096, "connections may be refused when many come at once"),
+}
 CLOCK_TOLERANCE_SECONDS = 30
 #: Below this even a small change may fail half-way.
 LEAST_FREE_GB = 1.0
@@ -36,6 +43,8 @@ def check_distribution(facts):
     """The distribution and the architecture are supported ones."""
     found = facts.capacity["distribution"]
     oldest = SUPPORTED_DISTRIBUTIONS.get(found.get("id"))
+    if oldest is None and str(found.get("platform")).startswith(RHEL_PLATFORM):
+        oldest = SUPPORTED_DISTRIBUTIONS["rhel"]
     if oldest is None:
         yield Problem(
             "The distribution {} is not supported.".format(found.get("name", found.get("id"))), "/etc/os-release",
@@ -123,12 +132,7 @@ def check_clock(facts):
 
 
 def check_docker(facts):
-    """What is there of Docker can be used or replaced."""
-    daemon = facts.capacity["docker"].get("daemon_json")
-    if daemon and "unreadable" in daemon:
-        yield Problem(
-            "/etc/docker/daemon.json is no valid JSON: {}".format(daemon["unreadable"]), "this host",
-            "mend or remove the file")
+    """There is an Engine, or may be one."""
     if facts.capacity.get("service_manager") != "systemd":
         yield Problem("The host is not run by systemd.", "this host", "a host whose PID 1 is systemd")
     if not facts.capacity["docker"].get("installed") and "docker" not in facts.all_services:
@@ -174,3 +178,16 @@ def expected_owner(facts, path):
             if path == facts.project.data_path(entry["path"]):
                 return entry.get("owner", service.get("user", 0))
     return None
+
+
+def warnings(facts):
+    """Settings of the kernel that are not as they should be and that nobody can change from here."""
+    kernel = facts.capacity.get("kernel") or {}
+    for name in kernel.get("unwritable") or []:
+        least, otherwise = WANTED_SETTINGS[name]
+        value = str(kernel.get(name) or "")
+        if not value.isdigit() or int(value) < least:
+            yield (
+                f"{name} is {value or 'unknown'} and cannot be changed here, because the host is a container itself: "
+                f"{otherwise}. On the machine that it runs on: sysctl -w {name}={least}, and the same in a file of "
+                "/etc/sysctl.d for the next boot.")

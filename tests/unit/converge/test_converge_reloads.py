@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from fake_engine import Killed
 
@@ -106,3 +108,88 @@ def test_a_reload_that_an_interrupted_run_owes_is_made_up_for_whatever_changes_t
     host.mortal.dies_at = None
     assert host.converge(postgres(host, conf="b", unit="v"))["reloaded"] == [HUP, PSQL, SYSTEMD]
     assert "pending" not in host.state("postgres")
+
+
+# -- A program of the host that has to start again with a new file ----------------------------------------------------
+
+
+LOG = ["journalctl", "--unit", "engine.service"]
+
+
+def engine(host, content, **more):
+    """A service of one file of the host, which its program looks at, takes over, and is started anew with."""
+    path = str(host.root / "etc" / "engine.json")
+    return {"name": "engine", "files": [{"path": path, "content": content}], "wish": content, "reload": [
+        {"files": [path], "command": ["systemctl", "reload", "engine"], "validate": ["engined", "--check", "{file}"],
+         "log": LOG, "says": "the engine takes over its settings"},
+        {"files": [path], "command": ["systemctl", "restart", "engine"], "log": LOG, "says": "the engine starts anew"}],
+        **more}
+
+
+def engine_file(host):
+    return (host.root / "etc" / "engine.json").read_text()
+
+
+def test_a_program_looks_at_a_file_before_it_takes_its_place(host):
+    host.converge(engine(host, "1"))
+    looked = [command for command in host.commands if command.startswith("engined --check")]
+    [(_program, _option, path)] = [command.split() for command in looked]
+    assert path.startswith(str(host.root / "etc" / ".trenova-"))
+    assert host.commands[1:] == ["systemctl reload engine", "systemctl restart engine"]
+    assert [each.name for each in (host.root / "etc").iterdir()] == ["engine.json"]
+
+
+def test_a_file_that_its_program_refuses_changes_nothing(host):
+    host.converge(engine(host, "1"))
+    before = host.files()
+    host.forget_calls()
+    host.failing_commands["engined"] = (1, "unable to configure: unknown key\n")
+    run = host.run(engine(host, "2"))
+    assert run.failure().splitlines() == [
+        f"engine: engined refuses the new {host.root}/etc/engine.json; nothing was changed",
+        "  The last log lines:", "    unable to configure: unknown key"]
+    assert len(host.commands) == 1
+    assert host.files() == before
+    host.failing_commands.clear()
+    assert host.converge(engine(host, "2"))["reloaded"] == [
+        "the engine takes over its settings", "the engine starts anew"]
+
+
+def test_a_program_that_does_not_start_with_a_new_file_is_started_with_the_old_one(host):
+    host.converge(engine(host, "1"))
+    host.forget_calls()
+    seen = []
+
+    def outcome(command, seconds=600):
+        host.commands.append(" ".join(command))
+        seen.append((" ".join(command), engine_file(host)))
+        lines = {"journalctl": (0, "starting\nfailed: unknown log opt\n")}
+        fails = command[1] == "restart" and engine_file(host) == "2"
+        code, text = lines.get(command[0], (1, "Job failed, see the journal.") if fails else (0, ""))
+        return subprocess.CompletedProcess(command, code, text)
+
+    host.command, ordinary = outcome, host.command
+    run = host.run(engine(host, "2"))
+    assert run.failure().splitlines() == [
+        "engine: the engine starts anew: systemctl restart engine failed",
+        "  The last log lines:", "    starting", "    failed: unknown log opt",
+        "  The files were put back, and what reads them was told so: the engine takes over its settings, the engine "
+        "starts anew."]
+    assert seen[-2:] == [("systemctl reload engine", "1"), ("systemctl restart engine", "1")]
+    assert engine_file(host) == "1"
+    host.command = ordinary
+    # Nothing is owed: what runs has read what is there.
+    assert host.converge(engine(host, "1"))["reloaded"] == []
+
+
+def test_a_program_that_does_not_come_back_is_told_and_stays_owed(host):
+    host.converge(engine(host, "1"))
+    host.failing_commands.update({"restart": (1, "Job failed."), "journalctl": EngineError("no journal")})
+    run = host.run(engine(host, "2"))
+    assert run.failure().splitlines() == [
+        "engine: the engine starts anew: systemctl restart engine failed", "  The last log lines:", "    Job failed.",
+        "  With the files that were put back it did not work either: the engine starts anew: systemctl restart engine "
+        "failed"]
+    host.failing_commands.clear()
+    assert host.converge(engine(host, "1"))["reloaded"] == [
+        "the engine takes over its settings", "the engine starts anew"]

@@ -4,7 +4,8 @@
 """Checks of one service: a file that is called like it, for what its description cannot say.
 
 Such a file holds VARIABLES, the names of the inventory that its checks look at besides those of the description, and
-CHECKS, functions that take the facts of a host on which the service runs and yield problems. Most services have none.
+CHECKS, functions that take the facts of a host on which the service runs and yield problems. WARNINGS, which may be
+left out, yield sentences. Most services have none.
 """
 
 from __future__ import annotations
@@ -34,3 +35,8 @@ def checks(services):
     """The checks of these services, in their order; what several of them ask for is checked once."""
     found = [check for service in services if (module := module_of(service)) for check in module.CHECKS]
     return list(dict.fromkeys(found))
+
+
+def warnings(services):
+    """What tells of these services, in their order."""
+    return [tell for service in services if (found := module_of(service)) for tell in getattr(found, "WARNINGS", ())]

@@ -14,7 +14,7 @@ try:
 except ImportError:  # never with ansible-core, which requires it; ansible-test imports this without
     x509 = None
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import ipv6
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import daemon_json, ipv6
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import (
     HTTP_PORT,
     HTTPS_PORT,
@@ -32,6 +32,9 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.invento
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
 
+#: Option by which an Engine binds published ports to one address.
+HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
+
 
 def check_tls(facts):
     """Certificates can be had the way that was chosen."""
@@ -45,6 +48,17 @@ def check_tls(facts):
         yield Problem(
             fault, "caddy_certificate_file and caddy_certificate_key_file",
             "a certificate that is valid for all host names, with its key; or caddy_tls: acme")
+
+
+def check_binding(facts):
+    """The ports are published for others, whatever the Engine does by default."""
+    docker, extra = facts.capacity["docker"], facts.variables.get("docker_daemon_extra") or {}
+    settings = {**(daemon_json.readable(docker.get("daemon_json")) or {}), **extra}
+    address = ((settings.get("default-network-opts") or {}).get("bridge") or {}).get(HOST_BINDING, "0.0.0.0")  # noqa: S104
+    if address != "0.0.0.0" and not facts.variables.get("caddy_bind_address"):  # noqa: S104  # nothing is bound here
+        yield Problem(
+            f"The Engine publishes ports on {address} only, where nobody says otherwise.",
+            "default-network-opts of the Engine", "caddy_bind_address: 0.0.0.0, or the address that visitors come to")
 
 
 def certificate_fault(variables):
@@ -127,5 +141,7 @@ def check_proxies(facts):
             "caddy_trusted_proxies: the IPv4 address of the proxy; or trenova_ipv6: true")
 
 
-VARIABLES = ("caddy_acme_email", "caddy_acme_directory", "caddy_certificate_file", "caddy_certificate_key_file")
-CHECKS = (check_domain, check_tls, check_public_ports, check_proxies)
+VARIABLES = (
+    "caddy_acme_email", "caddy_acme_directory", "caddy_bind_address", "caddy_certificate_file",
+    "caddy_certificate_key_file", "docker_daemon_extra")
+CHECKS = (check_domain, check_tls, check_binding, check_public_ports, check_proxies)

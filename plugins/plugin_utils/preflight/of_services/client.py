@@ -5,7 +5,19 @@
 
 from __future__ import annotations
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import check_domain
 
-VARIABLES = ()
+
+def warnings(facts):
+    """Where containers are confined, what is mounted from a directory of somebody's must have their label."""
+    directory = facts.variables.get("client_directory")
+    if directory and compose.is_confined(facts.capacity):
+        yield (
+            f"The Engine confines containers by SELinux, and {directory} is not labelled here, because it is not ours: "
+            f"chcon --recursive --type=container_file_t {directory}")
+
+
+VARIABLES = ("client_directory",)
 CHECKS = (check_domain,)
+WARNINGS = (warnings,)
