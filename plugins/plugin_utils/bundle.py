@@ -14,6 +14,7 @@ import os
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import systemd
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes, routes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
     container_names,
@@ -100,6 +101,7 @@ class Bundle:
             "images": self._images(),
             "containers": self._containers(),
             "jobs": self._jobs(),
+            "units": self._units(),
             "reload": self._reload(),
             "follows": self._followed(),
             "hold": self._holds(),
@@ -283,6 +285,13 @@ class Bundle:
             for name in container_names(self.description, key) if key else [None]:
                 entries.append(dict(entry, files=files, container=name))
         return entries
+
+    def _units(self):
+        """Units of systemd that can be enabled, which their files say."""
+        folder, entries = systemd.DIRECTORY + "/", [(entry["path"], str(entry["content"])) for entry in self.files]
+        return sorted(
+            path[len(folder):] for path, content in entries
+            if path.startswith(folder) and "/" not in path[len(folder):] and "\n[Install]\n" in content)
 
     def _holds(self):
         """Commands in containers of other services whose clients wait while this one restarts."""

@@ -18,6 +18,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.converge import (
     jobs,
     releases,
     reloads,
+    seen,
+    systemd,
 )
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.fragments import Fragments
@@ -48,6 +50,8 @@ class Shared:
         self.users = {}
         #: {container: why} of those whose network has to be removed first.
         self.off_network = {}
+        #: {unit: what systemd says of it}.
+        self.units = {}
         #: Names of the services that had no directory for their data before this run.
         self.new_data = set()
         #: The services of this run.
@@ -169,7 +173,8 @@ class Service(Turn):
         self.interim = {entry["path"]: ManagedFile(**entry) for entry in self.wanted["interim"]}
         self.comparison = compare.Comparison(
             self.wanted, self.files, self.state, self.shared.project, snapshot, self.tools.engine,
-            self.shared.releases.host.proofs, restarted, self.shared.off_network, self.shared.new_data)
+            self.shared.releases.host.proofs, restarted, self.shared.off_network, self.shared.new_data,
+            self.shared.units)
         self.comparison.changed_files = [
             managed for managed in self.comparison.changed_files if managed.path not in claimed]
 
@@ -217,6 +222,7 @@ class Service(Turn):
         restarted = set(self.lists["started"])
         for entry in reloads.due(self.wanted, changed, found.pending, restarted, found.snapshot.owned):
             self._say_reloaded(entry)
+        self._say_switched_on()
         self._say_retired()
 
     # -- The service's own turn ---------------------------------------------------------------------------------------
@@ -311,10 +317,20 @@ class Service(Turn):
         """Keep what the service was compared with, for the measurement of the next run."""
         self.state.content.update(
             release=self.wanted["release"], pending=False,
-            record=record_of(self.wanted, self.files, self.shared.project))
+            record=record_of(self.wanted, self.files, self.shared.project), seen=self._seen())
         jobs.adopt(self.wanted, self.files, self.state, self.comparison.snapshot)
         self.state.save(self.shared.version)
         self.state.remove_first_edition()
+
+    def _seen(self):
+        """What the Engine says now of how the containers were made."""
+        names = [container["name"] for container in self.wanted["containers"]]
+        if not names:
+            return {}
+        version = self.tools.engine.version()
+        return {
+            name: seen.record(seen.of_container(found), found, version)
+            for name, found in self.tools.engine.containers(*names).items()}
 
     def retire(self):
         """Remove containers that nobody wants any more, an API instance too many for instance."""
@@ -367,6 +383,7 @@ class Service(Turn):
                 return
             self._start()
             self._reload(changed, set(self.lists["started"]), self._was_pending)
+            self._switch_on()
             for path in self.comparison.stale:
                 os.unlink(path)
         except FAULTS as error:
@@ -457,6 +474,11 @@ class Service(Turn):
             if is_told:
                 self._say_reloaded(entry)
 
+    def _switch_on(self):
+        if self.comparison.units:
+            systemd.switch_on(lambda command: reloads.on_host(command, self.tools), list(self.comparison.units))
+            self._say_switched_on()
+
     # -- Back ---------------------------------------------------------------------------------------------------------
 
     def _put_back(self):
@@ -536,6 +558,11 @@ class Service(Turn):
     def _say_reloaded(self, entry):
         self.lists["reloaded"].append(reloads.words(entry))
         self.says.append("reloaded: " + reloads.words(entry))
+
+    def _say_switched_on(self):
+        for unit, what in self.comparison.units.items():
+            self.lists["reloaded"].append(f"systemctl enable --now {unit}")
+            self.says.append(f"put right: {unit} was {what}")
 
     def _say_retired(self):
         self.lists["removed"] += self.comparison.retired
