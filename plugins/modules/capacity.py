@@ -146,6 +146,7 @@ def released(project_dir):
     found = releases.measure(project_dir, Engine(project_dir))
     return {
         "services": found["services"], "plan": found["plan"], "files": found["files"], "unchanged": found["unchanged"],
+        "differing": found["differing"],
         "newer": found["newer"],
         "images": found["host"].get("images") or {},
         # Names only: what belongs to them stays on the host.

@@ -220,9 +220,9 @@ def wrong_networks(project, snapshot, known=None):
         elif network.get("Driver", "bridge") != wanted.get("driver", "bridge"):
             found[name] = "had the driver {}".format(network["Driver"])
         elif by_hand := _made_anew(known, name, network, snapshot) - {seen.ADDRESSES}:
-            found[name] = "was made anew by hand ({})".format(seen.words(sorted(by_hand)))
-    for name, known in snapshot.project_networks.items():
-        key = known.get("com.docker.compose.network")
+            found[name] = f"was made anew by hand ({seen.words(sorted(by_hand))})"
+    for name, told in snapshot.project_networks.items():
+        key = told.get("com.docker.compose.network")
         if key in project["networks"] and name != network_name(project, key):
             found[name] = f"is called {network_name(project, key)} now"
     return found

@@ -61,8 +61,8 @@ class ServiceState(StateFile):
 
     release: {description, plan} of the last time that the wanted state was reached. record: see the module, None while
     it is not reached. pending: a command that makes the service read its files is owed. jobs: {job: what it last
-    succeeded for}. held: clients that are made to wait, and what lets them go on. seen: {container: what the Engine said
-    of it when the wanted state was reached}.
+    succeeded for}. held: clients that are made to wait, and what lets them go on. seen: {container: what the Engine
+    said of it when the wanted state was reached}.
     """
 
     def __init__(self, directory, name, content, is_first_edition=False):

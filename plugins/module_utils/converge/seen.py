@@ -20,6 +20,9 @@ KEPT_LABELS = ("com.docker.compose.project", "com.docker.compose.service", "com.
 COMPOSE_LABELS = "com.docker.compose."
 #: The Engine gives anonymous volumes names of their own.
 ANONYMOUS = re.compile(r"\b[0-9a-f]{64}\b")
+#: Who called for a container, and from what terminal.
+OF_THE_CALLER = (
+    "HostConfig.ConsoleSize", "Config.AttachStdin", "Config.AttachStdout", "Config.AttachStderr", "Config.StdinOnce")
 #: What has been asked for of a container's place on a network; the rest is what it got.
 OF_ENDPOINT = ("IPAMConfig", "Links", "DriverOpts", "GwPriority")
 #: How a network was made. Its addresses are given anew whenever somebody makes it anew, and are kept apart.
@@ -47,6 +50,8 @@ def of_container(container):
     parts = {"Image": container.get("Image")}
     for section in ("Config", "HostConfig"):
         parts.update((f"{section}.{key}", value) for key, value in (container.get(section) or {}).items())
+    for key in OF_THE_CALLER:
+        parts.pop(key, None)
     parts["Config.Labels"] = _labels(parts.get("Config.Labels"))
     if short_id and parts.get("Config.Hostname") == short_id:
         del parts["Config.Hostname"]

@@ -4,8 +4,8 @@
 After a restart of Redis the API's rate limiter is gone, after one of RabbitMQ its publisher, until it starts anew.
 What is watched stands in api-watch.json beside this file.
 
-Starts are counted from the boot of the host: its clock may have been wrong then. For one start of what it depends on, an
-instance is restarted once.
+Starts are counted from the boot of the host: its clock may have been wrong then. For one start of what it depends on,
+an instance is restarted once.
 """
 
 import fcntl
