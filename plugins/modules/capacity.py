@@ -63,9 +63,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, labels
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, labels, mounts
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import attributes_of
 
 DOCKER_COMMANDS = {
     "version": ("version", "--format", "{{json .}}"),
@@ -146,7 +147,7 @@ def released(project_dir):
     found = releases.measure(project_dir, Engine(project_dir))
     return {
         "services": found["services"], "plan": found["plan"], "files": found["files"], "unchanged": found["unchanged"],
-        "differing": found["differing"],
+        "differing": found["differing"], "places": found["places"],
         "newer": found["newer"],
         "images": found["host"].get("images") or {},
         # Names only: what belongs to them stays on the host.
@@ -163,9 +164,15 @@ def authority_of(services):
     return next((host.read_text(path) for path in paths if path), None)
 
 
+def share(path):
+    """To whom a directory belongs that may lie on a share, or what it will be made in."""
+    mode, owner, group = attributes_of(host.nearest_existing(path))
+    return {"mode": f"{mode:04o}", "owner": owner, "group": group}
+
+
 def host_facts(data_dir, project_dir, paths):
     """What the host has, Docker aside."""
-    disk = host.disk(data_dir)
+    disk, shares = host.disk(data_dir), {path: share(path) for path in paths}
     facts = {
         "cores": host.cores(),
         "memory_mb": host.memory_mb(),
@@ -174,7 +181,8 @@ def host_facts(data_dir, project_dir, paths):
         "disk_total_gb": disk["total_gb"],
         "disk_kind": disk["kind"],
         "disk_filesystem": disk["filesystem"],
-        "disks": {path: host.disk(path) for path in sorted({data_dir, project_dir, "/var/lib/docker", *paths})},
+        "disks": {path: dict(host.disk(path), **shares.get(path, {}), absent=mounts.absent(path))
+                  for path in sorted({data_dir, project_dir, "/var/lib/docker", *paths})},
         "architecture": platform.machine(),
         "distribution": host.distribution(),
         "kernel": host.kernel(),

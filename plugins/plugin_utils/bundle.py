@@ -68,7 +68,10 @@ class Bundle:
         self.read_at_start = self._files_read_at_start(str)
         self.fragment = self._fragment()
         if self.fragment:
-            self._add_file(os.path.join(self.directory, "compose.yaml"), HEADER + to_yaml(self.fragment))
+            places = [self.project.data_dir, *(self.project.data_path(entry["path"]) for entry in self._state())]
+            self._add_file(
+                os.path.join(self.directory, "compose.yaml"),
+                HEADER + to_yaml(compose.with_places(self.fragment, places)))
             self._add_file(
                 os.path.join(self.project.directory, "compose.yaml"), HEADER + to_yaml(self.project.compose_file()))
 
@@ -306,6 +309,9 @@ class Bundle:
     def _part_of_plan(self):
         return part_of(self.run.plan, self.name) if self.name in self.run.plan["services"] else {}
 
+    def _state(self):
+        return self.description.get("state") or []
+
     def _directories(self):
         directories = []
         if self.files or self.secret_files:
@@ -318,7 +324,7 @@ class Bundle:
                 directories.append({
                     "path": parent, "mode": "0500" if private else "0755",
                     "owner": self.owner if private else 0, "group": self.group if private else 0})
-        for entry in self.description.get("state", []):
+        for entry in self._state():
             directories.append({
                 "path": self.project.data_path(entry["path"]), "mode": entry.get("mode", "0700"), "data": True,
                 "owner": entry.get("owner", self.owner), "group": entry.get("group", self.group)})

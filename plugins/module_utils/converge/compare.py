@@ -13,12 +13,11 @@ import glob
 import os
 from typing import Any, NamedTuple
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import directories, labels
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine as docker_engine
-from ansible_collections.trenova.selfhost.plugins.module_utils import labels
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import images, jobs, seen, systemd
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.fragments import Fragments
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
-from ansible_collections.trenova.selfhost.plugins.module_utils.files import attributes_differ
 
 #: What has to be done to a container: it is absent or does not run; it is another one; it is the right one and must be
 #: made anew or started again; or only its limits differ.
@@ -119,15 +118,19 @@ class Comparison:
         #: The list of the project's files, where it is another one; it is put right before any service's turn.
         self.listing = Fragments(project).wrong() if service["containers"] or service["jobs"] else None
         self.directories = [
-            entry for entry in service["directories"]
-            if attributes_differ(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])]
+            entry for entry in service["directories"] if directories.wrong(entry, state.accepted.get(entry["path"]))]
         found = [_finding(container, service["follows"], snapshot, engine, restarted, off_network or {}, state.seen)
                  for container in service["containers"]]
         self.findings = [finding for finding in found if finding.action]
-        #: Containers of which is not known how they were made: by a version of the collection that did not ask.
+        places = directories.places(service["directories"])
+        #: {directory of data: the place it had before} of those that lie on another disk now.
+        self.moved = {
+            path: state.places[path] for path, mount in places.items() if state.places.get(path, mount) != mount}
+        #: Of which an earlier version of the collection did not keep how it was made, or where it lies.
         self.unknown = [
             container["name"] for container in service["containers"]
             if container["name"] in snapshot.containers and container["name"] not in state.seen]
+        self.unknown += [path for path in places if path not in state.places and os.path.isdir(path)]
         #: {unit: what it is} of those that do not run as they shall; what a new file does is none of it.
         changed = {managed.path for managed in self.changed_files}
         self.units = {
@@ -146,7 +149,7 @@ class Comparison:
 
     def differs(self):
         """Whether anything has to be done in the service's own turn or after it."""
-        return self.has_work() or bool(self.retired or self.unknown or self.listing)
+        return self.has_work() or bool(self.retired or self.unknown or self.listing or self.moved)
 
     def words(self):
         """What differs, in the words of who looks and changes nothing."""
@@ -156,6 +159,8 @@ class Comparison:
             *(f"the file {path} is none of ours" for path in self.stale),
             *("the directory {path} is not there, or has another owner or mode".format(**entry)
               for entry in self.directories),
+            *(f"the directory {path} lay on the disk that is mounted on {mount}, and lies elsewhere now"
+              for path, mount in self.moved.items()),
             *(f"the image {reference} is not on the host" for reference in self.missing_images),
             *(f"{finding.name} {finding.why}" for finding in self.findings),
             *(f"{name} is no longer wanted" for name in self.retired),

@@ -18,7 +18,7 @@ import json
 import os
 import threading
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import host
+from ansible_collections.trenova.selfhost.plugins.module_utils import directories, host
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import compare, systemd
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ReleaseError
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import run_on_host
@@ -62,7 +62,8 @@ class ServiceState(StateFile):
     release: {description, plan} of the last time that the wanted state was reached. record: see the module, None while
     it is not reached. pending: a command that makes the service read its files is owed. jobs: {job: what it last
     succeeded for}. held: clients that are made to wait, and what lets them go on. seen: {container: what the Engine
-    said of it when the wanted state was reached}.
+    said of it when the wanted state was reached}. places: {directory of data: where its file system is mounted}.
+    accepted: {directory: mode, owner and group that a share gives it, and that will do}.
     """
 
     def __init__(self, directory, name, content, is_first_edition=False):
@@ -84,6 +85,16 @@ class ServiceState(StateFile):
     def seen(self):
         """{container: how it was made, as the Engine said then}."""
         return self.content.get("seen") or {}
+
+    @property
+    def places(self):
+        """{directory of data: where its file system was mounted}."""
+        return self.content.get("places") or {}
+
+    @property
+    def accepted(self):
+        """{directory: [mode, owner, group]} of those that are not as they shall be, and can be used."""
+        return self.content.get("accepted") or {}
 
     @property
     def held(self):
@@ -222,7 +233,8 @@ def measure(directory, engine, run=run_on_host):
     unchanged: {service: digest of its wish} of those that are still as their records say. differing: {service: what
     differs, in words} of the others that were in their wanted state once. files: {service: {path:
     SHA-256}}, nothing of secret ones. services and plan: {service: description and plan} of the last time that the
-    wanted state was reached. host: content of the host's state file. newer: a sentence for each state file that only a
+    wanted state was reached. places: {service: {directory of its data: where it lay before, where it lies now, whether
+    it is empty}}. host: content of the host's state file. newer: a sentence for each state file that only a
     newer version can read.
     """
     known = Releases(directory)
@@ -235,6 +247,7 @@ def measure(directory, engine, run=run_on_host):
     return {
         "unchanged": unchanged,
         "differing": {**differing, **unfinished},
+        "places": {name: _places(state) for name, state in known.services.items() if state.places},
         "files": {name: _public_files(state) for name, state in recorded.items() if state.record.get("files")},
         "services": {name: each["description"] for name, each in releases.items() if each.get("description")},
         "plan": {name: each["plan"] for name, each in releases.items() if each.get("plan")},
@@ -269,6 +282,14 @@ def _compared(directory, engine, known, recorded, run):
             # The service's own turn looks again, and tells what is wrong.
             differing[name] = [f"it cannot be compared: {error}"]
     return unchanged, differing
+
+
+def _places(state):
+    """Of each directory with data: where its file system was mounted, where it is now, and whether it is empty."""
+    now = directories.places([{"path": path, "data": True} for path in state.places])
+    return {
+        path: {"before": before, "now": now[path], "empty": directories.is_empty(path)}
+        for path, before in state.places.items()}
 
 
 def _public_files(state):

@@ -51,11 +51,14 @@ def fault(told):
     return "changed, and not read again by systemd" if told.get("NeedDaemonReload") == "yes" else None
 
 
-def switch_on(run_command, units):
-    """Have units run as they shall. run_command: runs a command, and raises where it fails."""
-    run_command(["systemctl", "daemon-reload"])
-    run_command(["systemctl", "enable", "--quiet", "--now", *units])
-    timers = [unit for unit in units if unit.endswith(".timer")]
-    if timers:
-        # One that has elapsed is active, and begins anew.
-        run_command(["systemctl", "restart", *timers])
+def switch_on(run, units, check):
+    """Have units run as they shall.
+
+    run: runs a command. check: the same, and raises where the command fails.
+    """
+    check(["systemctl", "daemon-reload"])
+    check(["systemctl", "enable", "--quiet", *units])
+    # Not `enable --now`, which starts what runs once, too, and leaves a timer as it is that has elapsed.
+    off = [unit for unit, told in ask(run, units).items() if fault(told)]
+    if off:
+        check(["systemctl", "restart", *off])

@@ -42,6 +42,6 @@ def empty():
         "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
         "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
-                     "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}, "differing": {}, "members": {},
-                     "newer": [], "ca_certificate": None},
+                     "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}, "differing": {}, "places": {},
+                     "members": {}, "newer": [], "ca_certificate": None},
     }

@@ -13,6 +13,7 @@ from __future__ import annotations
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import (
     inventory,
     of_services,
+    places,
     registries,
     server,
     services,
@@ -33,7 +34,8 @@ __all__ = [
 #: What is checked whatever services there are.
 CHECKS = (
     server.check_plan, server.check_distribution, server.check_room, server.check_docker, server.check_ports,
-    server.check_releases, server.check_project, server.check_directories, server.check_clock, inventory.check_unknown,
+    server.check_releases, server.check_project, server.check_directories, places.check_places,
+    places.check_shares, server.check_clock, inventory.check_unknown,
     inventory.check_formats, inventory.check_required, inventory.check_names_differ, services.check_needs,
     inventory.check_secrets, registries.check_logins, services.check_images, services.check_own_limits,
 )

@@ -55,7 +55,8 @@ def test_a_measurement_tells_what_was_reached_and_starts_no_process(host):
 
 def test_a_measurement_of_a_bare_host_is_empty(host):
     assert measure(host) == {
-        "unchanged": {}, "differing": {}, "files": {}, "services": {}, "plan": {}, "host": {}, "newer": []}
+        "unchanged": {}, "differing": {}, "places": {}, "files": {}, "services": {}, "plan": {}, "host": {},
+        "newer": []}
 
 
 def test_without_an_engine_nothing_is_called_unchanged(host):
