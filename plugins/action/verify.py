@@ -18,6 +18,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import curren
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import (
     backups,
+    deployed,
     families,
     inside,
     outside,
@@ -67,6 +68,7 @@ class ActionModule(ActionBase):
             "inside": [*found.get("host", []), *found["results"]],
             "elsewhere": [dict(entry, seconds=0) for entry in external],
             "containers": found["containers"],
+            "on the host": deployed.results(services, run.capacity["deployed"], run.settled),
             "backups": backups.results(
                 services, found["backup_status"], found["waiting_seconds"], datetime.datetime.now(datetime.UTC)),
         })

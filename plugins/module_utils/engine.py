@@ -121,6 +121,11 @@ def all_networks(seconds=READ_SECONDS):
     return _read("/networks", seconds)
 
 
+def version():
+    """Version of the Engine."""
+    return (_read("/version") or {}).get("Version", "")
+
+
 def memory_in_use(name):
     """Bytes that a running container cannot give back: its memory without pages of files.
 
@@ -166,6 +171,31 @@ def _read(path, seconds=READ_SECONDS):
 def health(container):
     """healthy, unhealthy, starting, or none for a container without a health check."""
     return (container["State"].get("Health") or {}).get("Status", "none")
+
+
+def started_before(container, other):
+    """Whether a container was started before another one, both of which run.
+
+    Their processes tell, whose starts the kernel counts from the boot on: the clock may have been wrong then, and a
+    container would seem to have been started in the future, whatever is restarted after it. Without processes to look
+    at the Engine's times must do.
+    """
+    ticks = [process_started(each["State"].get("Pid")) for each in (container, other)]
+    if None not in ticks:
+        return ticks[0] < ticks[1]
+    return started_at(container) < started_at(other)
+
+
+def process_started(pid):
+    """When a process was started, in the kernel's ticks since boot; None where there is none."""
+    if not pid:
+        return None
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            # The name of the program, in parentheses, may hold anything.
+            return int(stream.read().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def started_at(container):

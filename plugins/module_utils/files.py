@@ -108,6 +108,12 @@ def ensure_directory(path, mode, owner, group):
     os.chmod(path, mode)
 
 
+def attributes_of(path):
+    """[mode, owner, group] of a path as it is."""
+    found = os.stat(path)
+    return [stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid]
+
+
 def _replace(path, content, mode, owner, group):
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=TEMPORARY)
     try:

@@ -16,6 +16,8 @@ import os
 import re
 import socket
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import mounts
+
 CGROUP_ROOT = "/sys/fs/cgroup"
 #: Linux reports a huge number for "no limit" in cgroup v1.
 UNLIMITED = 1 << 60
@@ -184,13 +186,7 @@ def _disk_kind(path):
 
 def _filesystem(path):
     """Mount point, type and device of the file system that holds a path."""
-    best = ("/", "unknown", "unknown")
-    for line in (read_text("/proc/self/mounts") or "").splitlines():
-        device, mount, kind = line.split()[:3]
-        inside = path == mount or path.startswith(mount.rstrip("/") + "/")
-        if inside and len(mount) >= len(best[0]):
-            best = (mount, kind, device)
-    return best
+    return mounts.filesystem(path)
 
 
 def disk(path):

@@ -65,11 +65,13 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import (
     addresses,
     engine_facts,
     host,
+    mounts,
     network_facts,
     package_facts,
 )
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import attributes_of
 
 #: Where the Engine keeps images and containers when nobody has told it otherwise.
 ENGINE_DIRECTORY = "/var/lib/docker"
@@ -95,6 +97,7 @@ def released(project_dir):
     found = releases.measure(project_dir, Engine(project_dir))
     return {
         "services": found["services"], "plan": found["plan"], "files": found["files"], "unchanged": found["unchanged"],
+        "differing": found["differing"], "places": found["places"],
         "newer": found["newer"],
         "images": found["host"].get("images") or {},
         # Names only: what belongs to them stays on the host.
@@ -117,9 +120,16 @@ def configured(docker, key, flag=None):
     return found.get(key, (docker["unit"].get("flags") or {}).get(flag or key))
 
 
+def share(path):
+    """To whom a directory belongs that may lie on a share, or what it will be made in."""
+    mode, owner, group = attributes_of(host.nearest_existing(path))
+    return {"mode": f"{mode:04o}", "owner": owner, "group": group}
+
+
 def host_facts(data_dir, project_dir, paths, docker):
     """What the host has, beside what is installed and deployed on it."""
     disk, engine = host.disk(data_dir), docker["engine"] or {}
+    shares = {path: share(path) for path in paths}
     group = host.container_group(engine.get("cgroup_driver"), configured(docker, "cgroup-parent"))
     images_dir = engine.get("root_dir") or configured(docker, "data-root") or ENGINE_DIRECTORY
     return {
@@ -130,7 +140,8 @@ def host_facts(data_dir, project_dir, paths, docker):
         "disk_total_gb": disk["total_gb"],
         "disk_kind": disk["kind"],
         "disk_filesystem": disk["filesystem"],
-        "disks": {path: host.disk(path) for path in sorted({data_dir, project_dir, images_dir, *paths})},
+        "disks": {path: dict(host.disk(path), **shares.get(path, {}), absent=mounts.absent(path))
+                  for path in sorted({data_dir, project_dir, images_dir, *paths})},
         "architecture": platform.machine(),
         "distribution": host.distribution(),
         "kernel": dict(host.kernel(), unwritable=host.unwritable_settings()),

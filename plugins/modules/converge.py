@@ -14,8 +14,8 @@ description:
   - Compares, writes, starts, replaces, reloads and removes, for all services of a host in one execution. A service
     begins when all that it needs are done. Side by side go only those of which nothing ran before; what ran is replaced
     by one service at a time, one container after the other.
-  - A container whose digest label is the wanted one, which runs, is healthy and is on its networks, is left alone.
-    Limits are set while it runs.
+  - A container whose digest label is the wanted one, which runs, is healthy and is on its networks, and of which the
+    Engine says what it said when it was left, is left alone. Limits are set while it runs.
   - When a new container does not become healthy, its last log lines are shown, files and limits are put back and what
     ran before is started again. Services that are at work go on; those that need the failed one are not begun.
   - What is kept of each service on the host stands in C(.state) below the project's directory.
@@ -129,6 +129,11 @@ options:
         default: 2
       host_files:
         description: Files outside of the project's directory that go with the service when it is V(absent).
+        type: list
+        elements: str
+        default: []
+      units:
+        description: Units of systemd that the service brings, which shall be enabled and, unless they run once, run.
         type: list
         elements: str
         default: []
@@ -465,6 +470,7 @@ SERVICE_OPTIONS = {
     "past": dicts({"container": {"type": "str", "required": True}, "files": dicts(FILE_OPTIONS)}),
     "drain_seconds": {"type": "int", "default": 2},
     "host_files": strings(),
+    "units": strings(),
     "images": dicts(IMAGE_OPTIONS),
     "containers": dicts(CONTAINER_OPTIONS),
     "jobs": dicts(JOB_OPTIONS),
@@ -508,6 +514,8 @@ def main():
         module.fail_json(msg="\n".join(filter(None, [run.failure(), str(error)])), **run.result())
     finally:
         run.progress.remove()
+    for sentence in run.warnings:
+        module.warn(sentence)
     if run.failure():
         module.fail_json(msg=run.failure(), **run.result())
     module.exit_json(**run.result())

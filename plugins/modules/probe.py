@@ -16,10 +16,6 @@ options:
     description: Name of the Compose project.
     type: str
     required: true
-  directory:
-    description: Directory of the project.
-    type: path
-    default: /opt/trenova
   checks:
     description: The checks, as the services declare them.
     type: list
@@ -69,7 +65,7 @@ networks:
   returned: always
   type: dict
 host:
-  description: The same for what is wrong with the host itself, so that no service can be reached; empty else.
+  description: Results of what is wrong with the host itself, so that no service can be reached; empty else.
   returned: always
   type: list
   elements: dict
@@ -82,6 +78,7 @@ waiting_seconds:
 import base64
 import json
 import os
+import subprocess
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -96,8 +93,8 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.patience import u
 TIMEOUT_SECONDS = 15
 
 
-#: How long a job may take that only looks.
-JOB_SECONDS = 90
+#: How long a program may take that only looks.
+PROGRAM_SECONDS = 90
 
 
 class CheckFailed(Exception):
@@ -111,9 +108,8 @@ class CheckFailed(Exception):
 class Inspector:
     """The containers of the project as they are at the moment, and the ways to talk to them."""
 
-    def __init__(self, project, passwords, directory=None):
+    def __init__(self, project, passwords):
         self.passwords = passwords
-        self.directory = directory
         self.names = sorted(engine.containers_of(project))
 
     def container(self, name):
@@ -250,14 +246,15 @@ def check_redis(inspector, check):
     return check.get("success", "as expected")
 
 
-def check_job(inspector, check):
-    """A job of the project succeeds, in a container of its own that is gone afterwards."""
-    command = ["compose", "--ansi", "never", "--progress", "quiet", "run", "--rm", "--no-deps", "-T", check["job"]]
-    done = engine.docker(
-        *command, *check.get("arguments", []), cwd=inspector.directory, seconds=JOB_SECONDS, check=False)
+def check_program(_inspector, check):
+    """A program of the host succeeds."""
+    try:
+        done = engine.run(
+            check["program"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PROGRAM_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CheckFailed(str(error), lasting=True) from error
     if done.returncode != 0:
-        raise CheckFailed(
-            (done.stderr or done.stdout).strip()[-300:] or f"exit code {done.returncode}", lasting=True)
+        raise CheckFailed(done.stdout.strip()[-300:] or f"exit code {done.returncode}", lasting=True)
     return check.get("success", "as expected")
 
 
@@ -276,7 +273,7 @@ CHECKS = {
     "http": check_http,
     "http_json": check_http_json,
     "rabbitmq_round_trip": check_rabbitmq_round_trip,
-    "job": check_job,
+    "program": check_program,
 }
 
 
@@ -375,7 +372,6 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "project": {"type": "str", "required": True},
-            "directory": {"type": "path", "default": "/opt/trenova"},
             "checks": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
             "seconds": {"type": "int", "default": 0},
@@ -385,7 +381,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        inspector = Inspector(module.params["project"], module.params["passwords"], module.params["directory"])
+        inspector = Inspector(module.params["project"], module.params["passwords"])
     except engine.EngineError as error:
         module.fail_json(msg=str(error))
     status_file = module.params["status_file"]

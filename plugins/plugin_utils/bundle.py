@@ -14,6 +14,7 @@ import os
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import systemd
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes, image_lock, routes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
     container_names,
@@ -69,7 +70,10 @@ class Bundle:
         self.read_at_start = self._files_read_at_start(str)
         self.fragment = self._fragment()
         if self.fragment:
-            self._add_file(os.path.join(self.directory, "compose.yaml"), HEADER + to_yaml(self.fragment))
+            places = [self.project.data_dir, *(self.project.data_path(entry["path"]) for entry in self._state())]
+            self._add_file(
+                os.path.join(self.directory, "compose.yaml"),
+                HEADER + to_yaml(compose.with_places(self.fragment, places)))
             self._add_file(
                 os.path.join(self.project.directory, "compose.yaml"), HEADER + to_yaml(self.project.compose_file()))
 
@@ -102,6 +106,7 @@ class Bundle:
             "images": self._images(),
             "containers": self._containers(),
             "jobs": self._jobs(),
+            "units": self._units(),
             "reload": self._reload(),
             "follows": self._followed(),
             "hold": self._holds(),
@@ -297,6 +302,13 @@ class Bundle:
                 entries.append(dict(entry, files=files, container=name))
         return entries
 
+    def _units(self):
+        """Units of systemd that can be enabled, which their files say."""
+        folder, entries = systemd.DIRECTORY + "/", [(entry["path"], str(entry["content"])) for entry in self.files]
+        return sorted(
+            path[len(folder):] for path, content in entries
+            if path.startswith(folder) and "/" not in path[len(folder):] and "\n[Install]\n" in content)
+
     def _holds(self):
         """Commands in containers of other services whose clients wait while this one restarts."""
         found = []
@@ -310,6 +322,9 @@ class Bundle:
     def _part_of_plan(self):
         return part_of(self.run.plan, self.name) if self.name in self.run.plan["services"] else {}
 
+    def _state(self):
+        return self.description.get("state") or []
+
     def _directories(self):
         directories = []
         if self.files or self.secret_files:
@@ -322,7 +337,7 @@ class Bundle:
                 directories.append({
                     "path": parent, "mode": "0500" if private else "0755",
                     "owner": self.owner if private else 0, "group": self.group if private else 0})
-        for entry in self.description.get("state", []):
+        for entry in self._state():
             directories.append({
                 "path": self.project.data_path(entry["path"]), "mode": entry.get("mode", "0700"), "data": True,
                 "owner": entry.get("owner", self.owner), "group": entry.get("group", self.group)})

@@ -206,6 +206,28 @@ def _without_no_proxies(definition):
     return {key: value for key, value in definition.items() if key != "environment"}
 
 
+def with_places(fragment, places):
+    """A fragment in which the Engine does not make a directory of data that is gone: an empty one is another's.
+
+    places: directories of data; what lies below one is data, too. No part of a container's digest.
+    """
+    services = {
+        name: dict(definition, volumes=[_place(volume, places) for volume in definition["volumes"]])
+        if "volumes" in definition else definition
+        for name, definition in fragment["services"].items()}
+    return dict(fragment, services=services)
+
+
+def _place(volume, places):
+    words = volume.split(":") if isinstance(volume, str) else []
+    if len(words) not in (2, 3) or words[2:] not in ([], ["ro"], ["rw"]) or not any(
+            (words[0] + "/").startswith(place + "/") for place in places):
+        return volume
+    return {
+        "type": "bind", "source": words[0], "target": words[1], **({"read_only": True} if words[2:] == ["ro"] else {}),
+        "bind": {"create_host_path": False}}
+
+
 def live_limits(definition):
     """The limits of a definition as the Engine reports and sets them: bytes, billionths of a core, numbers."""
     cpus = definition.get("cpus")

@@ -78,8 +78,11 @@ class Wanted:
         if result.get("failed"):
             # A failed result is printed whole; its message and the lines above have it all already.
             result = {key: value for key, value in result.items() if key not in ("services", "diff")}
-        if result.get("changed") and not result.get("failed"):
-            result["ansible_facts"] = self.run.but(changed=True).to_facts()
+        settled = {service.name for service in self.services} & set(deployed["differing"])
+        if not result.get("failed") and (result.get("changed") or settled):
+            result["ansible_facts"] = self.run.but(
+                changed=self.run.changed or bool(result.get("changed")),
+                settled=sorted(settled.union(self.run.settled))).to_facts()
         return result
 
 

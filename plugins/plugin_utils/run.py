@@ -63,6 +63,8 @@ class Run:
     warnings: list[str] = dataclasses.field(default_factory=list)
     #: Whether the run has changed something on the host since it was measured.
     changed: bool = False
+    #: Services that it has brought to their wanted state, whatever the measurement says of them.
+    settled: list[str] = dataclasses.field(default_factory=list)
     #: When the host was measured, by the controller's monotonic clock.
     measured_at: float = dataclasses.field(default_factory=time.monotonic)
 
@@ -110,7 +112,8 @@ def current(action, task_vars, names=(), refresh=False):
     if len(places) == len(known.places):
         return known
     late = planned(action, task_vars, catalogue, known.capacity, known.services)
-    return late.but(places=places, changed=known.changed, measured_at=known.measured_at)
+    return late.but(
+        places=places, changed=known.changed, settled=known.settled, measured_at=known.measured_at)
 
 
 def planned(action, task_vars, catalogue, capacity, earlier=None):

@@ -180,9 +180,11 @@ def test_root_packs_directories_and_may_do_nothing_else():
     assert "networks" not in job
     assert job["read_only"]
     assert job["security_opt"] == ["no-new-privileges:true"]
-    writable = [volume for volume in job["volumes"] if isinstance(volume, str) and not volume.endswith(":ro")]
-    assert writable == ["/var/lib/trenova/backup-directories:/packed"]
     mounts = [volume for volume in job["volumes"] if isinstance(volume, dict)]
+    assert [volume for volume in job["volumes"] if not (volume in mounts or volume.endswith(":ro"))] == []
+    [writable] = [mount for mount in mounts if not mount.get("read_only")]
+    assert (writable["source"], writable["target"]) == ("/var/lib/trenova/backup-directories", "/packed")
+    mounts.remove(writable)
     assert {mount["source"]: mount["target"] for mount in mounts} == {
         "/var/lib/trenova/caddy/data": "/state/directory-caddy-caddy-data.tar.zst",
         "/var/lib/trenova/ledger/it's here": "/state/directory-ledger-ledger-it's here.tar.zst"}
@@ -199,7 +201,8 @@ def test_the_other_jobs_have_no_capability_and_cannot_change_what_was_packed():
     for name, job in jobs(AWAY, ledger=True).items():
         if name != "backup-directories":
             assert (job["user"], job["cap_drop"], "cap_add" in job) == ("10002:10002", ["ALL"], False), name
-            assert "/var/lib/trenova/backup-directories:/packed:ro" in job["volumes"], name
+            assert {"type": "bind", "source": "/var/lib/trenova/backup-directories", "target": "/packed",
+                    "read_only": True, "bind": {"create_host_path": False}} in job["volumes"], name
 
 
 def test_without_a_declared_directory_nothing_runs_as_root():

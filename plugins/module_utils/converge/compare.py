@@ -4,7 +4,7 @@
 """What is wanted of a service against what is there: files, directories, containers, limits, networks, jobs, images.
 
 The same comparison serves a run, a check, and the measurement that tells which services are as their records say. It
-only reads: files, and the Engine's socket.
+only reads: files, the Engine's socket, and what systemd says of units.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import glob
 import os
 from typing import Any, NamedTuple
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import directories, labels
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine as docker_engine
-from ansible_collections.trenova.selfhost.plugins.module_utils import labels
-from ansible_collections.trenova.selfhost.plugins.module_utils.converge import images, jobs
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import images, jobs, seen, systemd
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.fragments import Fragments
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
-from ansible_collections.trenova.selfhost.plugins.module_utils.files import attributes_differ
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import is_made_from
 
 #: What has to be done to a container: it is absent or does not run; it is another one; it is the right one and must be
@@ -48,12 +48,13 @@ LIMIT_KEYS = {
 
 
 class Finding(NamedTuple):
-    """What has to be done to one container: what is wanted, what the Engine knows, the action, and its words."""
+    """What has to be done to one container: what is wanted, what the Engine knows, the action, its words, and why."""
 
     wanted: Any
     found: Any
     action: str
     says: str
+    why: str
 
     @property
     def name(self):
@@ -64,7 +65,10 @@ class Finding(NamedTuple):
 class Snapshot:
     """What the Engine knows of all that some services are about, asked once; by default, nothing."""
 
-    def __init__(self, containers=None, images=None, networks=None, owned=None, project_networks=None):
+    def __init__(
+            self, containers=None, images=None, networks=None, owned=None, project_networks=None, version=""):
+        #: Version of the Engine.
+        self.version = version
         self.containers = containers or {}
         self.images = images or {}
         self.networks = networks or {}
@@ -78,7 +82,7 @@ class Snapshot:
 
         lists: what `lists_of` said of the project, where that is asked once for several snapshots.
         """
-        owned, project_networks = lists or lists_of(engine, project["name"])
+        owned, project_networks, version = lists or lists_of(engine, project["name"])
         containers = [container for service in services for container in service["containers"]]
         followed = [name for service in services for name in service["follows"]]
         references = [container["image"] for container in containers]
@@ -88,7 +92,7 @@ class Snapshot:
         networks += [network_name(project, key) for key in project["networks"]]
         return cls(
             engine.containers(*[container["name"] for container in containers], *followed),
-            engine.images(*references), engine.networks(*networks), owned, project_networks)
+            engine.images(*references), engine.networks(*networks), owned, project_networks, version)
 
     def without_images(self, references):
         """The same, as if these images were not there."""
@@ -97,8 +101,8 @@ class Snapshot:
 
 
 def lists_of(engine, project_name):
-    """({name: labels} of all containers, the same of all networks) of a project."""
-    return engine.containers_of(project_name), engine.networks_of(project_name)
+    """({name: labels} of all containers of a project, the same of all networks, version of the Engine)."""
+    return engine.containers_of(project_name), engine.networks_of(project_name), engine.version()
 
 
 class Comparison:
@@ -106,26 +110,43 @@ class Comparison:
 
     def __init__(
             self, service, files, state, project, snapshot, engine, proofs=None, restarted=(), off_network=None,
-            new_data=frozenset(), pulled=None):
+            new_data=frozenset(), pulled=None, units=None):
         """restarted: names of containers that are started before this service is, which is what a check foretells.
 
         off_network: {container: why} of those whose network has to be removed first. new_data: names of the services
-        that this run makes directories for. pulled: what is known of images that were pulled by a digest.
+        that this run makes directories for. pulled: what is known of images that were pulled by a digest. units: {unit:
+        what systemd says of it}.
         """
         self.service = service
         self.snapshot = snapshot
         self.directory = os.path.join(project["directory"], service["name"])
         self.changed_files = [managed for managed in files if managed.differs()]
         self.stale = stale_files(self.directory, {managed.path for managed in files})
+        #: The list of the project's files, where it is another one; it is put right before any service's turn.
+        self.listing = Fragments(project).wrong() if service["containers"] or service["jobs"] else None
         self.directories = [
-            entry for entry in service["directories"]
-            if attributes_differ(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])]
+            entry for entry in service["directories"] if directories.wrong(entry, state.accepted.get(entry["path"]))]
         self.missing_images = images.missing(service, snapshot.images, pulled)
         #: Those that are there and are pulled anew: what runs from them is replaced, what they did counts no more.
         outdated = {reference for reference in self.missing_images if reference in snapshot.images}
-        found = [_finding(container, service["follows"], snapshot, engine, restarted, off_network or {}, outdated)
+        found = [_finding(
+            container, service["follows"], snapshot, engine, restarted, off_network or {}, outdated, state.seen)
                  for container in service["containers"]]
         self.findings = [finding for finding in found if finding.action]
+        places = directories.places(service["directories"])
+        #: {directory of data: the place it had before} of those that lie on another disk now.
+        self.moved = {
+            path: state.places[path] for path, mount in places.items() if state.places.get(path, mount) != mount}
+        #: Of which an earlier version of the collection did not keep how it was made, or where it lies.
+        self.unknown = [
+            container["name"] for container in service["containers"]
+            if container["name"] in snapshot.containers and container["name"] not in state.seen]
+        self.unknown += [path for path in places if path not in state.places and os.path.isdir(path)]
+        #: {unit: what it is} of those that do not run as they shall; what a new file does is none of it.
+        changed = {managed.path for managed in self.changed_files}
+        self.units = {
+            unit: systemd.fault(units[unit]) for unit in service.get("units", [])
+            if unit in (units or {}) and systemd.fault(units[unit]) and systemd.path(unit) not in changed}
         self.owned = containers_of(service["name"], snapshot.owned)
         wanted = {container["name"] for container in service["containers"]}
         self.retired = [name for name in self.owned if name not in wanted]
@@ -139,13 +160,31 @@ class Comparison:
 
     def differs(self):
         """Whether anything has to be done in the service's own turn or after it."""
-        return self.has_work() or bool(self.retired)
+        return self.has_work() or bool(self.retired or self.unknown or self.listing or self.moved)
+
+    def words(self):
+        """What differs, in the words of who looks and changes nothing."""
+        return [
+            *(f"the file {managed.path} is another one" for managed in self.changed_files),
+            *([f"the file {self.listing.path} is another one"] if self.listing else []),
+            *(f"the file {path} is none of ours" for path in self.stale),
+            *("the directory {path} is not there, or has another owner or mode".format(**entry)
+              for entry in self.directories),
+            *(f"the directory {path} lay on the disk that is mounted on {mount}, and lies elsewhere now"
+              for path, mount in self.moved.items()),
+            *(f"the image {reference} is not on the host" for reference in self.missing_images),
+            *(f"{finding.name} {finding.why}" for finding in self.findings),
+            *(f"{name} is no longer wanted" for name in self.retired),
+            *(f"{unit} is {what}" for unit, what in self.units.items()),
+            *("{says} is due".format(**job) for job in self.due_jobs),
+            *(["it has not read its files"] if self.pending else []),
+            *("clients of {container} are held".format(**entry) for entry in self.held)]
 
     def has_work(self):
         """Whether anything has to be done in the service's own turn."""
         return bool(
             self.changed_files or self.directories or self.stale or self.findings or self.missing_images
-            or self.due_jobs or self.pending or self.held)
+            or self.due_jobs or self.pending or self.held or self.units)
 
     def ran_before(self):
         """Whether a container of the service exists."""
@@ -181,8 +220,11 @@ def network_name(project, key):
     return project["networks"][key].get("name") or "{}_{}".format(project["name"], key)
 
 
-def wrong_networks(project, snapshot):
-    """{name: why} of the networks that have to be removed, because the Engine cannot change them."""
+def wrong_networks(project, snapshot, known=None):
+    """{name: why} of the networks that have to be removed, because the Engine cannot change them.
+
+    known: {network: how it was made, as the Engine said then}.
+    """
     found = {}
     for key, wanted in project["networks"].items():
         name = network_name(project, key)
@@ -195,11 +237,28 @@ def wrong_networks(project, snapshot):
             found[name] = "had IPv6" if network.get("EnableIPv6") else "had no IPv6"
         elif network.get("Driver", "bridge") != wanted.get("driver", "bridge"):
             found[name] = "had the driver {}".format(network["Driver"])
-    for name, known in snapshot.project_networks.items():
-        key = known.get("com.docker.compose.network")
+        elif by_hand := _made_anew(known, name, network, snapshot) - {seen.ADDRESSES}:
+            found[name] = f"was made anew by hand ({seen.words(sorted(by_hand))})"
+    for name, told in snapshot.project_networks.items():
+        key = told.get("com.docker.compose.network")
         if key in project["networks"] and name != network_name(project, key):
             found[name] = f"is called {network_name(project, key)} now"
     return found
+
+
+def renumbered_networks(project, snapshot, known):
+    """Names of the networks that somebody has made anew, and that have other addresses and nothing else: no fault."""
+    names = {network_name(project, key) for key in project["networks"]} & set(snapshot.networks)
+    return sorted(
+        name for name in names if _made_anew(known, name, snapshot.networks[name], snapshot) == {seen.ADDRESSES})
+
+
+def _made_anew(known, name, network, snapshot):
+    """In which parts a network is another one than before; one that is the same thing cannot be."""
+    recorded = (known or {}).get(name)
+    if not recorded or recorded["id"] == network["Id"] or recorded["engine"] != snapshot.version:
+        return set()
+    return set(seen.differing(recorded, network, seen.of_network(network), snapshot.version))
 
 
 def attached_to(network, containers):
@@ -223,31 +282,50 @@ def differing_limits(container, limits, engine):
     return differing
 
 
-def _finding(wanted, follows, snapshot, engine, restarted, off_network, outdated):
+def _finding(wanted, follows, snapshot, engine, restarted, off_network, outdated, known):
     """Finding of one container; its action is None where the container is the wanted one."""
     name = wanted["name"]
     found = snapshot.containers.get(name)
     if name in off_network:
-        return Finding(wanted, found, REPLACE, f"replaced {name}: {off_network[name]}")
+        return _replace(wanted, found, off_network[name])
     if found is None:
-        return Finding(wanted, None, START, f"started {name}")
+        return Finding(wanted, None, START, f"started {name}", "is not there")
     another = _another(wanted, found, snapshot, outdated)
     if another:
-        return Finding(wanted, found, REPLACE, f"replaced {name}: {another}")
-    for action, says in (_off_network(wanted, found, snapshot), _not_serving(found)):
-        if action:
-            return Finding(wanted, found, action, f"put right: {name} {says}")
+        return _replace(wanted, found, another)
+    action, why = _off_network(wanted, found, snapshot)
+    if action:
+        return Finding(wanted, found, action, f"put right: {name} {why}", why)
+    by_hand = _changed_by_hand(wanted, found, known.get(name), snapshot)
+    if by_hand:
+        return _replace(wanted, found, f"changed by hand ({by_hand})")
+    action, why = _not_serving(found)
+    if action:
+        return Finding(wanted, found, action, f"put right: {name} {why}", why)
     if not docker_engine.is_serving(found):
-        return Finding(wanted, found, START, f"waited for {name}, which was starting")
+        return Finding(wanted, found, START, f"waited for {name}, which was starting", "is starting")
     younger = _younger(found, follows, snapshot, restarted)
     if younger:
-        return Finding(wanted, found, RESTART, f"restarted {name}: {younger} was started after it")
+        why = f"{younger} was started after it"
+        return Finding(wanted, found, RESTART, f"restarted {name}: {why}", f"is older: {why}")
     differing = differing_limits(found, wanted["limits"], engine)
     if not differing:
-        return Finding(wanted, found, None, "")
+        return Finding(wanted, found, None, "", "")
     if "memory" in differing and _is_too_small(wanted["limits"]["memory"], found, engine):
-        return Finding(wanted, found, REPLACE, f"replaced {name}: it uses more memory than its new limit leaves")
-    return Finding(wanted, found, LIMITS, "set limits of {}: {}".format(name, ", ".join(differing)))
+        return _replace(wanted, found, "it uses more memory than its new limit leaves")
+    differing = ", ".join(differing)
+    return Finding(wanted, found, LIMITS, f"set limits of {name}: {differing}", f"has other limits: {differing}")
+
+
+def _replace(wanted, found, why):
+    return Finding(wanted, found, REPLACE, "replaced {}: {}".format(wanted["name"], why), f"is another one: {why}")
+
+
+def _changed_by_hand(wanted, found, known, snapshot):
+    """What somebody has changed of a container, in words; what is set live is compared with what is wanted."""
+    live = {"HostConfig." + limit.key for name, limit in LIMIT_KEYS.items() if wanted["limits"].get(name) is not None}
+    return seen.words(seen.differing(
+        known, found, seen.of_container(found), snapshot.version, leaving_out={"HostConfig.RestartPolicy", *live}))
 
 
 def _is_too_small(limit, found, engine):
@@ -296,12 +374,16 @@ def _not_serving(found):
 
 def _younger(found, follows, snapshot, restarted):
     """Name of a container that this one follows and that was, or will be, started later; None where there is none."""
-    own = docker_engine.started_at(found)
     for name in follows:
         followed = snapshot.containers.get(name)
-        if name in restarted or followed is not None and own < docker_engine.started_at(followed):
+        if name in restarted or followed is not None and _runs(followed) and (
+                docker_engine.started_before(found, followed)):
             return name
     return None
+
+
+def _runs(container):
+    return container["State"]["Status"] == "running"
 
 
 def needs_engine(service):
@@ -319,9 +401,9 @@ def look_around(engine, project, services, must_answer):
         return Snapshot()
 
 
-def broken_networks(project, snapshot):
+def broken_networks(project, snapshot, known=None):
     """({name: why} of the networks that have to be removed, {container: why} of what is on them)."""
-    wrong = wrong_networks(project, snapshot)
+    wrong = wrong_networks(project, snapshot, known)
     return wrong, {
         container: f"its network {name} {why}"
         for name, why in wrong.items() for container in attached_to(name, snapshot.containers)}

@@ -27,16 +27,21 @@ class Fragments:
         """Path of the fragment of a service."""
         return os.path.join(self.directory, name, BASE)
 
+    def wrong(self, without=()):
+        """The list as it shall be, where it is another one; None where it is right, or nothing is to be listed."""
+        found = sorted(set(glob.glob(self.fragment("*"))) - set(without))
+        if not found and not os.path.exists(os.path.join(self.directory, BASE)):
+            return None
+        names = [BASE] + [os.path.relpath(path, self.directory) for path in found]
+        content = (
+            "# Managed by trenova.selfhost: the files that make up this project.\n"
+            "COMPOSE_PROJECT_NAME={}\nCOMPOSE_FILE={}\n".format(self.project["name"], ":".join(names)))
+        listing = ManagedFile(os.path.join(self.directory, ".env"), content, "0644", 0, 0)
+        return listing if listing.differs() else None
+
     def list(self, without=()):
         """Write what is there, `without` fragments that are about to go: Compose stops at a name of no file."""
         with self.lock:
-            found = sorted(set(glob.glob(self.fragment("*"))) - set(without))
-            if not found and not os.path.exists(os.path.join(self.directory, BASE)):
-                return
-            names = [BASE] + [os.path.relpath(path, self.directory) for path in found]
-            content = (
-                "# Managed by trenova.selfhost: the files that make up this project.\n"
-                "COMPOSE_PROJECT_NAME={}\nCOMPOSE_FILE={}\n".format(self.project["name"], ":".join(names)))
-            listing = ManagedFile(os.path.join(self.directory, ".env"), content, "0644", 0, 0)
-            if listing.differs():
+            listing = self.wrong(without)
+            if listing:
                 listing.write()

@@ -18,16 +18,17 @@ import json
 import os
 import threading
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import host
-from ansible_collections.trenova.selfhost.plugins.module_utils.converge import compare
+from ansible_collections.trenova.selfhost.plugins.module_utils import directories, host
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import compare, systemd
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ReleaseError
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import run_on_host
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile, RecordedFile, ensure_directory
 
 #: Raised when a state file says something that an older version of the collection would misread.
 SCHEMA = 2
 #: What a record keeps of the arguments as they are.
-RECORDED = ("name", "wish", "directories", "containers", "follows", "images", "jobs")
+RECORDED = ("name", "wish", "directories", "containers", "follows", "images", "jobs", "units")
 FOLDER = ".state"
 HOST = "host.json"
 #: Files of the first edition in the directory of a service, and in that of the project.
@@ -60,7 +61,9 @@ class ServiceState(StateFile):
 
     release: {description, plan} of the last time that the wanted state was reached. record: see the module, None while
     it is not reached. pending: a command that makes the service read its files is owed. jobs: {job: what it last
-    succeeded for}. held: clients that are made to wait, and what lets them go on.
+    succeeded for}. held: clients that are made to wait, and what lets them go on. seen: {container: what the Engine
+    said of it when the wanted state was reached}. places: {directory of data: where its file system is mounted}.
+    accepted: {directory: mode, owner and group that a share gives it, and that will do}.
     """
 
     def __init__(self, directory, name, content, is_first_edition=False):
@@ -77,6 +80,21 @@ class ServiceState(StateFile):
     def jobs(self):
         """{service of Compose: keys of what the job last succeeded for, the newest first}."""
         return self.content.setdefault("jobs", {})
+
+    @property
+    def seen(self):
+        """{container: how it was made, as the Engine said then}."""
+        return self.content.get("seen") or {}
+
+    @property
+    def places(self):
+        """{directory of data: where its file system was mounted}."""
+        return self.content.get("places") or {}
+
+    @property
+    def accepted(self):
+        """{directory: [mode, owner, group]} of those that are not as they shall be, and can be used."""
+        return self.content.get("accepted") or {}
 
     @property
     def held(self):
@@ -123,6 +141,11 @@ class HostState(StateFile):
     def registry_logins(self):
         """Which entries of Docker's configuration are ours."""
         return self.content.get("registry_logins") or {}
+
+    @property
+    def networks(self):
+        """{network: how it was made, as the Engine said then}."""
+        return self.content.get("networks") or {}
 
     @property
     def members(self):
@@ -211,19 +234,27 @@ def read(directory):
     return releases
 
 
-def measure(directory, engine):
-    """What a measurement of the host says of its services; it looks, and starts no process.
+def measure(directory, engine, run=run_on_host):
+    """What a measurement of the host says of its services; it looks, and starts one process where units are looked at.
 
-    unchanged: {service: digest of its wish} of those that are still as their records say. files: {service: {path:
+    unchanged: {service: digest of its wish} of those that are still as their records say. differing: {service: what
+    differs, in words} of the others that were in their wanted state once. files: {service: {path:
     SHA-256}}, nothing of secret ones. services and plan: {service: description and plan} of the last time that the
-    wanted state was reached. host: content of the host's state file. newer: a sentence for each state file that only a
+    wanted state was reached. places: {service: {directory of its data: where it lay before, where it lies now, whether
+    it is empty}}. host: content of the host's state file. newer: a sentence for each state file that only a
     newer version can read.
     """
     known = Releases(directory)
     recorded = {name: state for name, state in known.services.items() if state.record}
     releases = {name: state.content.get("release") or {} for name, state in known.services.items()}
+    unchanged, differing = _compared(directory, engine, known, recorded, run)
+    unfinished = {
+        name: ["it is not in its wanted state: the last run failed, or was interrupted"]
+        for name, state in known.services.items() if not (state.record or state.is_first_edition)}
     return {
-        "unchanged": _unchanged(directory, engine, recorded),
+        "unchanged": unchanged,
+        "differing": {**differing, **unfinished},
+        "places": {name: _places(state) for name, state in known.services.items() if state.places},
         "files": {name: _public_files(state) for name, state in recorded.items() if state.record.get("files")},
         "services": {name: each["description"] for name, each in releases.items() if each.get("description")},
         "plan": {name: each["plan"] for name, each in releases.items() if each.get("plan")},
@@ -232,9 +263,10 @@ def measure(directory, engine):
     }
 
 
-def _unchanged(directory, engine, recorded):
-    """{service: digest of its wish} of the services that are as their records say."""
-    found, lists = {}, {}
+def _compared(directory, engine, known, recorded, run):
+    """({service: digest of its wish} of those that are as their records say, {service: what differs} of the others)."""
+    unchanged, differing, lists = {}, {}, {}
+    units = systemd.ask(run, [unit for state in recorded.values() for unit in state.record.get("units") or []])
     for name, state in recorded.items():
         try:
             project = dict(state.record["project"], directory=directory)
@@ -242,15 +274,29 @@ def _unchanged(directory, engine, recorded):
                 lists[project["name"]] = compare.lists_of(engine, project["name"])
             snapshot = compare.Snapshot.take(engine, project, [state.record], lists[project["name"]])
             files = [RecordedFile(**entry) for entry in state.record["files"]]
-            off_network = compare.broken_networks(project, snapshot)[1]
+            off_network = compare.broken_networks(project, snapshot, known.host.networks)[1]
             comparison = compare.Comparison(
-                state.record, files, state, project, snapshot, engine, off_network=off_network)
-            if not comparison.differs():
-                found[name] = state.record["wish"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
+                state.record, files, state, project, snapshot, engine, off_network=off_network, units=units)
+            on = {network for container in state.record["containers"] for network in container["networks"]}
+            renumbered = on.intersection(compare.renumbered_networks(project, snapshot, known.host.networks))
+            words = comparison.words() + [
+                f"the network {network} was made anew, with other addresses" for network in sorted(renumbered)]
+            if words:
+                differing[name] = words
+            elif not comparison.differs():
+                unchanged[name] = state.record["wish"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError) as error:
             # The service's own turn looks again, and tells what is wrong.
-            continue
-    return found
+            differing[name] = [f"it cannot be compared: {error}"]
+    return unchanged, differing
+
+
+def _places(state):
+    """Of each directory with data: where its file system was mounted, where it is now, and whether it is empty."""
+    now = directories.places([{"path": path, "data": True} for path in state.places])
+    return {
+        path: {"before": before, "now": now[path], "empty": directories.is_empty(path)}
+        for path, before in state.places.items()}
 
 
 def _public_files(state):

@@ -13,7 +13,14 @@ import glob
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.converge import compare, containers, jobs, releases
+from ansible_collections.trenova.selfhost.plugins.module_utils.converge import (
+    compare,
+    containers,
+    jobs,
+    releases,
+    seen,
+    systemd,
+)
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.graph import Graph, ordered
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.images import PULLS_AT_A_TIME
@@ -43,8 +50,12 @@ class Run:
         self.login_files = []
         #: Services in an order in which each comes after all that it needs, and those that shall go.
         self.services, self.removals = [], []
+        #: The list of the project's files, where somebody has changed it.
+        self.listing = None
         #: {name: why} of networks that have to be removed.
         self.wrong_networks = {}
+        #: Sentences about what was found and is left as it is.
+        self.warnings = []
         #: Names of services with nothing to do.
         self.idle = set()
         #: Failed services, in the order in which they failed.
@@ -77,6 +88,7 @@ class Run:
         self._retire()
         self._remove()
         self._bring_back()
+        self._remember_networks()
         self.host.remove_first_edition()
 
     def _arrange(self):
@@ -101,7 +113,13 @@ class Run:
             any(compare.needs_engine(each) for each in wanted) or any(each.has_remains() for each in self.removals))
         snapshot = compare.look_around(self.tools.engine, self.project, wanted, must_answer)
         self.shared.new_data = jobs.emptied(wanted)
-        self.wrong_networks, self.shared.off_network = compare.broken_networks(self.project, snapshot)
+        self.shared.units = systemd.ask(self.tools.run, [unit for each in wanted for unit in each["units"]])
+        self.listing = self.shared.fragments.wrong()
+        known = self.host.networks
+        self.wrong_networks, self.shared.off_network = compare.broken_networks(self.project, snapshot, known)
+        self.warnings = [
+            f"The network {name} was made anew by somebody, and has other addresses. It is kept."
+            for name in compare.renumbered_networks(self.project, snapshot, known)]
         restarted, claimed = set(), set()
         for turn in self.services:
             turn.look(snapshot, restarted, claimed)
@@ -230,6 +248,17 @@ class Run:
                     ", ".join(stopped), fault))
             self.host.update(self.version, {"stopped": []})
 
+    def _remember_networks(self):
+        """Keep how networks were made, where all is well that stands on them."""
+        if self.faults or not any(turn.wanted["containers"] for turn in self.services):
+            return
+        engine = self.tools.engine
+        names = [compare.network_name(self.project, key) for key in self.project["networks"]]
+        version = engine.version()
+        self.host.update(self.version, {"networks": {
+            name: seen.record(seen.of_network(found), found, version)
+            for name, found in engine.networks(*names).items()}})
+
     def _stopped(self):
         return self.host.content.get("stopped") or []
 
@@ -253,12 +282,13 @@ class Run:
         known = {turn.name: turn.result() for turn in self._turns()}
         known = {each["name"]: known[each["name"]] for each in self.parameters["services"] if each["name"] in known}
         gathered = {name: [entry for found in known.values() for entry in found[name]] for name in GATHERED}
-        gathered["changed_files"] = [managed.path for managed in self.login_files] + gathered["changed_files"]
-        diff = [self.logins.diff()] if self.login_files else []
+        of_host = [*self.login_files, *([self.listing] if self.listing else [])]
+        gathered["changed_files"] = [managed.path for managed in of_host] + gathered["changed_files"]
+        diff = ([self.logins.diff()] if self.login_files else []) + ([self.listing.diff()] if self.listing else [])
         return dict(
             gathered, services=known, rolled_back=[name for found in known.values() for name in found["put_back"]],
             diff=diff + [entry for turn in self._turns() if not turn.failed() for entry in turn.diff],
-            changed=bool(self.login_files) or any(
+            changed=bool(of_host) or any(
                 found["state"] not in ("unchanged", "waited") for found in known.values()))
 
     def failure(self):

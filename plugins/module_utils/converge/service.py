@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import directories
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import (
     compare,
     containers,
@@ -18,11 +19,13 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.converge import (
     jobs,
     releases,
     reloads,
+    seen,
+    systemd,
 )
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.fragments import Fragments
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
-from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile, ensure_directory, sha256
+from ansible_collections.trenova.selfhost.plugins.module_utils.files import ManagedFile, sha256
 
 #: Lists of names in the result of a service, which the result of the whole run gathers.
 GATHERED = ("changed_files", "started", "reloaded", "removed", "limited", "prepared")
@@ -48,6 +51,8 @@ class Shared:
         self.users = {}
         #: {container: why} of those whose network has to be removed first.
         self.off_network = {}
+        #: {unit: what systemd says of it}.
+        self.units = {}
         #: Names of the services that had no directory for their data before this run.
         self.new_data = set()
         #: The services of this run.
@@ -174,7 +179,7 @@ class Service(Turn):
         self.comparison = compare.Comparison(
             self.wanted, self.files, self.state, self.shared.project, snapshot, self.tools.engine,
             self.shared.releases.host.proofs, restarted, self.shared.off_network, self.shared.new_data,
-            self.shared.releases.host.pulled)
+            self.shared.releases.host.pulled, self.shared.units)
         self.comparison.changed_files = [
             managed for managed in self.comparison.changed_files if managed.path not in claimed]
 
@@ -222,6 +227,7 @@ class Service(Turn):
         restarted = set(self.lists["started"])
         for entry in reloads.due(self.wanted, changed, found.pending, restarted, found.snapshot.owned):
             self._say_reloaded(entry)
+        self._say_switched_on(self._units(changed))
         self._say_retired()
 
     # -- The service's own turn ---------------------------------------------------------------------------------------
@@ -318,10 +324,21 @@ class Service(Turn):
         """Keep what the service was compared with, for the measurement of the next run."""
         self.state.content.update(
             release=self.wanted["release"], pending=False,
-            record=record_of(self.wanted, self.files, self.shared.project))
+            record=record_of(self.wanted, self.files, self.shared.project), seen=self._seen(),
+            places=directories.places(self.wanted["directories"]))
         jobs.adopt(self.wanted, self.files, self.state, self.comparison.snapshot)
         self.state.save(self.shared.version)
         self.state.remove_first_edition()
+
+    def _seen(self):
+        """What the Engine says now of how the containers were made."""
+        names = [container["name"] for container in self.wanted["containers"]]
+        if not names:
+            return {}
+        version = self.tools.engine.version()
+        return {
+            name: seen.record(seen.of_container(found), found, version)
+            for name, found in self.tools.engine.containers(*names).items()}
 
     def retire(self):
         """Remove containers that nobody wants any more, an API instance too many for instance."""
@@ -350,15 +367,26 @@ class Service(Turn):
             if managed.path in self.interim and self.interim[managed.path].content != managed.content]
         try:
             for entry in self.comparison.directories:
-                ensure_directory(entry["path"], int(entry["mode"], 8), entry["owner"], entry["group"])
+                self._accept(entry["path"], directories.ensure(entry))
             for managed in self.comparison.changed_files:
                 now = self.interim[managed.path] if managed.path in self.second_step else managed
                 if now.differs():
                     self._write(now)
             self.shared.fragments.list()
+        except directories.CannotBeUsed as error:
+            raise ConvergeError(f"{error}; nothing was started") from error
         except OSError as error:
             self._put_files_back()
             raise ConvergeError(f"the files cannot be written, nothing was started: {error}") from error
+
+    def _accept(self, path, attributes):
+        """Keep what a share gives a directory, so that it differs no more, and say so."""
+        accepted = {other: found for other, found in self.state.accepted.items() if other != path}
+        if attributes:
+            accepted[path] = attributes
+            mode, owner, group = attributes
+            self.says.append(f"uses {path} as it is: mode {mode:04o}, owner {owner}:{group}")
+        self.state.content["accepted"] = accepted
 
     def _write(self, managed):
         self._written.append(managed)
@@ -374,6 +402,7 @@ class Service(Turn):
                 return
             self._start()
             self._reload(changed, set(self.lists["started"]), self._was_pending)
+            self._switch_on(self._units(changed))
             for path in self.comparison.stale:
                 os.unlink(path)
         except FAULTS as error:
@@ -464,6 +493,16 @@ class Service(Turn):
             reloads.run(entry, self.tools)
             if is_told:
                 self._say_reloaded(entry)
+
+    def _units(self, changed):
+        """Units that have to be switched on: those of new files, and those that somebody has switched off."""
+        new = [unit for unit in self.wanted["units"] if systemd.path(unit) in changed]
+        return [*new, *(unit for unit in self.comparison.units if unit not in new)]
+
+    def _switch_on(self, units):
+        if units:
+            systemd.switch_on(self.tools.run, units, lambda command: reloads.on_host(command, self.tools))
+            self._say_switched_on(units)
 
     # -- Back ---------------------------------------------------------------------------------------------------------
 
@@ -563,6 +602,12 @@ class Service(Turn):
     def _say_reloaded(self, entry):
         self.lists["reloaded"].append(reloads.words(entry))
         self.says.append("reloaded: " + reloads.words(entry))
+
+    def _say_switched_on(self, units):
+        for unit in units:
+            self.lists["reloaded"].append(f"systemctl enable {unit}")
+            what = self.comparison.units.get(unit)
+            self.says.append(f"put right: {unit} was {what}" if what else f"enabled {unit}")
 
     def _say_retired(self):
         self.lists["removed"] += self.comparison.retired

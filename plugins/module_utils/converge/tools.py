@@ -30,6 +30,7 @@ class Engine:
     networks = staticmethod(docker_engine.networks)
     networks_of = staticmethod(docker_engine.networks_of)
     information = staticmethod(docker_engine.information)
+    version = staticmethod(docker_engine.version)
     memory_in_use = staticmethod(docker_engine.memory_in_use)
     docker = staticmethod(docker_engine.docker)
 

@@ -15,6 +15,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import 
     inventory,
     network,
     of_services,
+    places,
     registries,
     server,
     services,
@@ -37,7 +38,8 @@ __all__ = [
 #: What is checked whatever services there are.
 CHECKS = (
     server.check_plan, server.check_distribution, server.check_room, server.check_docker, server.check_ports,
-    server.check_releases, server.check_project, server.check_directories, server.check_clock, inventory.check_unknown,
+    server.check_releases, server.check_project, server.check_directories, places.check_places,
+    places.check_shares, server.check_clock, inventory.check_unknown,
     inventory.check_formats, inventory.check_required, inventory.check_names_differ, services.check_needs,
     inventory.check_secrets, registries.check_logins, services.check_images, services.check_own_limits,
     visitors.check_shared_formats, visitors.check_ipv6, texts.check_one_line, texts.check_references, texts.check_paths,

@@ -22,13 +22,14 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import image_lock
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import of_services, texts, visitors
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import of_services, places, texts, visitors
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import HOST_NAMES
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import PlanImpossible, Run, current
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
 
 #: Variables of the inventory that the checks look at, besides those that services name and what their checks need.
-VARIABLES = (*HOST_NAMES, *visitors.FORMATS, *texts.PATHS, "docker_registry_logins", "docker_source")
+VARIABLES = (
+    *HOST_NAMES, *visitors.FORMATS, *texts.PATHS, *places.VARIABLES, "docker_registry_logins", "docker_source")
 
 
 #: What our own playbooks register.

@@ -45,6 +45,8 @@ def _newest(status, allowed, told, now):
     age = now - finished
     detail = "exit status {}, {:.1f} MB, {:.1f} hours old".format(
         status["exit_status"], (status["bytes"] + status["objects_bytes"]) / 1e6, _hours(age))
+    if status.get("because"):
+        detail += ": " + status["because"].rstrip(".")
     if allowed is not None and age > allowed:
         return False, "{}, {:.1f} are allowed with the schedule {}".format(detail, _hours(allowed), told["schedule"])
     return status["exit_status"] == 0, detail

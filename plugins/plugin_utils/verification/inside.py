@@ -18,7 +18,7 @@ def checks(services, all_services):
 
 def resolved(check, service, services):
     """A check with the container, or the place of an endpoint, in which it looks."""
-    if "job" in check:
+    if "program" in check:
         return check
     if "endpoint" not in check:
         return dict(check, container=container_names(service, check["container"])[0])
@@ -34,7 +34,6 @@ def arguments(services, all_services, project, passwords, seconds):
     found = checks(services, all_services)
     return {
         "project": project.name,
-        "directory": project.directory,
         "checks": found,
         "passwords": passwords({check["password_variable"] for check in found if "password_variable" in check}),
         "seconds": seconds,

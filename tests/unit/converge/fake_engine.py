@@ -78,6 +78,7 @@ class FakeEngine:
         self.calls = []
         self.answers = True
         self.features = dict(FEATURES)
+        self.release = "26.1.5"
         self.found, self.networks_found = {}, {}
         #: {reference: id} of what is on the host, and of what can be pulled.
         self.local, self.registry = {}, {}
@@ -126,6 +127,10 @@ class FakeEngine:
                 f"id of {container}": {"Name": container} for container, found in self.found.items()
                 if name in found["NetworkSettings"]["Networks"] and found["State"]["Status"] == "running"})
             for name in names if name in self.networks_found}
+
+    def version(self):
+        self._answer()
+        return self.release
 
     def networks_of(self, project):
         self._answer()
@@ -274,21 +279,34 @@ class FakeEngine:
                 self._run(found)
             return None
         self.found[name] = found = {
-            "Name": "/" + name, "Image": self.local[reference], "RestartCount": 0, "config": config,
-            "Config": {"Labels": dict(definition["labels"], **{
-                "com.docker.compose.project": project["name"], "com.docker.compose.service": service,
-                "com.docker.compose.oneoff": "False"})},
+            "Id": f"container-{self.moment}-of-{name}", "Name": "/" + name, "Image": self.local[reference],
+            "RestartCount": 0, "config": config,
+            "Config": self._config(project, service, definition),
             "HostConfig": self._host_config(definition),
             "NetworkSettings": {"Networks": {
-                network["Name"]: {"NetworkID": network["Id"]} for network in networks}},
+                network["Name"]: {
+                    "NetworkID": network["Id"], "Aliases": [name, service], "IPAddress": f"10.0.0.{self.moment}",
+                    "IPAMConfig": None} for network in networks}},
             "State": {"Status": "created", "StartedAt": "", "ExitCode": 0, "Health": {"Status": "starting", "Log": []}},
         }
         self._run(found)
         return None
 
     @staticmethod
+    def _config(project, service, definition):
+        environment = definition.get("environment", {})
+        return {
+            "Image": definition["image"], "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
+            "User": definition.get("user", ""), "Cmd": definition.get("command"), "Entrypoint": None,
+            "Hostname": definition["container_name"], "ExposedPorts": None, "Tty": False,
+            "Labels": dict(definition["labels"], **{
+                "com.docker.compose.project": project["name"], "com.docker.compose.service": service,
+                "com.docker.compose.oneoff": "False", "com.docker.compose.config-hash": str(hash(str(definition)))})}
+
+    @staticmethod
     def _host_config(definition):
         config = {
+            "Binds": definition.get("volumes"), "PortBindings": {}, "Mounts": None, "CapAdd": None, "ShmSize": 1 << 26,
             "RestartPolicy": {"Name": definition.get("restart", "unless-stopped")},
             "NanoCpus": round(definition.get("cpus", 0) * 1e9)}
         config.update({key: definition.get(name, 0) for name, key in LIMITS.items()})
@@ -301,7 +319,8 @@ class FakeEngine:
             self.moment += 1
             self.networks_found[name] = {
                 "Name": name, "Id": f"network-{self.moment}", "Internal": bool(wanted.get("internal")),
-                "Driver": wanted.get("driver", "bridge"),
+                "Driver": wanted.get("driver", "bridge"), "Options": {}, "EnableIPv6": False,
+                "IPAM": {"Config": [{"Subnet": f"10.{sum(map(ord, name)) % 200}.0.0/24"}]},
                 "Labels": {"com.docker.compose.project": project["name"], "com.docker.compose.network": key}}
         return self.networks_found[name]
 

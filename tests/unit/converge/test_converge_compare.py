@@ -171,10 +171,11 @@ def test_a_digest_of_an_earlier_edition_that_means_the_same_replaces_nothing(hos
     assert host.engine.calls == []
 
 
-def test_limits_that_are_not_given_are_not_looked_at(host):
+def test_limits_that_are_not_given_are_those_that_the_container_was_made_with(host):
     redis = host.service("redis", limits={"memory": 512 * MIB})
     host.converge(redis)
     host.container("tren-redis")["HostConfig"].update(MemorySwap=1, NanoCpus=1, CpuShares=1, PidsLimit=1)
+    assert host.converge(redis)["services"]["redis"]["says"] == ["replaced tren-redis: changed by hand (limits)"]
     assert host.converge(redis)["changed"] is False
 
 

@@ -54,7 +54,9 @@ def test_a_measurement_tells_what_was_reached_and_starts_no_process(host):
 
 
 def test_a_measurement_of_a_bare_host_is_empty(host):
-    assert measure(host) == {"unchanged": {}, "files": {}, "services": {}, "plan": {}, "host": {}, "newer": []}
+    assert measure(host) == {
+        "unchanged": {}, "differing": {}, "places": {}, "files": {}, "services": {}, "plan": {}, "host": {},
+        "newer": []}
 
 
 def test_without_an_engine_nothing_is_called_unchanged(host):
@@ -109,13 +111,14 @@ def test_what_the_first_edition_wrote_gives_the_same_view(host):
     host.converge(api(host))
     first_edition(host)
     found = measure(host)
-    assert found["unchanged"] == {"api": "w1"}
+    # As its record says, and looked at once more: of how its containers were made nothing is known.
+    assert (found["unchanged"], found["differing"]) == ({}, {})
     assert found["files"]["api"][host.path("api", "config/api.conf")] == hashlib.sha256(b"a").hexdigest()
     assert (found["services"], found["plan"]) == ({"api": {"name": "api"}}, {"api": {"memory_mb": 7}})
     assert found["host"] == {
         "disk_free_gb_before": 64.4, "images": {"api": "proven"}, "registry_logins": {"registry.test": "digest"}}
     host.container("tren-api")["State"]["Health"]["Status"] = "unhealthy"
-    assert measure(host)["unchanged"] == {}
+    assert measure(host)["differing"] == {"api": ["tren-api was unhealthy"]}
 
 
 def test_files_of_the_first_edition_go_when_a_service_and_the_run_are_done(host):

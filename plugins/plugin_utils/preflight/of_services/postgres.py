@@ -22,13 +22,16 @@ def check_postgres_major(facts):
 
 
 def check_data_is_there(facts):
-    """Where PostgreSQL was deployed, its data is still there: an empty directory is a disk that is not mounted."""
+    """Where PostgreSQL was deployed, its data is still there."""
     deployed = facts.capacity["deployed"]
     was_here = (deployed["services"].get("postgres") or {}).get("enabled")
+    places = (deployed.get("places") or {}).get("postgres") or {}
+    if any(place["before"] != place["now"] for place in places.values()):
+        return  # told by the check of places
     if was_here and not deployed.get("postgres_major"):
         yield Problem(
             "PostgreSQL was deployed here, and its data is gone.", f"{facts.project.data_dir}/postgres on this host",
-            f"mount the disk, or restore a backup; to begin anew: rm -r {facts.project.directory}/postgres")
+            f"restore a backup; to begin anew: rm {facts.project.directory}/.state/postgres.json")
 
 
 VARIABLES = ()
