@@ -111,6 +111,8 @@ class Graph:
     def _end(self, turn):
         self.waiting.remove(turn)
         self.ended[turn.name] = turn
+        # One that has begun may wait for this one.
+        self.changed.notify_all()
 
     def _work(self, turn):
         try:

@@ -9,6 +9,7 @@ import contextlib
 import pathlib
 import tempfile
 import threading
+import time
 
 import pytest
 from converge_builders import Host
@@ -74,6 +75,20 @@ class Watch:
         with self.lock:
             self.events.append(("ends", turn.name))
             self.at_work.discard(turn)
+
+
+def test_who_has_begun_is_woken_by_one_that_never_begins():
+    """database fails, so queue never begins; api has begun and sleeps until queue has ended, however that comes."""
+    queue, told = Turn("queue", ["database"]), []
+    there = graph.Graph([queue], set(), None)
+    api = threading.Thread(target=lambda: told.append(there._await(["queue"])), daemon=True)
+    api.start()
+    time.sleep(0.2)
+    with there.changed:
+        queue.wait_for("database")
+        there._end(queue)
+    api.join(10)
+    assert told == ["database"]
 
 
 def worked(turns):
