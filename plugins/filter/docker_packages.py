@@ -28,8 +28,9 @@ packages: "{{ capacity | trenova.selfhost.docker_packages(docker_package_setting
 RETURN = r"""
 _value:
   description:
-    - C(added) and C(upgraded), names of packages; C(source); C(repository), the entry of Docker's own repository that
-      they need; C(is_stopped), whether there is an Engine that has to be started; C(manager), apt or dnf.
+    - C(added) and C(upgraded), names of packages; C(installs), whether there are any; C(source); C(repository), the
+      entry of Docker's own repository that they need; C(is_stopped), whether there is an Engine that has to be
+      started; C(manager), apt or dnf.
   type: dict
 """
 

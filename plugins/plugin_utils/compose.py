@@ -154,7 +154,7 @@ def is_confined(capacity):
     """Whether the Engine confines its containers by SELinux, as it says itself, or will as it is configured."""
     docker = capacity["docker"]
     if docker.get("engine"):
-        return "selinux" in docker["engine"]["security"]
+        return "selinux" in (docker["engine"].get("security") or [])
     settings = docker.get("daemon_json") or {}
     flags = (docker.get("unit") or {}).get("flags") or {}
     return bool(capacity.get("selinux")) and (

@@ -168,7 +168,8 @@ class Packages:
     def plan(self):
         """All of it, as the role works it off."""
         return {
-            "added": self.added, "upgraded": self.upgraded, "repository": self.repository, "source": self.source,
+            "added": self.added, "upgraded": self.upgraded, "installs": bool(self.added or self.upgraded),
+            "repository": self.repository, "source": self.source,
             "is_stopped": self.is_stopped, "manager": self.manager}
 
     # -- What is wrong ------------------------------------------------------------------------------------------------

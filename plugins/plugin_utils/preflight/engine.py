@@ -97,10 +97,13 @@ def warnings(facts):
         yield (
             f"Docker commands of root go to another Engine by themselves ({elsewhere}). Everything here is done with "
             f"that of {SOCKET}; by hand: DOCKER_HOST=unix://{SOCKET} docker ...")
-    if daemon_json.in_swarm(docker):
+    applied = (facts.capacity.get("deployed") or {}).get("daemon_json")
+    if not daemon_json.may_restart(daemon_json.readable(docker.get("daemon_json")), applied, docker):
+        why = "is a node of a swarm, where live-restore cannot be" if daemon_json.in_swarm(docker) else (
+            "has live-restore switched off")
         yield (
-            "The Engine is a node of a swarm, where live-restore cannot be: when it is restarted, for an upgrade for "
-            "instance, all containers are.")
+            f"The Engine {why}: a restart would end all containers, so it is not restarted. docker_address_pools and "
+            "docker_log_* are left out; in docker_daemon_extra they are set all the same.")
     if _said(docker, "iptables") in (False, "false"):
         yield (
             "The Engine makes no rules in the firewall (iptables: false): that published ports answer, and containers "

@@ -271,7 +271,10 @@ def test_report_06_live_restore_is_left_out_on_a_node_of_a_swarm():
     """
     assert merged({"dns": ["10.0.0.1"]}, docker=SWARM) == {"dns": ["10.0.0.1"]}
     assert problems(docker=SWARM) == []
-    assert warnings(docker=SWARM)[0].startswith("The Engine is a node of a swarm, where live-restore cannot be")
+    [told] = warnings(docker=SWARM)
+    assert told.startswith("The Engine is a node of a swarm, where live-restore cannot be: a restart would end all")
+    [told] = warnings(docker=docker(daemon_json={"live-restore": False}))
+    assert told.startswith("The Engine has live-restore switched off: a restart would end all containers")
     assert files_of_docker(docker=SWARM)["/etc/docker/daemon.json"] == "{}\n"
 
 
