@@ -30,8 +30,9 @@ class ActionModule(ActionBase):
         is_new = run is None
         if is_new:
             problems, run = check_host(self, task_vars)
-            for warning in run.plan["warnings"] if run else []:
-                self._display.warning("{}: {}".format(task_vars["inventory_hostname"], warning["text"]))
+            remarks = [warning["text"] for warning in run.plan["warnings"]] + run.remarks if run else []
+            for text in remarks:
+                self._display.warning("{}: {}".format(task_vars["inventory_hostname"], text))
         told = [problem.lines() for problem in problems]
         if problems and not arguments["together"]:
             return {"failed": True, "msg": message({task_vars["inventory_hostname"]: told})}

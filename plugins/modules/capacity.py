@@ -25,6 +25,11 @@ options:
     type: list
     elements: path
     default: []
+  users:
+    description: Numbers of the users of containers, which nobody of the host should have.
+    type: list
+    elements: int
+    default: []
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
@@ -63,7 +68,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, labels, mounts
+from ansible_collections.trenova.selfhost.plugins.module_utils import accounts, engine, host, labels, mounts
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import attributes_of
@@ -130,11 +135,14 @@ def image_facts(listing):
     return found
 
 
-def measure(data_dir, project_dir, paths):
+def measure(data_dir, project_dir, paths, users=()):
     """Everything, with the slow commands of Docker side by side."""
     with ThreadPoolExecutor(len(DOCKER_COMMANDS)) as pool:
         answers = {name: pool.submit(answer, command) for name, command in DOCKER_COMMANDS.items()}
         facts = host_facts(data_dir, project_dir, paths)
+    # Asked of a directory of the company's, which may take its time, on hosts that have one.
+    facts["people"] = accounts.people(users)
+    facts["docker_group"] = accounts.number_of_group("docker")
     docker = {name: future.result() for name, future in answers.items()}
     facts["docker"] = engine_facts(docker["version"], docker["compose"])
     facts["containers"] = container_facts(docker["containers"])
@@ -206,12 +214,13 @@ def main():
             "data_dir": {"type": "path", "default": "/var/lib/trenova"},
             "project_dir": {"type": "path", "default": "/opt/trenova"},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "users": {"type": "list", "elements": "int", "default": []},
         },
         supports_check_mode=True,
     )
     parameters = module.params
     module.exit_json(changed=False, capacity=measure(
-        parameters["data_dir"], parameters["project_dir"], parameters["paths"]))
+        parameters["data_dir"], parameters["project_dir"], parameters["paths"], parameters["users"]))
 
 
 if __name__ == "__main__":

@@ -210,7 +210,8 @@ def check_rabbitmq_round_trip(inspector, check):
 
 
 def check_redis(inspector, check):
-    """What Redis answers to a command has the expected fields, holds a text, or is a number that is large enough.
+    """What Redis answers to a command has the expected fields, holds a text, or is a number that is large enough; of
+    one `field`, its number.
 
     `{now}` in the command stands for the time in seconds since 1970.
     """
@@ -219,6 +220,8 @@ def check_redis(inspector, check):
     words = [word.replace("{now}", str(int(time.time()))) for word in check["command"]]
     with reach.RedisConnection(host_name, check["port"], password) as server:
         answer = server.command(*words)
+    if "field" in check:
+        return str(int(fields_of(answer)[check["field"]]))
     if "expect" in check:
         return as_planned(fields_of(answer), check)
     if "expect_text" in check and str(check["expect_text"]) not in str(answer):

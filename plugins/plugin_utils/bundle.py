@@ -314,9 +314,15 @@ class Bundle:
 
     def _directories(self):
         directories = []
+        # Users of the host may have the numbers of those in containers, whose secrets and data are theirs then. Nobody
+        # enters but root, and who is root by the group that drives the Engine.
+        closed = {"mode": "0750", "owner": 0, "group": self.run.capacity.get("docker_group", 0)}
         if self.files or self.secret_files:
-            directories.append({"path": self.project.directory, "mode": "0755"})
+            ours = self.project.is_ours(self.project.directory)
+            directories.append({"path": self.project.directory, **(closed if ours else {"mode": "0755"})})
             directories.append({"path": self.directory, "mode": "0755"})
+        if self._state() and self.project.is_ours(self.project.data_dir):
+            directories.append({"path": self.project.data_dir, **closed})
         parents = {os.path.dirname(entry["path"]) for entry in self.files + self.secret_files}
         for parent in sorted(parents):
             if parent.startswith(self.directory + "/"):

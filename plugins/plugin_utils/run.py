@@ -57,6 +57,8 @@ class Run:
     places: dict[str, str]
     #: Whether the preflight found nothing wrong.
     checked: bool = False
+    #: What the preflight has found that is no reason to stop.
+    remarks: list[str] = dataclasses.field(default_factory=list)
     #: Whether the run has changed something on the host since it was measured.
     changed: bool = False
     #: Services that it has brought to their wanted state, whatever the measurement says of them.

@@ -21,7 +21,8 @@ def measure(action, task_vars, catalogue, project):
     if own.get("measured") is False:
         return merge(empty(), own)
     arguments = {
-        "data_dir": project.data_dir, "project_dir": project.directory, "paths": catalogue.apart_from_data()}
+        "data_dir": project.data_dir, "project_dir": project.directory, "paths": catalogue.apart_from_data(),
+        "users": catalogue.users()}
     result = action._execute_module(  # the documented way for an action to run a module
         module_name="trenova.selfhost.capacity", module_args=arguments, task_vars=task_vars)
     if result.get("failed") or result.get("unreachable"):
@@ -38,7 +39,8 @@ def empty():
     """The shape of a measurement for hosts that are only imagined."""
     return {
         "swap_mb": 0, "disk_used_by_trenova_gb": 0.0, "disk_kind": "unknown", "architecture": "x86_64",
-        "listeners": [], "ssh_address": None, "containers": [], "disks": {}, "kernel": {},
+        "listeners": [], "people": {}, "docker_group": 0, "ssh_address": None, "containers": [], "disks": {},
+        "kernel": {},
         "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
         "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
