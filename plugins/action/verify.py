@@ -61,6 +61,7 @@ class ActionModule(ActionBase):
             "inside": found["results"],
             "elsewhere": [dict(entry, seconds=0) for entry in external],
             "containers": found["containers"],
+            "images": found["images"],
             "on the host": deployed.results(services, run.capacity["deployed"], run.settled),
             "backups": backups.results(
                 services, found["backup_status"], found["waiting_seconds"], datetime.datetime.now(datetime.UTC)),

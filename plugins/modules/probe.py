@@ -25,6 +25,11 @@ options:
     description: Passwords that checks name, by variable.
     type: dict
     default: {}
+  images:
+    description: References of images of which the registry is asked whether it has another one under the tag now.
+    type: list
+    elements: str
+    default: []
   seconds:
     description: For how many seconds a check that fails is asked again, each second; at least 0.
     type: int
@@ -60,6 +65,11 @@ containers:
   returned: always
   type: list
   elements: dict
+images:
+  description: The same for images that are others in their registry; one entry for all where none is.
+  returned: always
+  type: list
+  elements: dict
 waiting_seconds:
   description: For how many seconds there has been a directory for O(status_file) and nothing in it.
   returned: when O(status_file) is not there and its directory is
@@ -77,7 +87,7 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, reach
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, moved_tags, reach
 from ansible_collections.trenova.selfhost.plugins.module_utils.patience import until_ok
 
 TIMEOUT_SECONDS = 15
@@ -326,6 +336,7 @@ def main():
             "project": {"type": "str", "required": True},
             "checks": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "images": {"type": "list", "elements": "str", "default": []},
             "seconds": {"type": "int", "default": 0},
             "ca_file": {"type": "path"},
             "status_file": {"type": "path"},
@@ -337,11 +348,14 @@ def main():
     except engine.EngineError as error:
         module.fail_json(msg=str(error))
     status_file = module.params["status_file"]
-    results, containers = run_all(inspector, module.params["checks"], module.params["seconds"])
+    with ThreadPoolExecutor(1) as pool:
+        images = pool.submit(moved_tags.results, module.params["images"])
+        results, containers = run_all(inspector, module.params["checks"], module.params["seconds"])
     module.exit_json(
         changed=False,
         results=results,
         containers=containers,
+        images=images.result(),
         ca_certificate=host.read_text(module.params["ca_file"]) if module.params["ca_file"] else None,
         backup_status=host.read_json(status_file) if status_file else None,
         waiting_seconds=waiting_seconds(status_file),
