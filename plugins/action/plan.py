@@ -12,6 +12,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bun
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import wanted
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import contents_problems, facts_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.changes import Wish, changes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.files import write_reports
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
@@ -109,6 +110,9 @@ class ActionModule(ActionBase):
         }
         if services:
             shown["changes"] = changes(run.plan, list(self._wishes(task_vars, run)), run.capacity)
+            shown["changes"]["remarks"] += [
+                "Would be refused: " + problem.what
+                for problem in contents_problems(self, task_vars, facts_of(self, run, task_vars))]
         return shown
 
     def _wishes(self, task_vars, run):

@@ -68,6 +68,7 @@ class ActionModule(ActionBase):
             "inside": [*found.get("host", []), *found["results"]],
             "elsewhere": [dict(entry, seconds=0) for entry in external],
             "containers": found["containers"],
+            "images": found["images"],
             "on the host": deployed.results(services, run.capacity["deployed"], run.settled),
             "backups": backups.results(
                 services, found["backup_status"], found["waiting_seconds"], datetime.datetime.now(datetime.UTC)),

@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import sys
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine, files, mounts
 
@@ -20,13 +19,9 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import engine, fi
 OWNED_BY_MOUNT = ("vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "9p", "hfsplus")
 CIFS = ("cifs", "smb3")
 TRY_SECONDS = 60
-#: Run by the user in question, who begins in the directory: nobody else can tell whether he may write there.
-TRY = """
-import os, sys
-os.fchdir(int(sys.argv[1]))
-os.mkdir(".trenova-try")
-os.rmdir(".trenova-try")
-"""
+#: Run by the user in question: nobody else can tell whether he may write there. By its handle, because parents may be
+#: closed to him: what is mounted into a container is looked up by root.
+TRY = "cd /proc/self/fd/$1 && mkdir .trenova-try && rmdir .trenova-try"
 
 
 class CannotBeUsed(OSError):
@@ -63,11 +58,10 @@ def ensure(entry):
 
 def fault_of_writing(path, owner, group):
     """Why a user cannot write in a directory, whatever its attributes say; None where he can."""
-    # Parents may be closed to him: what is mounted into a container is looked up by root.
     handle = os.open(path, os.O_PATH | os.O_DIRECTORY)
     try:
         done = engine.run(
-            [sys.executable, "-I", "-c", TRY, str(handle)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
+            ["/bin/sh", "-c", TRY, "sh", str(handle)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/",
             pass_fds=[handle], user=owner, group=group, extra_groups=[], timeout=TRY_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)

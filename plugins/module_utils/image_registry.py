@@ -184,6 +184,14 @@ class Endpoint:
             return self
         raise fault
 
+    def digest(self, image):
+        """Digest of the manifest that stands behind the tag of an image now; None where the registry does not say."""
+        authorization = self._authorization(image) if self.challenge else None
+        address = f"{self.base}/{image.path}/manifests/{image.version}"
+        answer = self.request("HEAD", address, authorization, ", ".join(MANIFEST_TYPES))
+        self._judge(answer, authorization)
+        return answer.headers.get("Docker-Content-Digest")
+
     def check(self, image, architecture):
         """The image is there, for us, and for this architecture."""
         answer, authorization = self._manifest(image)
@@ -294,6 +302,10 @@ class Broken:
         raise self.fault
 
     def digests(self, _image):
+        """The fault."""
+        raise self.fault
+
+    def digest(self, _image):
         """The fault."""
         raise self.fault
 

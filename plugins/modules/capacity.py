@@ -25,6 +25,11 @@ options:
     type: list
     elements: path
     default: []
+  users:
+    description: Numbers of the users of containers, which nobody of the host should have.
+    type: list
+    elements: int
+    default: []
 extends_documentation_fragment:
   - trenova.selfhost.attributes
   - trenova.selfhost.attributes.read_only
@@ -62,6 +67,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import (
+    accounts,
     addresses,
     engine_facts,
     host,
@@ -77,7 +83,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.files import attr
 ENGINE_DIRECTORY = "/var/lib/docker"
 
 
-def measure(data_dir, project_dir, paths):
+def measure(data_dir, project_dir, paths, users=()):
     """Everything, with the slow questions side by side."""
     with ThreadPoolExecutor(3) as pool:
         packages = pool.submit(package_facts.measure)
@@ -86,6 +92,9 @@ def measure(data_dir, project_dir, paths):
         facts = host_facts(data_dir, project_dir, paths, docker)
         facts["deployed"] = dict(host.data_of(data_dir, project_dir), **known.result())
         facts["packages"] = packages.result()
+    # Asked of a directory of the company's, which may take its time, on hosts that have one.
+    facts["people"] = accounts.people(users)
+    facts["docker_group"] = accounts.number_of_group("docker")
     facts.update(docker=docker, containers=containers, images=images, networks=networks)
     first_free = facts["deployed"]["disk_free_gb_before"]
     facts["disk_used_by_trenova_gb"] = round(max(0.0, first_free - facts["disk_free_gb"]), 1) if first_free else 0.0
@@ -165,12 +174,13 @@ def main():
             "data_dir": {"type": "path", "default": "/var/lib/trenova"},
             "project_dir": {"type": "path", "default": "/opt/trenova"},
             "paths": {"type": "list", "elements": "path", "default": []},
+            "users": {"type": "list", "elements": "int", "default": []},
         },
         supports_check_mode=True,
     )
     parameters = module.params
     module.exit_json(changed=False, capacity=measure(
-        parameters["data_dir"], parameters["project_dir"], parameters["paths"]))
+        parameters["data_dir"], parameters["project_dir"], parameters["paths"], parameters["users"]))
 
 
 if __name__ == "__main__":

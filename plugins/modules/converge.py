@@ -137,6 +137,10 @@ options:
         type: list
         elements: str
         default: []
+      pull:
+        description: Whether images that are there are pulled again, because other ones may stand behind their tags now.
+        type: bool
+        default: false
       images:
         description: Images to pull where they are missing, and to prove once.
         type: list
@@ -471,6 +475,7 @@ SERVICE_OPTIONS = {
     "drain_seconds": {"type": "int", "default": 2},
     "host_files": strings(),
     "units": strings(),
+    "pull": {"type": "bool", "default": False},
     "images": dicts(IMAGE_OPTIONS),
     "containers": dicts(CONTAINER_OPTIONS),
     "jobs": dicts(JOB_OPTIONS),

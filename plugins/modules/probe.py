@@ -25,6 +25,11 @@ options:
     description: Passwords that checks name, by variable.
     type: dict
     default: {}
+  images:
+    description: References of images of which the registry is asked whether it has another one under the tag now.
+    type: list
+    elements: str
+    default: []
   seconds:
     description: For how many seconds a check that fails is asked again, each second; at least 0.
     type: int
@@ -69,6 +74,11 @@ host:
   returned: always
   type: list
   elements: dict
+images:
+  description: Results of images that are others in their registry; one entry for all where none is.
+  returned: always
+  type: list
+  elements: dict
 waiting_seconds:
   description: For how many seconds there has been a directory for O(status_file) and nothing in it.
   returned: when O(status_file) is not there and its directory is
@@ -87,7 +97,7 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import addresses, engine, host, reach
+from ansible_collections.trenova.selfhost.plugins.module_utils import addresses, engine, host, moved_tags, reach
 from ansible_collections.trenova.selfhost.plugins.module_utils.patience import until_ok
 
 TIMEOUT_SECONDS = 15
@@ -228,7 +238,8 @@ def check_rabbitmq_round_trip(inspector, check):
 
 
 def check_redis(inspector, check):
-    """What Redis answers to a command has the expected fields, holds a text, or is a number that is large enough.
+    """What Redis answers to a command has the expected fields, holds a text, or is a number that is large enough; of
+    one `field`, its number.
 
     `{now}` in the command stands for the time in seconds since 1970.
     """
@@ -237,6 +248,8 @@ def check_redis(inspector, check):
     words = [word.replace("{now}", str(int(time.time()))) for word in check["command"]]
     with reach.RedisConnection(host_name, check["port"], password) as server:
         answer = server.command(*words)
+    if "field" in check:
+        return str(int(fields_of(answer)[check["field"]]))
     if "expect" in check:
         return as_planned(fields_of(answer), check)
     if "expect_text" in check and str(check["expect_text"]) not in str(answer):
@@ -374,6 +387,7 @@ def main():
             "project": {"type": "str", "required": True},
             "checks": {"type": "list", "elements": "dict", "default": []},
             "passwords": {"type": "dict", "default": {}, "no_log": True},
+            "images": {"type": "list", "elements": "str", "default": []},
             "seconds": {"type": "int", "default": 0},
             "ca_file": {"type": "path"},
             "status_file": {"type": "path"},
@@ -385,12 +399,15 @@ def main():
     except engine.EngineError as error:
         module.fail_json(msg=str(error))
     status_file = module.params["status_file"]
-    results, containers = run_all(inspector, module.params["checks"], module.params["seconds"])
+    with ThreadPoolExecutor(1) as pool:
+        images = pool.submit(moved_tags.results, module.params["images"])
+        results, containers = run_all(inspector, module.params["checks"], module.params["seconds"])
     module.exit_json(
         changed=False,
         results=results,
         containers=containers,
         host=host_results(),
+        images=images.result(),
         ca_certificate=host.read_text(module.params["ca_file"]) if module.params["ca_file"] else None,
         backup_status=host.read_json(status_file) if status_file else None,
         waiting_seconds=waiting_seconds(status_file),

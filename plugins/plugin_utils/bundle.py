@@ -31,6 +31,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import 
 HEADER = "# Managed by trenova.selfhost: change the inventory and run the playbook, not this file.\n"
 #: Rises when a bundle says more than one of the same content before, so that every service is looked at once.
 BUNDLE_VERSION = 2
+#: Variable of the inventory by which a run pulls images that are there.
+PULL = "trenova_images_pull"
 #: How long requests may go on in a container that is not led to any more, where its description does not say.
 DRAIN_SECONDS = 2
 #: YAML with libyaml where that is there: ten times as fast.
@@ -94,7 +96,12 @@ class Bundle:
         drain_seconds = (self.description.get("rollout") or {}).get("drain_seconds", DRAIN_SECONDS)
         # Whom it waits for hangs on what runs, and is none of its wish.
         return dict(
-            wanted, wish=self.wish, needs=self._needs(), drain_seconds=drain_seconds, **self._stages())
+            wanted, wish=self.wish, pull=self.pulls_again(), needs=self._needs(), drain_seconds=drain_seconds,
+            **self._stages())
+
+    def pulls_again(self):
+        """Whether the run shall ask for its images although they are there."""
+        return str(self._value(PULL)).lower() in ("true", "yes", "on", "1") and bool(self._images())
 
     def _wanted(self, settle):
         return {
@@ -327,9 +334,15 @@ class Bundle:
 
     def _directories(self):
         directories = []
+        # Users of the host may have the numbers of those in containers, whose secrets and data are theirs then. Nobody
+        # enters but root, and who is root by the group that drives the Engine.
+        closed = {"mode": "0750", "owner": 0, "group": self.run.capacity.get("docker_group", 0)}
         if self.files or self.secret_files:
-            directories.append({"path": self.project.directory, "mode": "0755"})
+            ours = self.project.is_ours(self.project.directory)
+            directories.append({"path": self.project.directory, **(closed if ours else {"mode": "0755"})})
             directories.append({"path": self.directory, "mode": "0755"})
+        if self._state() and self.project.is_ours(self.project.data_dir):
+            directories.append({"path": self.project.data_dir, **closed})
         parents = {os.path.dirname(entry["path"]) for entry in self.files + self.secret_files}
         for parent in sorted(parents):
             if parent.startswith(self.directory + "/"):
@@ -349,6 +362,11 @@ class Removal:
 
     wish = None
     secrets = ()
+
+    @staticmethod
+    def pulls_again():
+        """Nothing is pulled for it."""
+        return False
 
     def __init__(self, name, templates_dir):
         self.name = name

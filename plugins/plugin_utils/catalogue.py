@@ -9,12 +9,13 @@ knows every secret and port, and Caddy every route, from the start.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 
 from ansible import constants
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
@@ -104,6 +105,15 @@ class Catalogue:
         """References of the images that the host will run."""
         wanted = [self._early(path, "image", None) for name, path in self.places.items() if self.is_enabled(name)]
         return sorted({reference for reference in wanted if reference})
+
+    def users(self):
+        """Numbers of the users that containers of the host will run as, as far as that needs no plan."""
+        found = set()
+        for name, path in self.places.items():
+            if self.is_enabled(name):
+                with contextlib.suppress(AnsibleError, ValueError):
+                    found.add(int(self._early(path, "user", 0)))
+        return sorted(found)
 
     def apart_from_data(self):
         """Paths on the host that should lie on another disk than the data."""

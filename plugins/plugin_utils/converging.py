@@ -49,7 +49,7 @@ class Wanted:
         return [
             service.name for service in self.services if (
                 service.name in known if service.wish is None
-                else not self.run.is_unchanged(service.name, service.wish))]
+                else service.pulls_again() or not self.run.is_unchanged(service.name, service.wish))]
 
     def execute(self, version):
         """Bring the host to what is wanted, with a line for each service as it ends; the result of the module."""

@@ -47,6 +47,11 @@ class Project:
         """Directory of a service's files."""
         return os.path.join(self.directory, service)
 
+    @staticmethod
+    def is_ours(directory: str) -> bool:
+        """Whether a directory is the project's own by its name, and not one that it shares with others, as /srv."""
+        return "trenova" in os.path.basename(directory.rstrip("/")).lower()
+
     def data_path(self, path: str) -> str:
         """Absolute path of a state directory; one that is absolute stays as it is."""
         return os.path.join(self.data_dir, path)

@@ -19,7 +19,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification impo
 ANSWER = {
     "results": [{"name": "Redis", "ok": True, "detail": "as expected", "seconds": 0}],
     "containers": [{"name": "tren-redis", "ok": True, "detail": "healthy", "seconds": 0}],
-    "backup_status": None, "waiting_seconds": 60.0, "listeners": [], "ssh_address": "192.0.2.7", "ca_certificate": None}
+    "images": [], "backup_status": None,
+    "waiting_seconds": 60.0, "listeners": [], "ssh_address": "192.0.2.7", "ca_certificate": None}
 
 
 @pytest.fixture

@@ -36,6 +36,24 @@ def pull(engine, reference, digest=""):
     return None
 
 
+def pull_again(service, engine):
+    """Pull the images of a service that are there, whatever stands behind their tags now; references of new ones.
+
+    Raises ConvergeError where one cannot be had.
+    """
+    # What a digest names is no other one later.
+    references = sorted({image["reference"] for image in service["images"] if not image.get("digest")})
+    before = engine.images(*references)
+    for reference in before:
+        fault = pull(engine, reference)
+        if fault:
+            raise ConvergeError(
+                f"the image {reference} cannot be pulled again: {fault}; nothing was changed. Without "
+                "trenova_images_pull what is there is used")
+    after = engine.images(*before)
+    return [reference for reference in before if after.get(reference, {}).get("Id") != before[reference]["Id"]]
+
+
 def contract_fault(engine, image):
     """The first clause of its contract that an image does not keep, in words; None when it keeps all."""
     for clause in image["contract"]:

@@ -170,7 +170,7 @@ class Run:
 
     def _fetch_for_replacements(self):
         """All images of what ran before are there and proven before the first of it is replaced."""
-        replacing = [turn for turn in self.services if turn.replaces()]
+        replacing = [turn for turn in self.services if turn.replaces() or turn.wanted["pull"]]
         with ThreadPoolExecutor(PULLS_AT_A_TIME) as pool:
             list(pool.map(
                 lambda turn: self.attempt(turn, turn.fetch), [turn for turn in replacing if turn.needs_fetch()]))

@@ -23,6 +23,8 @@ ANONYMOUS = re.compile(r"\b[0-9a-f]{64}\b")
 #: Who called for a container, and from what terminal.
 OF_THE_CALLER = (
     "HostConfig.ConsoleSize", "Config.AttachStdin", "Config.AttachStdout", "Config.AttachStderr", "Config.StdinOnce")
+#: Where the order of a list means something; of all others Compose takes any.
+ORDERED = ("Config.Cmd", "Config.Entrypoint", "Config.Healthcheck", "Config.Shell", "Config.OnBuild")
 #: What has been asked for of a container's place on a network; the rest is what it got.
 OF_ENDPOINT = ("IPAMConfig", "Links", "DriverOpts", "GwPriority")
 #: How a network was made. Its addresses are given anew whenever somebody makes it anew, and are kept apart.
@@ -57,6 +59,9 @@ def of_container(container):
         del parts["Config.Hostname"]
     for key in ("HostConfig.Binds", "HostConfig.Mounts"):
         parts[key] = _without_anonymous(parts.get(key))
+    # Which of its networks a container has begun with says nothing of it.
+    if parts.get("HostConfig.NetworkMode") in _networks(container):
+        del parts["HostConfig.NetworkMode"]
     for name, endpoint in _networks(container).items():
         # Empty settings, too: being on a network is a part.
         parts[f"network {name}"] = dict({
@@ -109,5 +114,15 @@ def _without_anonymous(value):
 
 def _digests(parts):
     return {
-        name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
+        name: hashlib.sha256(_text(value if name in ORDERED else _in_order(value)).encode()).hexdigest()[:12]
         for name, value in sorted(parts.items()) if value not in (None, "", 0, False, [], {})}
+
+
+def _in_order(value):
+    if isinstance(value, dict):
+        return {key: _in_order(entry) for key, entry in value.items()}
+    return sorted(map(_in_order, value), key=_text) if isinstance(value, list) else value
+
+
+def _text(value):
+    return json.dumps(value, sort_keys=True)

@@ -146,6 +146,7 @@ class Service(Turn):
         #: The actions that were (or in check mode would be) taken, by the words of compare.
         self.actions = set()
         self.pulled = []
+        self.was_pulled_again = False
         #: Files of the second step, which hold when all other services are done.
         self.second_step = []
         self.files = []
@@ -186,7 +187,7 @@ class Service(Turn):
     def is_idle(self, may_start):
         """Whether nothing is to be done, given the containers of other services that may be started before."""
         found = self.comparison
-        return not (found.has_work() or self.needs_fetch() or set(self.wanted["follows"]) & may_start)
+        return not (found.has_work() or self.needs_fetch() or self.pulled or set(self.wanted["follows"]) & may_start)
 
     def needs_to_begin(self):
         """What it needs before its jobs can run; the rest before it starts, where nothing ran before."""
@@ -236,15 +237,20 @@ class Service(Turn):
         """Have its images on the host, and proven."""
         with self.shared.pulls:
             host = self.shared.releases.host
+            again = images.pull_again(self.wanted, self.tools.engine) if self._pulls_again() else []
             pulled, proofs, by_digest = images.fetch(self.wanted, host.proofs, self.tools.engine, host.pulled)
-        self.pulled = pulled
+        self.was_pulled_again = True
+        self.pulled = sorted({*again, *pulled})
         self._say_pulled()
         if proofs or by_digest:
             host.prove(self.shared.version, proofs, by_digest)
 
     def needs_fetch(self):
-        """Whether an image is missing or unproven."""
-        return bool(self.comparison.missing_images or self.comparison.unproven)
+        """Whether an image is missing or unproven, or shall be pulled again."""
+        return bool(self.comparison.missing_images or self.comparison.unproven or self._pulls_again())
+
+    def _pulls_again(self):
+        return self.wanted["pull"] and bool(self.wanted["images"]) and not self.was_pulled_again
 
     def work(self):
         """Bring the service to its wanted state, its second step aside."""
@@ -517,8 +523,8 @@ class Service(Turn):
                 containers.set_limits(self.tools, wanted)
                 self.lists["put_back"].append("limits of " + wanted["name"])
         for finding in self._touched:
-            # From the same files the same container would only fail once more.
-            if put_back and finding.found is not None:
+            # From the same files and image the same container would only fail once more.
+            if finding.found is not None and (self._put_image_back(finding) or put_back):
                 self._start_again(finding)
         self.lists["limited"] = []
 
@@ -538,6 +544,22 @@ class Service(Turn):
                 self.state.content["pending"] = self._was_pending
                 with contextlib.suppress(OSError):
                     self.state.save(self.shared.version)
+
+    def _put_image_back(self, finding):
+        """Give the tag back to the image that ran before, where it stands for another one now; whether it did."""
+        reference, before = finding.wanted["image"], finding.found["Image"]
+        present = self.tools.engine.images(reference, before)
+        if before not in present or present.get(reference, {}).get("Id") in (None, before):
+            return False
+        if (finding.found.get("Config") or {}).get("Image") != reference:
+            return False
+        try:
+            self.tools.engine.docker("tag", before, reference)
+        except EngineError as error:
+            self.says.append(f"{reference} could not be put back: {error}")
+            return False
+        self.lists["put_back"].append(f"image {reference}")
+        return True
 
     def _start_again(self, finding):
         try:

@@ -21,7 +21,8 @@ def measure(action, task_vars, catalogue, project):
     if own.get("measured") is False:
         return merge(empty(), own)
     arguments = {
-        "data_dir": project.data_dir, "project_dir": project.directory, "paths": catalogue.apart_from_data()}
+        "data_dir": project.data_dir, "project_dir": project.directory, "paths": catalogue.apart_from_data(),
+        "users": catalogue.users()}
     result = action._execute_module(  # the documented way for an action to run a module
         module_name="trenova.selfhost.capacity", module_args=arguments, task_vars=task_vars)
     if result.get("failed") or result.get("unreachable"):
@@ -39,7 +40,7 @@ def empty():
     return {
         "swap_mb": 0, "disk_used_by_trenova_gb": 0.0, "disk_kind": "unknown", "architecture": "x86_64",
         "listeners": [], "ipv6_addresses": [], "ssh_address": None, "ssh_port": None,
-        "containers": [], "disks": {}, "kernel": {},
+        "people": {}, "docker_group": 0, "containers": [], "disks": {}, "kernel": {},
         "distribution": {"id": "unknown", "like": []},
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
         "packages": {"manager": None, "installed": [], "lock": None, "repositories": [], "release": None},

@@ -22,7 +22,14 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import image_lock
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import of_services, places, texts, visitors
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import (
+    accounts,
+    contents,
+    of_services,
+    places,
+    texts,
+    visitors,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import HOST_NAMES
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import PlanImpossible, Run, current
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
@@ -63,7 +70,8 @@ def check_host(action, task_vars):
     if not problems:
         problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
         problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.places), facts)
-    return problems, run.but(checked=not problems, warnings=preflight.warnings(facts))
+        problems += contents_problems(action, task_vars, facts)
+    return problems, run.but(checked=not problems, warnings=preflight.warnings(facts) + accounts.remarks(facts))
 
 
 def checked_run(action, task_vars):
@@ -92,6 +100,21 @@ def ask_external(action, task_vars, facts):
     if result.get("failed"):
         raise AnsibleActionFail("External services could not be asked: {}".format(result.get("msg")), result=result)
     return result["results"]
+
+
+def contents_problems(action, task_vars, facts):
+    """What services hold that a smaller plan has no room for. Asks only where a figure gets smaller."""
+    found = contents.shrinking(facts)
+    if not found or facts.capacity.get("measured") is False:
+        return []
+    passwords = {
+        entry["password_variable"]: facts.variables.get(entry["password_variable"])
+        for entry in found if "password_variable" in entry}
+    result = action._execute_module(
+        module_name="trenova.selfhost.probe", task_vars=task_vars, module_args={
+            "project": facts.project.name, "checks": contents.questions(found, facts), "passwords": passwords})
+    # Where the Engine does not answer, the run says so.
+    return [] if result.get("failed") else list(contents.check_contents(found, result["results"]))
 
 
 def ask_registries(action, task_vars, facts, described):

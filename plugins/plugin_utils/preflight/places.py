@@ -11,18 +11,19 @@ from __future__ import annotations
 
 import os
 
-from ansible.module_utils.parsing.convert_bool import boolean
-
 from ansible_collections.trenova.selfhost.plugins.module_utils import directories
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import is_saved
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import Problem
 
 ACCEPT = "trenova_accept_moved_data"
 VARIABLES = (ACCEPT,)
+#: What says yes, from the command line, too.
+YES = ("true", "yes", "on", "1")
 
 
 def check_places(facts):
     """Data lies on the disk on which it was, and at the path."""
-    if boolean(facts.variables.get(ACCEPT) or False, strict=False):
+    if str(facts.variables.get(ACCEPT)).lower() in YES:
         return
     for path, disk in sorted((facts.capacity.get("disks") or {}).items()):
         if disk.get("absent"):
@@ -93,7 +94,7 @@ def _may_write(disk, owner, group):
 
 
 def _is_saved(entry):
-    return entry["backup"]["kind"] != "none"
+    return is_saved({"state": [entry]})
 
 
 def _is_below(path, other):

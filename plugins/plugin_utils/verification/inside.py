@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from ansible_collections.trenova.selfhost.plugins.module_utils.images import split_reference
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import container_names
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.registries import OWN_IMAGE
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.backups import status_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.outside import entrance_of
 
@@ -29,6 +31,14 @@ def resolved(check, service, services):
     return dict(check, port=found["port"], **place)
 
 
+def own_images(services):
+    """References of the images that come from a registry of one's own: what nobody publishes, built here."""
+    references = {service["image"] for service in services.values() if service.get("image")}
+    return sorted(
+        reference for reference in references
+        if not reference.startswith("docker.io/") and OWN_IMAGE.search(split_reference(reference)[0]))
+
+
 def arguments(services, all_services, project, passwords, seconds):
     """Arguments of the module that asks; passwords: a function from the names of variables to their values."""
     found = checks(services, all_services)
@@ -36,6 +46,7 @@ def arguments(services, all_services, project, passwords, seconds):
         "project": project.name,
         "checks": found,
         "passwords": passwords({check["password_variable"] for check in found if "password_variable" in check}),
+        "images": own_images(services),
         "seconds": seconds,
         "ca_file": entrance_of(services).get("authority", {}).get("path"),
         "status_file": status_of(services).get("file"),

@@ -17,6 +17,8 @@ import threading
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 
+#: What Docker 26.1.5 said of a container and a network that Compose 2.26.1 had made: all keys that it reports.
+INSPECTED = json.loads((pathlib.Path(__file__).parents[1] / "data/inspected.json").read_text())
 FEATURES = {"MemoryLimit": True, "SwapLimit": True, "CpuCfsQuota": True, "CPUShares": True, "PidsLimit": True}
 #: Key of Compose: key of the Engine's host configuration.
 LIMITS = {
@@ -82,6 +84,8 @@ class FakeEngine:
         self.found, self.networks_found = {}, {}
         #: {reference: id} of what is on the host, and of what can be pulled.
         self.local, self.registry = {}, {}
+        #: Ids of all images that were pulled.
+        self.ever = set()
         #: {image id: how its containers end up}: healthy where nothing is said; unhealthy, exited, crashing, starting.
         self.ends_up = {}
         #: {job: (return code, output)}, or {job: "hangs"}.
@@ -118,7 +122,9 @@ class FakeEngine:
 
     def images(self, *references):
         self._answer()
-        return {name: {"Id": self.local[name]} for name in references if name in self.local}
+        # An image that has lost its tag is there by its id.
+        known = dict(self.local, **{image: image for image in self.ever})
+        return {name: {"Id": known[name]} for name in references if name in known}
 
     def networks(self, *names):
         self._answer()
@@ -158,6 +164,10 @@ class FakeEngine:
                 if reference not in self.registry:
                     return self._failed(f"manifest of {reference} unknown", check)
                 self.local[reference] = self.registry[reference]
+                self.ever.add(self.local[reference])
+                return _done(0)
+            if arguments[0] == "tag":
+                self.local[arguments[2]] = dict(self.local, **{image: image for image in self.ever})[arguments[1]]
                 return _done(0)
             if arguments[0] == "tag":
                 self.local[arguments[2]] = self.local[arguments[1]]
@@ -295,20 +305,20 @@ class FakeEngine:
     @staticmethod
     def _config(project, service, definition):
         environment = definition.get("environment", {})
-        return {
-            "Image": definition["image"], "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
-            "User": definition.get("user", ""), "Cmd": definition.get("command"), "Entrypoint": None,
-            "Hostname": definition["container_name"], "ExposedPorts": None, "Tty": False,
-            "Labels": dict(definition["labels"], **{
+        return dict(
+            copy.deepcopy(INSPECTED["container"]["Config"]), Image=definition["image"],
+            Hostname=definition["container_name"],
+            Env=[f"{name}={value}" for name, value in sorted(environment.items())],
+            Labels=dict(definition["labels"], **{
                 "com.docker.compose.project": project["name"], "com.docker.compose.service": service,
-                "com.docker.compose.oneoff": "False", "com.docker.compose.config-hash": str(hash(str(definition)))})}
+                "com.docker.compose.oneoff": "False", "com.docker.compose.config-hash": str(hash(str(definition)))}))
 
     @staticmethod
     def _host_config(definition):
-        config = {
-            "Binds": definition.get("volumes"), "PortBindings": {}, "Mounts": None, "CapAdd": None, "ShmSize": 1 << 26,
-            "RestartPolicy": {"Name": definition.get("restart", "unless-stopped")},
-            "NanoCpus": round(definition.get("cpus", 0) * 1e9)}
+        config = dict(
+            copy.deepcopy(INSPECTED["container"]["HostConfig"]), NetworkMode="trenova_data",
+            RestartPolicy={"Name": definition.get("restart", "unless-stopped")},
+            NanoCpus=round(definition.get("cpus", 0) * 1e9))
         config.update({key: definition.get(name, 0) for name, key in LIMITS.items()})
         return config
 
@@ -317,11 +327,12 @@ class FakeEngine:
         name = wanted.get("name") or f"{project['name']}_{key}"
         if name not in self.networks_found:
             self.moment += 1
-            self.networks_found[name] = {
-                "Name": name, "Id": f"network-{self.moment}", "Internal": bool(wanted.get("internal")),
-                "Driver": wanted.get("driver", "bridge"), "Options": {}, "EnableIPv6": False,
-                "IPAM": {"Config": [{"Subnet": f"10.{sum(map(ord, name)) % 200}.0.0/24"}]},
-                "Labels": {"com.docker.compose.project": project["name"], "com.docker.compose.network": key}}
+            self.networks_found[name] = dict(
+                copy.deepcopy(INSPECTED["network"]), Name=name, Id=f"network-{self.moment}",
+                Internal=bool(wanted.get("internal")),
+                Driver=wanted.get("driver", "bridge"), IPAM={
+                    "Config": [{"Subnet": f"10.{sum(map(ord, name)) % 200}.0.0/24"}]},
+                Labels={"com.docker.compose.project": project["name"], "com.docker.compose.network": key})
         return self.networks_found[name]
 
     def _run(self, found):
