@@ -54,6 +54,9 @@ class ActionModule(ActionBase):
             resolved=sorted(reference for reference in asked["digests"] if not known.get(reference)),
             diff=[{"before": before, "after": after, "before_header": path, "after_header": path}])
         faults = image_lock.faults({} if wanted["renew"] else differing, unresolved, asked["findings"], path)
+        result["newer"] = asked["newer"]
+        result["warnings"] = [
+            f"{reference}: there is a newer patch, {tag}" for reference, tag in sorted(asked["newer"].items())]
         if faults:
             result.update(failed=True, msg="\n".join(faults))
         return result

@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import split_reference
 
 TIMEOUT_SECONDS = 10
+#: So many patches further a registry is asked for a newer one: some are never published.
+PATCHES_AHEAD = 3
 #: More than any manifest or token has.
 LONGEST_ANSWER = 4 << 20
 HUB = "docker.io"
@@ -220,12 +222,32 @@ class Endpoint:
             raise Fault("architecture", ", ".join(sorted(found)) or "nothing that is known here")
         return known
 
+    def newer(self, image):
+        """The newest patch of an image that is there beyond its own, of the few next ones; "" where there is none."""
+        found = ""
+        for version in next_patches(image.version):
+            try:
+                self._knock(image, version)
+            except Fault as fault:
+                if fault.kind != "absent":
+                    break
+            else:
+                found = version
+        return found
+
     def _manifest(self, image):
         """(manifest or index of an image, authorization that it was given for)."""
-        authorization = self._authorization(image) if self.challenge else None
-        address = f"{self.base}/{image.path}/manifests/{image.version}"
-        accept = ", ".join(MANIFEST_TYPES)
         # HEAD first: what is not there or not for us costs nothing of Docker Hub's allowance.
+        authorization, address, accept = self._knock(image, image.version)
+        answer = self.request("GET", address, authorization, accept)
+        self._judge(answer, authorization)
+        return answer, authorization
+
+    def _knock(self, image, version):
+        """(authorization, address, types) by which a manifest that is there can be had."""
+        authorization = self._authorization(image) if self.challenge else None
+        address = f"{self.base}/{image.path}/manifests/{version}"
+        accept = ", ".join(MANIFEST_TYPES)
         answer = self.request("HEAD", address, authorization, accept)
         if answer.status == 401 and not authorization:
             # A registry may let everybody in and still keep some images for those whom it knows.
@@ -233,9 +255,7 @@ class Endpoint:
             authorization = self._authorization(image)
             answer = self.request("HEAD", address, authorization, accept)
         self._judge(answer, authorization)
-        answer = self.request("GET", address, authorization, accept)
-        self._judge(answer, authorization)
-        return answer, authorization
+        return authorization, address, accept
 
     def _judge(self, answer, authorization):
         if answer.status == 404:
@@ -308,6 +328,15 @@ class Broken:
     def digest(self, _image):
         """The fault."""
         raise self.fault
+
+
+def next_patches(tag):
+    """The next few tags of the same series: those of 8.4.7-x are 8.4.8-x and so on."""
+    found = re.fullmatch(r"(v?\d+(?:\.\d+)*\.)(\d+)(\D.*)?", tag)
+    if not found:
+        return []
+    series, patch, variant = found.groups(default="")
+    return [f"{series}{int(patch) + more}{variant}" for more in range(1, PATCHES_AHEAD + 1)]
 
 
 def challenge_of(answer):
@@ -425,14 +454,18 @@ def of_registries(references):
 
 
 def resolve(references, settings):
-    """({reference: {architecture: digest}}, findings as of `ask`) of images, asked of the registries themselves."""
-    digests, findings = {}, []
+    """What the registries themselves say of images.
+
+    Returns {reference: {architecture: digest}}, findings as of `ask`, and {reference: tag} of newer patches.
+    """
+    digests, findings, newer = {}, [], {}
     for name, images in sorted(of_registries(references).items()):
         asked, faults = endpoint(name, settings), []
         for image in images:
             try:
                 digests[image.reference] = asked.digests(image)
+                newer[image.reference] = asked.newer(image)
             except Fault as error:
                 faults.append((image, error))
         findings += findings_of(name, faults, settings)
-    return digests, findings
+    return digests, findings, {reference: tag for reference, tag in newer.items() if tag}

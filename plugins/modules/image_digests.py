@@ -58,6 +58,10 @@ findings:
   returned: always
   type: list
   elements: dict
+newer:
+  description: By reference, the tag of a newer patch of the same series that the registry has.
+  returned: always
+  type: dict
 """
 
 import os
@@ -86,8 +90,8 @@ def main():
     proxies = {kind: os.environ.get(name) or os.environ.get(name.lower()) or "" for kind, name in PROXIES.items()}
     settings = image_registry.Settings(
         DockerLogins(wanted["logins"], {}).login, wanted["certificates"], (), wanted["insecure"], proxies)
-    digests, findings = image_registry.resolve(wanted["images"], settings)
-    module.exit_json(changed=False, digests=digests, findings=findings)
+    digests, findings, newer = image_registry.resolve(wanted["images"], settings)
+    module.exit_json(changed=False, digests=digests, findings=findings, newer=newer)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ description:
     it does not know yet. Deployments pull by what stands there.
   - Where a registry has another image under a tag than the lock says, that is told and the task fails; the lock stays
     as it is, unless O(renew) is set. An image that cannot be asked for is told, too, and nothing is made up for it.
+  - Where the registry has a newer patch of the same series, a warning tells its tag.
   - An index that has changed only for architectures that nobody here has is no change.
   - The registries are asked by the host of the task, C(localhost) for instance.
 options:
@@ -71,4 +72,8 @@ unresolved:
   returned: always
   type: list
   elements: str
+newer:
+  description: By reference, the tag of a newer patch of the same series that the registry has. Each is a warning, too.
+  returned: always
+  type: dict
 """

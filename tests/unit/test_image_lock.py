@@ -60,13 +60,13 @@ def resolve(*references):
 
 def test_the_manifests_of_an_index_are_told_for_the_architectures_that_are_known(registry):
     reference = f"{registry.name}/team/app:2"
-    assert resolve(reference) == ({reference: {"amd64": A, "arm64": B}}, [])
+    assert resolve(reference) == ({reference: {"amd64": A, "arm64": B}}, [], {})
 
 
 def test_the_digest_of_a_manifest_is_that_of_its_content(registry):
     reference = f"{registry.name}/team/app:plain"
     body = json.dumps({"config": {"digest": "sha256:c0"}}).encode()
-    assert resolve(reference) == ({reference: {"amd64": "sha256:" + hashlib.sha256(body).hexdigest()}}, [])
+    assert resolve(reference) == ({reference: {"amd64": "sha256:" + hashlib.sha256(body).hexdigest()}}, [], {})
 
 
 @pytest.mark.parametrize(("version", "content", "kind"), [
@@ -78,7 +78,7 @@ def test_what_cannot_be_resolved_is_a_finding(registry, version, content, kind):
     if content:
         registry.offers(version, content)
     references = [f"{registry.name}/team/app:{version}", f"{registry.name}/team/app:2"]
-    digests, findings = resolve(*references)
+    digests, findings, _newer = resolve(*references)
     assert list(digests) == references[1:]
     assert [(finding["kind"], finding["images"]) for finding in findings] == [(kind, references[:1])]
 
@@ -86,9 +86,28 @@ def test_what_cannot_be_resolved_is_a_finding(registry, version, content, kind):
 def test_a_registry_that_is_away_is_one_finding_for_all_its_images():
     with serving() as server:
         references = [f"{server.name}/team/app:{number}" for number in range(3)]
-    digests, findings = resolve(*references)
+    digests, findings, _newer = resolve(*references)
     assert (digests, [(finding["kind"], finding["images"]) for finding in findings]) == (
         {}, [("unreachable", references)])
+
+
+@pytest.mark.parametrize(("tag", "offered", "newer"), [
+    ("17.11", ["17.10", "17.12", "17.13"], "17.13"),
+    ("8.4.7", ["8.4.9", "8.5.0"], "8.4.9"),
+    ("4.2.9-management", ["4.2.10", "4.2.10-management"], "4.2.10-management"),
+    ("v1.25.2-p0", ["v1.25.3-p0"], "v1.25.3-p0"),
+    ("1.5", ["1.5.1", "2.0"], None),
+    ("latest", ["1"], None),
+    ("trixie-20260918-slim", ["trixie-20260919-slim"], None),
+])
+def test_a_newer_patch_of_the_same_series_is_told(registry, lock, tag, offered, newer):
+    reference = f"{registry.name}/team/app:{tag}"
+    for each in [tag, *offered]:
+        registry.offers(each, index())
+    result = lock.run(reference)
+    assert result["newer"] == ({reference: newer} if newer else {})
+    assert result["warnings"] == ([f"{reference}: there is a newer patch, {newer}"] if newer else [])
+    assert not result.get("failed")
 
 
 class Lock:
@@ -105,7 +124,7 @@ class Lock:
             args=dict(arguments, references=list(references)), check_mode=check, async_val=0, diff=False, action="x")
         action._connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None))
         action._execute_module = lambda module_args, **_more: dict(
-            zip(("digests", "findings"), resolve(*module_args["images"]), strict=True))
+            zip(("digests", "findings", "newer"), resolve(*module_args["images"]), strict=True))
         return action.run(task_vars=self.variables)
 
     def entries(self):
