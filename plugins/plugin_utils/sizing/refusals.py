@@ -227,8 +227,10 @@ def _disk_shortfalls(capacity, tier) -> Iterator[Shortfall]:
             f"{plain(free_gb)} GB of free disk found, tier {tier} plans for growth to {growth_gb} GB.",
             f"free or add {plain(round(growth_gb - free_gb, 1))} GB")
     if capacity.disk_kind == "hdd":
-        yield Shortfall("disk_kind", "hdd", "ssd", f"a rotating disk found, an SSD recommended for tier {tier}.",
-                        "put the data on an SSD: trenova_data_dir")
+        yield Shortfall(
+            "disk_kind", "hdd", "ssd",
+            f"a rotating disk found, an SSD recommended for tier {tier}. Where it is none (controllers of RAID may say "
+            "so), write trenova_capacity: {disk_kind: ssd}.", "put the data on an SSD: trenova_data_dir")
 
 
 # -- R3, R5, R6: the sums ----------------------------------------------------------------------------------------------
