@@ -111,6 +111,7 @@ def _decided(found, wanted, elsewhere, growth=None):
     """A draft with all sheets filled, each after those that it follows from."""
     draft = Draft(found, wanted, elsewhere, growth)
     postgres_cpus = postgres.plan_container(draft)
+    api.plan_processes(draft)
     pgbouncer.plan_servers(draft, postgres_cpus)
     api.plan(draft)
     pgbouncer.plan_clients(draft, totals.application_connections(draft))

@@ -314,6 +314,14 @@ def _postgres_remedies(draft, sheet) -> Iterator[str]:
 def connection_budget(draft: Draft) -> Iterator[Finding]:
     """R6: somebody would wait for a connection that cannot be had."""
     budget = totals.connections(draft)
+    if draft.intent.pool_mode == "session" and budget["application"] > budget["through_pgbouncer"]:
+        needed = -(-budget["application"] // budget["pgbouncers"])
+        yield Finding(
+            "R6", "pgbouncer.max_db_connections", budget["max_db_connections"], needed,
+            "connection budget: in pool mode session each of the application's {application} connections is one of "
+            "PostgreSQL, and {through_pgbouncer} get through PgBouncer.".format(**budget),
+            ("set pgbouncer_pool_mode: transaction", f"take the connection settings out of {_OVERRIDES}",
+             f"set pgbouncer.max_db_connections to {needed} or more in {_OVERRIDES}"))
     direct = budget["direct"] + budget["superuser_reserved"]
     for key, needed, what in (
         ("pgbouncer.max_db_connections", budget["pool"] + budget["reserve"],

@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import inputs as reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.information import use_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import (
     VARIABLES,
     Bounds,
@@ -161,10 +162,14 @@ class Sheet:
 
     def explain(self) -> dict[str, dict[str, Any]]:
         """One explanation for every value, under its path within the services of the plan."""
-        explained = {self.path + "." + name: figure.explain() for name, figure in self._limits.items()}
+        explained = {self.path + "." + name: self._explained(name, figure) for name, figure in self._limits.items()}
         for name, figure in self._settings.items():
-            explained[self.path + ".settings." + name] = figure.explain()
+            explained[self.path + ".settings." + name] = self._explained(name, figure)
         return explained
+
+    def _explained(self, name, figure):
+        use = use_of(sheet_key(self.service, self.kind), name)
+        return dict(figure.explain(), information=use) if use else figure.explain()
 
     def _decide(self, place, name, path, planned, rule, source, unit="", inputs=None, bounds=UNBOUND,
                 deviation=None, document=None, derived=False):

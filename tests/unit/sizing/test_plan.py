@@ -82,15 +82,25 @@ def test_figures(row):
     assert [value_at(plan_of(tier), path) for tier in TIERS] == expected
 
 
-@pytest.mark.parametrize(("service", "score", "shares", "swapless"), [
-    ("postgres", -300, 2048, True), ("redis", -200, 2048, True), ("rabbitmq", -100, 1024, False),
-    ("pgbouncer", 0, 2048, True), ("api", 0, 2048, True), ("caddy", 0, 2048, True), ("minio", 0, 1024, False),
-    ("client", 300, 1024, False), ("asynq_dashboard", 300, 512, False), ("backup", 500, 256, False),
+@pytest.mark.parametrize(("service", "score", "shares"), [
+    ("postgres", -300, 2048), ("redis", -200, 2048), ("rabbitmq", -100, 1024), ("pgbouncer", 0, 2048),
+    ("api", 0, 2048), ("caddy", 0, 2048), ("minio", 0, 1024), ("client", 300, 1024), ("asynq_dashboard", 300, 512),
+    ("backup", 500, 256),
 ])
-def test_who_is_killed_last_and_who_may_swap(service, score, shares, swapless):
+def test_who_is_killed_last_and_that_nobody_swaps(service, score, shares):
     figures = plan_of("small")["services"][service]
     assert (figures["oom_score_adj"], figures["cpu_shares"]) == (score, shares)
-    assert figures.get("memory_swap_limit_mb") == (figures["memory_limit_mb"] if swapless else None)
+    assert figures["memory_swap_limit_mb"] == figures["memory_limit_mb"]
+
+
+def test_swap_can_be_allowed_and_goes_with_a_limit_of_memory_only():
+    assert value_at(plan_of("small", overrides={"client": {"memory_swap_limit_mb": 512}}),
+                    "client.memory_swap_limit_mb") == 512
+    unlimited = plan_of("small", restore_document=["rabbitmq-limit"])
+    assert value_at(unlimited, "rabbitmq.memory_swap_limit_mb") == 0
+    refused = plan_of("small", restore_document=["rabbitmq-limit"],
+                      overrides={"rabbitmq": {"memory_swap_limit_mb": 1024}})["refusals"]
+    assert [entry["rule"] for entry in refused] == ["R9"]
 
 
 def test_services_and_keys_come_in_a_fixed_order():
