@@ -78,7 +78,7 @@ def resources(plan, capacity):
 def health_check(check, engine_version, limits=None):
     """Complete a health check by the plan, so that a start is noticed within a second where the Engine can do that."""
     complete = {"interval": _seconds(limits or {}, "health_interval_seconds", 15), **HEALTH,
-                "start_period": _seconds(limits or {}, "start_seconds", 60)}
+                "start_period": _seconds(limits or {}, "start_grace_seconds", 60)}
     complete.update(check)
     if version_tuple(engine_version) >= START_INTERVAL_ENGINE:
         complete.setdefault("start_interval", "1s")
@@ -111,8 +111,8 @@ def hardened(service, limits, role, capacity):
     }
     complete = dict(common)
     complete.update(resources(limits, capacity))
-    if "stop_seconds" in limits:
-        complete["stop_grace_period"] = _seconds(limits, "stop_seconds", None)
+    if "stop_grace_seconds" in limits:
+        complete["stop_grace_period"] = _seconds(limits, "stop_grace_seconds", None)
     complete.update({key: value for key, value in service.items() if key not in ("labels", "healthcheck")})
     complete["labels"] = dict(common["labels"], **service.get("labels", {}))
     if "healthcheck" in service:
@@ -124,7 +124,7 @@ def job(service, limits, role, capacity):
     """A one-off container: as a service, but never started by `up` and never restarted."""
     # How long the service may take to end says nothing of a job beside it.
     complete = hardened(
-        service, {name: value for name, value in limits.items() if name != "stop_seconds"}, role, capacity)
+        service, {name: value for name, value in limits.items() if name != "stop_grace_seconds"}, role, capacity)
     complete["restart"] = "no"
     complete["profiles"] = ["jobs"]
     return complete

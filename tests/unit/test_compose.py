@@ -97,7 +97,8 @@ def test_merge_appends_lists_and_replaces_values():
 
 
 def test_the_plan_says_how_long_a_container_may_take_and_its_template_may_say_otherwise():
-    limits = dict(PLAN, stop_seconds=90, start_seconds=120, health_interval_seconds=30, memory_swap_limit_mb=700)
+    limits = dict(PLAN, memory_swap_limit_mb=700, stop_grace_seconds=90, start_grace_seconds=120,
+                  health_interval_seconds=30)
     check = {"test": ["CMD", "true"]}
     service = compose.hardened({"healthcheck": check}, limits, "postgres", CAPACITY)
     assert (service["stop_grace_period"], service["memswap_limit"]) == ("90s", "700m")

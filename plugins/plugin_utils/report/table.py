@@ -31,11 +31,17 @@ def plan_table(name, plan, looks, comparison=None, needed=None, changes=None, no
         lines += ["", f"  To buy for {_wish(needed)}"] + _needed(needed)
     if changes is not None:
         lines += ["", "  Changes against what is applied"] + _changes(changes)
-    for title, entries in (("Warnings", plan["warnings"]), ("Refused", plan["refusals"])):
+    for title, entries in (("What could be better", plan.get("notes") or []), ("Warnings", plan["warnings"])):
         if entries:
             lines += ["", f"  {title}"]
             for entry in entries:
-                lines += _wrapped(entry["text"])
+                lines += _wrapped(reading.found_of(entry))
+                for step in reading.steps_of(entry):
+                    lines += _wrapped(f"- {step}", 6)
+    if plan["refusals"]:
+        lines += ["", "  Refused"]
+        for entry in plan["refusals"]:
+            lines += _wrapped(entry["text"])
     return [*lines, "", *_wrapped(reading.verdict(plan)[1], 2)]
 
 
@@ -44,8 +50,8 @@ def _head(name, plan):
     users = ", {}".format(reading.counted(plan["users"], "user")) if plan.get("users") else ""
     return [
         *_wrapped("Plan of {}: tier {}{}, mode {}".format(name, plan["tier"], users, plan["mode"]), 0),
-        *_wrapped("{} cores ({}), {} MiB, of which {} MiB for containers; {} GB free of {} GB ({})".format(
-            plain(host["cores"]), host["architecture"], host["memory_mb"], host["allocatable_mb"],
+        *_wrapped("{} ({}), {} MiB, of which {} MiB for containers; {} GB free of {} GB ({})".format(
+            reading.counted(host["cores"], "core"), host["architecture"], host["memory_mb"], host["allocatable_mb"],
             plain(host["disk_free_gb"]), plain(host["disk_total_gb"]), host["disk_kind"]), 2)]
 
 

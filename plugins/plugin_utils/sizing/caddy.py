@@ -13,7 +13,7 @@ ENVELOPE = container.Envelope(memory=tiers.CADDY_MEMORY, cpus=tiers.CADDY_CPUS, 
 #: How long requests and upstreams are waited for: (figure, value, unit, rule, source).
 _PATIENCE = (
     ("grace_seconds", 20, "s", "requests under way may end so long when it is stopped or told anew",
-     "chosen: within stop_seconds; Caddy's own is without end"),
+     "chosen: within stop_grace_seconds; Caddy's own is without end"),
     ("upstream_try_seconds", 15, "s", "a request waits so long for an upstream that is being replaced",
      "chosen: the application starts within it; Caddy's own is 0, an error at once"),
     ("upstream_try_interval_ms", 250, "ms", "between two tries", "Caddy's default"),

@@ -109,7 +109,7 @@ def plan_cpus(draft, service, envelope):
 def plan_weights(sheet, envelope, pids=None, open_files=OPEN_FILES, files_rule="65536, always explicit", **stop):
     """Decide what else Docker is told: CPU weight, processes, open files, the order of killing, and its patience.
 
-    `stop` is how `stop_seconds` is explained where it is no figure of the envelope.
+    `stop` is how `stop_grace_seconds` is explained where it is no figure of the envelope.
     """
     sheet.limit("cpu_shares", envelope.cpu_shares, rule="weight of the service", source=_CHOSEN_WEIGHTS,
                 bounds=Bounds(least=2, most=262144))
@@ -125,12 +125,13 @@ def plan_weights(sheet, envelope, pids=None, open_files=OPEN_FILES, files_rule="
 
 
 def _plan_patience(sheet, envelope, stop):
+    how = {"stop_seconds": envelope.stop_seconds, "rule": "time to end by itself before it is killed",
+           "source": "chosen: what it writes and hands back at the end; Docker's own are 10", **stop}
     sheet.limit(
-        "stop_seconds", stop.pop("stop_seconds", envelope.stop_seconds), unit="s", bounds=Bounds(least=1, most=86400),
-        **{"rule": "time to end by itself before it is killed",
-           "source": "chosen: what it writes and hands back at the end; Docker's own are 10", **stop})
+        "stop_grace_seconds", how.pop("stop_seconds"), unit="s", bounds=Bounds(least=1, most=86400), **how)
     sheet.limit(
-        "start_seconds", envelope.start_seconds, unit="s", rule="failed checks of its health do not count so long",
+        "start_grace_seconds", envelope.start_seconds, unit="s",
+        rule="failed checks of its health do not count so long",
         source="chosen: recovery, migrations and imports of a slow start included; Docker's own are 0",
         bounds=Bounds(least=0, most=86400))
     sheet.limit(

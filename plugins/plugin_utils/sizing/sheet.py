@@ -22,7 +22,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
     Capacity,
     Figure,
     Intent,
-    plain,
     rounded,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
@@ -249,8 +248,3 @@ def _word(given, choices):
     if not isinstance(given, bool):
         return given
     return next((word for word in choices if reading.TRUTH.get(word) is given), given)
-
-
-def amount(value, unit: str) -> str:
-    """A value with its unit: `512 MiB`."""
-    return f"{plain(value)} {unit}".strip()

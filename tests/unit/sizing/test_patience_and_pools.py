@@ -39,10 +39,10 @@ def test_times_are_what_the_servers_are_told():
         "query_wait_timeout_seconds": 30, "reserve_pool_timeout_seconds": 3, "server_lifetime_seconds": 3600,
         "server_idle_timeout_seconds": 600, "server_login_retry_seconds": 1, "statement_timeout_seconds": 1800,
         "lock_timeout_seconds": 30}
-    assert [settings[name]["stop_seconds"] for name in (
+    assert [settings[name]["stop_grace_seconds"] for name in (
         "postgres", "pgbouncer", "redis", "rabbitmq", "minio", "api", "client", "asynq_dashboard", "caddy")] == [
             90, 30, 60, 90, 30, 40, 15, 10, 30]
-    assert "stop_seconds" not in settings["backup"]
+    assert "stop_grace_seconds" not in settings["backup"]
 
 
 def test_who_waits_for_a_lock_waits_as_long_as_who_waits_for_a_connection():
@@ -70,9 +70,9 @@ def test_schedulers_follow_the_quota(cpus, expected):
 
 def test_the_application_says_how_long_it_takes_to_end():
     planned = plan_of("large", profile={"stop_seconds": 55})["services"]["api"]
-    assert planned["stop_seconds"] == planned["containers"]["worker"]["stop_seconds"] == 55
-    own = plan_of("large", overrides={"api": {"stop_seconds": 20}})["services"]["api"]
-    assert own["stop_seconds"] == own["containers"]["worker"]["stop_seconds"] == 20
+    assert planned["stop_grace_seconds"] == planned["containers"]["worker"]["stop_grace_seconds"] == 55
+    own = plan_of("large", overrides={"api": {"stop_grace_seconds": 20}})["services"]["api"]
+    assert own["stop_grace_seconds"] == own["containers"]["worker"]["stop_grace_seconds"] == 20
     with pytest.raises(PlanError, match="application profile: stop_seconds: expected at least 1, got 0"):
         plan_of("small", profile={"stop_seconds": 0})
 
@@ -113,7 +113,7 @@ def test_too_few_connections_in_pool_mode_session_are_refused(own):
     refused = plan_of("small", pool_mode="session", overrides=own)["refusals"]
     assert [entry["rule"] for entry in refused] == ["R6"]
     assert refused[0]["text"].startswith(
-        "R6: connection budget: in pool mode session each of the application's ")
+        "R6: connection budget: in pool mode session each connection of the application is one of PostgreSQL, and of ")
     assert refused[0]["remedy"][0] == "set pgbouncer_pool_mode: transaction"
 
 

@@ -112,7 +112,7 @@ def test_a_part_of_the_first_edition_is_read_as_this_one_would_have_written_it()
 
 def as_of_then(part):
     """A part without what the first edition knew nothing of."""
-    new = ("stop_seconds", "start_seconds", "health_interval_seconds")
+    new = ("stop_grace_seconds", "start_grace_seconds", "health_interval_seconds")
 
     def without(figures):
         return {name: value for name, value in figures.items() if name not in new}
