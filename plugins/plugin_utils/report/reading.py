@@ -50,6 +50,34 @@ def steps_of(entry):
     return list(entry.get("remedy") or [])
 
 
+def asked_of_host(plan):
+    """The lines of the requirements on the host, as the plan holds them beside what is here; none in an older plan."""
+    return (plan.get("requirements") or {}).get("lines", [])
+
+
+def network_of(plan):
+    """What the plan says of the line to the world; None in an older plan."""
+    return (plan.get("requirements") or {}).get("network")
+
+
+def duration(seconds):
+    """A time as a person says it: `20 s`, `34 min`, `5.6 h`, `2.3 days`."""
+    for unit, length in (("days", 2 * 86400), ("h", 2 * 3600), ("min", 2 * 60)):
+        if seconds >= length:
+            number = seconds / {"days": 86400, "h": 3600, "min": 60}[unit]
+            return f"{plain(round(number, 1 if number < 10 else None))} {unit}"
+    return f"{plain(round(seconds))} s"
+
+
+def copies(network):
+    """How long all data travel over the lines that the requirements name, in words; nothing where there are none."""
+    if not network or not network["copy_gb"]:
+        return ""
+    times = ", ".join("{} at {} Mbit/s".format(duration(copy["seconds"]), copy["mbps"]) for copy in network["copies"])
+    return (f"A copy of all data that is planned for ({amount(network['copy_gb'], 'GB')}) takes {times}; "
+            f"the requirements recommend {network['recommended_mbps']} Mbit/s up and down")
+
+
 def size(memory_mb):
     """An amount of memory as a person says it: MiB up to 10 GiB, then GiB."""
     if memory_mb < 10 * 1024:

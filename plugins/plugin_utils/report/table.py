@@ -14,6 +14,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
 WIDTH = 100
 #: The last column of a table does not become narrower than this; where it would, it goes under its row.
 _LEAST_COLUMN = 24
+#: Lines of the requirements on the host that nothing else of the table shows.
+_SHOWN_LINES = ("memory of Docker", "cores of Docker")
 
 
 def plan_table(name, plan, looks, comparison=None, needed=None, changes=None, note=None):
@@ -95,7 +97,11 @@ def _budgets(plan):
             *(reading.amount(disk[key], "GB") for key in ("day_one_gb", "planned_gb", "available_gb")),
             "" if grown is None else f"{plain(grown)} GB a year, ", reading.runway(disk),
             reading.amount(disk["backup_storage_gb"], "GB")), 2)
-    return lines
+    for line in reading.asked_of_host(plan):
+        if line["name"] in _SHOWN_LINES:
+            lines += _wrapped("{}: {}; the requirements: {}".format(
+                line["name"][:1].upper() + line["name"][1:], line["here"], line["asked"]), 2)
+    return lines + _wrapped(reading.copies(reading.network_of(plan)), 2)
 
 
 def _deviations(entries):

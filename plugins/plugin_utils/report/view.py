@@ -89,11 +89,11 @@ def plan_view(name, plan, looks, comparison=None, needed=None, changes=None, not
         Section("changes", "Changes against what is applied", _changes(changes, cast)),
         Section("memory", "Where the memory goes", _memory(plan, cast)),
         Section("connections", "From clients to PostgreSQL", _connections(plan["totals"]["connections"], cast)),
-        Section("disk", "How long the disk lasts", _disk(disk, cast) if disk else None),
+        Section("disk", "How long the disk lasts", _disk(disk, cast, reading.network_of(plan)) if disk else None),
         Section("tiers", "The tiers on this host", _tiers(comparison or [], plan["tier"])),
         Section("buy", "What to buy", _needed(needed) if needed else None),
         Section("figures", "Every number", _figures(plan, cast)),
-        Section("deviations", "Deviations from the requirements", _deviations(plan["deviations"])),
+        Section("deviations", "Deviations from the requirements", _requirements(plan)),
     ]
     return {
         "name": name, "note": note, "verdict": _verdict(plan), "facts": _facts(plan), "shades": cast.shades(),
@@ -268,7 +268,7 @@ def _funnel(stages):
 
 # -- disk --------------------------------------------------------------------------------------------------------------
 
-def _disk(disk, cast):
+def _disk(disk, cast, network):
     others = max(0, disk["total_gb"] - disk["available_gb"])
     parts = [Part("Not ours", others, "c-system", reading.amount(round(others, 1), "GB"))] if others else []
     parts += [Part(cast.title(item["name"]), item["gb"], cast.kind(item["name"]), reading.amount(item["gb"], "GB"))
@@ -286,7 +286,7 @@ def _disk(disk, cast):
         "growth": None if disk["growth_gb_per_year"] is None else _growth(disk),
         "rows": [{"name": cast.title(item["name"]), "gb": reading.amount(item["gb"]), "what": item["what"]}
                  for item in disk["items"]],
-        "backup_storage": reading.amount(disk["backup_storage_gb"], "GB")}
+        "backup_storage": reading.amount(disk["backup_storage_gb"], "GB"), "copies": reading.copies(network)}
 
 
 def _growth(disk):
@@ -386,6 +386,19 @@ def _notes(inputs, bounds, unit):
     said = [f"{word} {reading.amount(bounds[key], unit)}" for key, word in _BOUNDS.items() if key in bounds]
     if said:
         yield "bounds: " + ", ".join(said)
+
+
+#: Whether a line of the requirements is met, as a badge: its word and its kind.
+_MET = {True: ("met", "good"), False: ("less", "warn"), None: ("not measured", "info")}
+
+
+def _requirements(plan):
+    """What the requirements ask of the host, and where the plan departs from them; nothing where it does not."""
+    if not plan["deviations"]:
+        return None
+    return {"rows": _deviations(plan["deviations"]), "lines": [
+        {"name": line["name"], "asked": line["asked"], "here": line["here"], "met": _MET[line["is_met"]],
+         "source": line["source"].replace("**", "")} for line in reading.asked_of_host(plan)]}
 
 
 def _deviations(deviations):

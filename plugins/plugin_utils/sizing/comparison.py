@@ -169,8 +169,8 @@ def _add_growth(disk, planned):
     if section.get("growth_gb_per_year") is not None:
         grown = max(grown, section["day_one_gb"] + section["growth_gb_per_year"])
     disk.add(100 * grown / DISK_FILL_PERCENT,
-             f"{counted(users, 'user')} {'fills' if users == 1 else 'fill'} {plain(round(grown, 1))} GB in a year, at most "
-             f"{DISK_FILL_PERCENT} % of the disk")
+             f"{counted(users, 'user')} {'fills' if users == 1 else 'fill'} {plain(round(grown, 1))} GB in a year, "
+             f"at most {DISK_FILL_PERCENT} % of the disk")
 
 
 def _add_refused(cores, disk, planned) -> bool:

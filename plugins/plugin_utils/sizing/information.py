@@ -32,7 +32,3 @@ INFORMATION: Mapping[str, Mapping[str, str]] = {
     "backup": {"database_storage_gb": _STORAGE, "object_storage_gb": _STORAGE, "storage_need_gb": _STORAGE},
 }
 
-
-def use_of(sheet: str, name: str) -> str | None:
-    """What a figure is good for that nobody is told; None for all others."""
-    return INFORMATION.get(sheet, {}).get(name)

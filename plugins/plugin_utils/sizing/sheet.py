@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import inputs as reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.information import use_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.information import INFORMATION
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import (
     VARIABLES,
     Bounds,
@@ -125,6 +125,8 @@ class Sheet:
         self._overrides = draft.intent.overrides.get(sheet_key(service, kind), {})
         self._limits: dict[str, Figure] = {}
         self._settings: dict[str, Figure] = {}
+        #: Figures that nobody is told, with what they are good for.
+        self._informing = INFORMATION.get(sheet_key(service, kind), {})
 
     def __getitem__(self, name: str):
         return self.names[name]
@@ -167,8 +169,10 @@ class Sheet:
         return explained
 
     def _explained(self, name, figure):
-        use = use_of(sheet_key(self.service, self.kind), name)
-        return dict(figure.explain(), information=use) if use else figure.explain()
+        explained = figure.explain()
+        if name in self._informing:
+            explained["information"] = self._informing[name]
+        return explained
 
     def _decide(self, place, name, path, planned, rule, source, unit="", inputs=None, bounds=UNBOUND,
                 deviation=None, document=None, derived=False):
