@@ -10,6 +10,7 @@ from functools import reduce
 from operator import getitem
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, sizing
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import comparison, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
@@ -59,7 +60,7 @@ def tiers_table() -> list[str]:
     for plan in hosts_of_tiers().values():
         services, totals, host = plan["services"], plan["totals"], plan["host"]
         database, api = services["postgres"], services["api"]
-        connections = totals["connections"]
+        connections, network = totals["connections"], reading.network_of(plan)
         for title, cell in (
             ("host", "{} cores, {} GiB, {} GB".format(
                 host["cores"], host["memory_mb"] // 1024, host["disk_total_gb"])),
@@ -76,6 +77,9 @@ def tiers_table() -> list[str]:
             ("API", "{} x {} MiB".format(api["instances"], api["memory_limit_mb"])),
             ("workers", api["containers"]["worker"]["count"] or "none"),
             ("backup storage elsewhere, GB", services["backup"]["settings"]["storage_need_gb"]),
+            ("bandwidth that the requirements recommend, Mbit/s", network["recommended_mbps"]),
+            ("a copy of all planned data at 10, 100 and 1000 Mbit/s", ", ".join(
+                reading.duration(copy["seconds"]) for copy in network["copies"])),
         ):
             rows.setdefault(title, []).append(str(cell))
     return table("", *TIERS) + [f"| {title} | {' | '.join(cells)} |" for title, cells in rows.items()]

@@ -16,7 +16,7 @@ import os
 import re
 import socket
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import mounts
+from ansible_collections.trenova.selfhost.plugins.module_utils import disks, mounts
 
 CGROUP_ROOT = "/sys/fs/cgroup"
 #: Linux reports a huge number for "no limit" in cgroup v1.
@@ -163,27 +163,6 @@ def nearest_existing(path):
     return path
 
 
-def _block_device(path):
-    """Directory in /sys of the disk that holds a path, or None for file systems without one."""
-    device = os.stat(path).st_dev
-    link = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"
-    if not os.path.exists(link):
-        return None
-    directory = os.path.realpath(link)
-    return directory if os.path.isdir(os.path.join(directory, "queue")) else os.path.dirname(directory)
-
-
-def _disk_kind(path):
-    """ssd, hdd, nvme or unknown."""
-    directory = _block_device(path)
-    if directory is None:
-        return "unknown"
-    if os.path.basename(directory).startswith("nvme"):
-        return "nvme"
-    rotational = read_text(os.path.join(directory, "queue", "rotational"))
-    return {"0": "ssd", "1": "hdd"}.get(rotational, "unknown")
-
-
 def _filesystem(path):
     """Mount point, type and device of the file system that holds a path."""
     return mounts.filesystem(path)
@@ -198,7 +177,7 @@ def disk(path):
         "total_gb": round(size.f_blocks * size.f_frsize / 1e9, 1),
         "free_gb": round(size.f_bavail * size.f_frsize / 1e9, 1),
         "free_inodes": size.f_favail,
-        "kind": _disk_kind(existing),
+        "kind": disks.kind(existing),
         "filesystem": kind,
         "mount": mount,
         # Subvolumes of one disk have numbers of their own, overlays and network file systems no device.

@@ -57,6 +57,14 @@ capacity:
       description: Memory in MiB that containers may use, with the limits of all control groups that they are in.
       type: int
       returned: always
+    disk_kind:
+      description:
+        - What the data lies on, V(ssd), V(nvme), V(hdd) or V(unknown), of several disks the slowest. LVM, RAID, loops
+          and file systems are followed to the disks below.
+        - A disk of a virtual machine is V(unknown) where it says that it rotates, which all of them do unless told
+          otherwise.
+      type: str
+      returned: always
 """
 
 import os

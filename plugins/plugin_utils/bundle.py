@@ -92,7 +92,8 @@ class Bundle:
                          if path in self.read_at_start}
         services = (self.fragment or {}).get("services", {})
         for container in wanted["containers"]:
-            container["also"] = [compose.digest_of_first_edition(services[container["service"]], read_at_start)]
+            container["also"] = [compose.digest_of_first_edition(
+                services[container["service"]], self._read_by(container["key"], read_at_start))]
         drain_seconds = (self.description.get("rollout") or {}).get("drain_seconds", DRAIN_SECONDS)
         # Whom it waits for hangs on what runs, and is none of its wish.
         return dict(
@@ -227,13 +228,14 @@ class Bundle:
             return None
         # The text that YAML knows no more of where it comes from than we do.
         short = yaml.load(str(self.renderer.render("compose.yaml.j2")), _LOADER) or {}  # noqa: S506  # a safe loader
-        capacity, limits, services, later = self.run.capacity, containers_of(self.plan), {}, {}
+        capacity, limits, services = self.run.capacity, containers_of(self.plan), {}
+        later, keys = {}, {}
         for key, definition in (short.get("services") or {}).items():
             kind = self.description["containers"][key]
             for service, name in zip(kind["services"], kind["names"], strict=True):
                 services[service] = compose.hardened(
                     dict(definition, container_name=name, hostname=name), limits[key], self.name, capacity)
-                later[service] = kind.get("at_next_start", [])
+                later[service], keys[service] = kind.get("at_next_start", []), key
         for service, definition in (short.get("jobs") or {}).items():
             services[service] = compose.job(
                 dict(definition, container_name=self.project.container(service)), limits["main"], self.name,
@@ -244,7 +246,7 @@ class Bundle:
             services = {name: compose.labelled(definition, directories) for name, definition in services.items()}
         for service, definition in services.items():
             definition["labels"][labels.DIGEST] = compose.digest(
-                definition, self.read_at_start, later.get(service, ()))
+                definition, self._read_by(keys.get(service), self.read_at_start), later.get(service, ()))
         return {"services": services}
 
     def _our_directories(self):
@@ -262,6 +264,14 @@ class Bundle:
         return {
             path: content for path, content in {**plain, **secret}.items()
             if path not in reloaded and path.startswith(inside)}
+
+    def _read_by(self, key, files):
+        """Those of some files that containers of a kind read, a job of the kind None: all but what is another kind's
+        own."""
+        others = {
+            self._path(path) for other, kind in self.description.get("containers", {}).items() if other != key
+            for path in kind.get("own_files", [])}
+        return {path: content for path, content in files.items() if path not in others or key is None}
 
     def _images(self):
         image = self.description.get("image")

@@ -14,6 +14,7 @@ import json
 import re
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import disk
 
 #: Engines from this version on probe a starting container in short intervals (start_interval).
 START_INTERVAL_ENGINE = (25, 0)
@@ -21,7 +22,13 @@ START_INTERVAL_ENGINE = (25, 0)
 #: Keys of a definition that the Engine can change while the container runs.
 LIVE_KEYS = frozenset(("mem_limit", "memswap_limit", "mem_reservation", "cpus", "cpu_shares", "pids_limit"))
 
-LOGGING = {"driver": "local", "options": {"max-size": "10m", "max-file": "3"}}
+#: What the plan counts with.
+LOGGING = {"driver": "local", "options": {"max-size": f"{disk.LOG_FILE_MB}m", "max-file": str(disk.LOG_FILES)}}
+
+#: A check that hangs has failed, and one that failed may be an accident.
+HEALTH = {"timeout": "5s", "retries": 4}
+#: Seconds between checks where the Engine cannot probe a starting container in shorter intervals.
+OLD_ENGINE_INTERVAL = 5
 
 #: Docker's client gives containers the proxies of its own configuration, unless they say something themselves. Through
 #: one of those, nobody finds the other containers, nor itself.
@@ -56,15 +63,12 @@ def merge(base, addition):
 
 
 def resources(plan, capacity):
-    """Compose keys for the limits that the plan gives to one container.
-
-    The swap limit equals the memory limit: a service that swaps is slower than one that is restarted.
-    """
+    """Compose keys for the limits that the plan gives to one container."""
     limits = capacity.get("process_limits", {})
     open_files = min(plan["nofile"], limits.get("open_files") or plan["nofile"])
     keys = {
         "mem_limit": "{}m".format(plan["memory_limit_mb"]),
-        "memswap_limit": "{}m".format(plan["memory_limit_mb"]),
+        "memswap_limit": "{}m".format(plan.get("memory_swap_limit_mb", plan["memory_limit_mb"])),
         "mem_reservation": "{}m".format(plan["memory_reservation_mb"]),
         "cpus": plan["cpus"],
         "pids_limit": plan["pids_limit"],
@@ -79,16 +83,22 @@ def resources(plan, capacity):
     return keys
 
 
-def health_check(check, engine_version):
-    """Complete a health check so that a start is noticed within a second where the Engine can do that."""
-    complete = {"interval": "15s", "timeout": "5s", "retries": 4, "start_period": "60s"}
+def health_check(check, engine_version, limits=None):
+    """Complete a health check by the plan, so that a start is noticed within a second where the Engine can do that."""
+    complete = {"interval": _seconds(limits or {}, "health_interval_seconds", 15), **HEALTH,
+                "start_period": _seconds(limits or {}, "start_grace_seconds", 60)}
     complete.update(check)
     if version_tuple(engine_version) >= START_INTERVAL_ENGINE:
         complete.setdefault("start_interval", "1s")
     else:
-        complete["interval"] = "5s"
+        complete["interval"] = f"{OLD_ENGINE_INTERVAL}s"
         complete.pop("start_interval", None)
     return complete
+
+
+def _seconds(limits, name, otherwise):
+    """A duration of the plan as Compose writes it; `otherwise` for a role that the plan does not know."""
+    return f"{limits.get(name, otherwise)}s"
 
 
 def hardened(service, limits, role, capacity):
@@ -109,11 +119,13 @@ def hardened(service, limits, role, capacity):
     }
     complete = dict(common)
     complete.update(resources(limits, capacity))
+    if "stop_grace_seconds" in limits:
+        complete["stop_grace_period"] = _seconds(limits, "stop_grace_seconds", None)
     complete.update({key: value for key, value in service.items() if key not in ("labels", "healthcheck")})
     complete["labels"] = dict(common["labels"], **service.get("labels", {}))
     complete["environment"] = without_proxies(service.get("environment"))
     if "healthcheck" in service:
-        complete["healthcheck"] = health_check(service["healthcheck"], capacity["docker"]["version"])
+        complete["healthcheck"] = health_check(service["healthcheck"], capacity["docker"]["version"], limits)
     return complete
 
 
@@ -163,7 +175,9 @@ def is_confined(capacity):
 
 def job(service, limits, role, capacity):
     """A one-off container: as a service, but never started by `up` and never restarted."""
-    complete = hardened(service, limits, role, capacity)
+    # How long the service may take to end says nothing of a job beside it.
+    complete = hardened(
+        service, {name: value for name, value in limits.items() if name != "stop_grace_seconds"}, role, capacity)
     complete["restart"] = "no"
     complete["profiles"] = ["jobs"]
     return complete

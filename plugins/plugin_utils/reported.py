@@ -59,6 +59,10 @@ def _value(value, entry, form):
     if not isinstance(value, (int, float)):
         return value
     # Without a unit it is a number of something.
-    bytes_of_figure = UNITS[entry["figure"].rpartition("_")[2]] if "unit_bytes" in entry else 1
-    number = int(value * bytes_of_figure / entry.get("unit_bytes", 1) + 0.5)
+    scale = 1.0
+    if "unit_bytes" in entry:
+        scale = UNITS[entry["figure"].rpartition("_")[2]] / entry["unit_bytes"]
+    elif "unit_milliseconds" in entry:
+        scale = 1000 / entry["unit_milliseconds"]
+    number = int(value * scale + 0.5)
     return number if form == "number" else str(number)

@@ -188,8 +188,9 @@ def test_containers_of_the_first_edition_are_known_so_that_they_need_not_restart
     accepted = {
         unit["name"]: unit["also"] for role in ROLES for unit in by_plan(role, variables, known)["containers"]}
     made = json.loads((ROOT / "tests/unit/data/containers-of-first-edition.json").read_text())[tier]
-    # The first of several instances had a number then, Caddy another command, PgBouncer's image no name of its list.
-    others = {"tren-api-1", "tren-caddy", "tren-pgbouncer"} & set(made)
+    # The first of several instances had a number then, Caddy another command, PgBouncer's image no name of its list,
+    # and MinIO none of Go's limits.
+    others = {"tren-api-1", "tren-caddy", "tren-pgbouncer", "tren-minio"} & set(made)
     assert {name for name, digest in made.items() if digest in accepted.get(name, [])} == set(made) - others
 
 
@@ -213,3 +214,48 @@ def test_each_kind_of_container_has_the_limits_of_its_own():
     assert limits == {
         "api": ("1024m", 512, "921MiB"), "api-2": ("1024m", 512, "921MiB"), "api-3": ("1024m", 512, "921MiB"),
         "api-worker": ("512m", 77, "460MiB"), "api-worker-2": ("512m", 77, "460MiB")}
+
+
+def test_files_of_one_kind_of_containers_are_no_reason_to_replace_another():
+    digests = []
+    for pools in ({}, {"worker": {"database_pool": 11}}):
+        more = {"trenova_tier": "large", "trenova_plan_overrides": {"api": pools}}
+        units = by_plan("api", *in_play(json.dumps(more)))["containers"]
+        digests.append({unit["name"]: unit["digest"] for unit in units})
+    assert {name for name in digests[0] if digests[0][name] != digests[1][name]} == {
+        "tren-api-worker", "tren-api-worker-2"}
+
+
+def test_workers_read_a_configuration_with_the_pool_that_is_counted():
+    more = {"trenova_tier": "large", "trenova_plan_overrides": {"api": {"worker": {"database_pool": 13}}}}
+    variables, known = in_play(json.dumps(more))
+    arguments = by_plan("api", variables, known)
+    compose_file = contents(arguments)["/opt/trenova/api/compose.yaml"]
+    mounted = {name: next(volume.split(":")[0] for volume in found["volumes"] if ":/app/config/production" in volume)
+               for name, found in yaml.safe_load(compose_file)["services"].items()}
+    told = {entry["path"]: yaml.safe_load(base64.b64decode(entry["content"])) for entry in arguments["secret_files"]
+            if entry["path"].endswith("config.production.yaml")}
+    pools = {name: told[f"{folder}/config.production.yaml"]["db"]["maxConnections"] for name, folder in mounted.items()}
+    instances, workers = ("api", "api-2", "api-3"), ("api-worker", "api-worker-2")
+    assert [pools[name] for name in (*instances, *workers)] == [20, 20, 20, 13, 13]
+    assert sum(pools[name] for name in (*instances, *workers)) == known.plan["totals"]["connections"]["application"]
+    assert told[f"{mounted['api-worker']}/config.production.yaml"]["db"]["sslMode"].endswith("pool_max_conns=13")
+    # Without workers there is nothing for them.
+    files = by_plan("api", *in_play())["secret_files"]
+    assert not [entry["path"] for entry in files if "/worker/" in entry["path"]]
+
+
+def test_the_pool_mode_is_that_of_the_inventory_and_the_plan_knows_it():
+    variables, known = in_play('{"trenova_tier": "large", "pgbouncer_pool_mode": "session"}')
+    told = contents(by_plan("pgbouncer", variables, known))["/opt/trenova/pgbouncer/config/pgbouncer.ini"]
+    lines = dict(line.split(" = ", 1) for line in told.splitlines() if " = " in line)
+    assert (lines["pool_mode"], lines["default_pool_size"]) == ("session", "50")
+    assert "SET statement_timeout = \"0s\"; SET lock_timeout = \"0s\"" in lines["trenova_go_db"]
+
+
+def test_what_is_set_on_connections_of_the_pool_is_for_the_application_alone():
+    more = {"postgres_databases_extra": [{"name": "reports", "owner": "trenova"}]}
+    told = contents(by_plan("pgbouncer", *in_play(json.dumps(more))))["/opt/trenova/pgbouncer/config/pgbouncer.ini"]
+    limited = [line.split(" = ")[0] for line in told.splitlines() if "connect_query" in line]
+    assert limited == ["trenova_go_db"]
+    assert "reports = host=tren-db port=5432 dbname=reports\n" in told

@@ -94,3 +94,20 @@ def test_live_limits_are_in_the_units_of_the_engine():
 
 def test_merge_appends_lists_and_replaces_values():
     assert compose.merge({"a": {"b": [1], "c": 2}}, {"a": {"b": [1, 3], "c": 4}}) == {"a": {"b": [1, 3], "c": 4}}
+
+
+def test_the_plan_says_how_long_a_container_may_take_and_its_template_may_say_otherwise():
+    limits = dict(PLAN, memory_swap_limit_mb=700, stop_grace_seconds=90, start_grace_seconds=120,
+                  health_interval_seconds=30)
+    check = {"test": ["CMD", "true"]}
+    service = compose.hardened({"healthcheck": check}, limits, "postgres", CAPACITY)
+    assert (service["stop_grace_period"], service["memswap_limit"]) == ("90s", "700m")
+    assert (service["healthcheck"]["start_period"], service["healthcheck"]["interval"]) == ("120s", "30s")
+    own = {"stop_grace_period": "5s", "healthcheck": dict(check, start_period="1s", interval="2s")}
+    service = compose.hardened(own, limits, "postgres", CAPACITY)
+    assert service["stop_grace_period"] == "5s"
+    assert (service["healthcheck"]["start_period"], service["healthcheck"]["interval"]) == ("1s", "2s")
+    assert "stop_grace_period" not in compose.job({"image": "i"}, limits, "api", CAPACITY)
+    # A role that the plan does not know says it itself, or leaves it to the Engine.
+    assert "stop_grace_period" not in compose.hardened({}, PLAN, "greeter", CAPACITY)
+    assert compose.health_check(check, "26.1")["start_period"] == "60s"

@@ -85,11 +85,35 @@ def test_disk_line_is_there_when_the_plan_has_one():
 
 
 @pytest.mark.parametrize(("days", "says"), [
-    (None, "no growth is known: set trenova_users"), (0, "full in 0 days"), (1, "full in 1 day"),
-    (110.7, "full in 110 days"), (730, "full in 730 days (2.0 years)"), (9999, "the disk lasts more than ten years"),
+    (None, "no growth is known: set trenova_users"), (0, "80 % full from the first day on"), (1, "80 % full in 1 day"),
+    (110.7, "80 % full in 110 days"), (730, "80 % full in 730 days (2.0 years)"),
+    (9999, "the disk lasts more than ten years"),
 ])
 def test_runway(days, says):
     assert reading.runway({"runway_days": days, "items": [{"name": "postgres"}]}) == says
+
+
+def test_full_means_full_and_four_fifths_are_said_as_such():
+    """The document's minimum host with 10 users: 25 of 30 GB on the first day, 7.5 GB a year."""
+    planned = plan(dict(HOST, cores=6, memory_mb=12288, disk_free_gb=30, disk_total_gb=30),
+                   {"tier": "minimum", "users": 10})
+    assert (planned["disk"]["runway_days"], planned["disk"]["full_days"]) == (0, 243)
+    assert reading.runway(planned["disk"]) == "80 % full from the first day on, full in 243 days"
+    assert "80 % full from the first day on, full in 243 days" in " ".join(
+        "\n".join(plan_table("erp1", planned, LOOKS)).split())
+
+
+@settings(max_examples=60, deadline=None)
+@given(hosts, st.integers(1, 100000))
+def test_a_disk_is_full_when_nothing_is_left(capacity, users):
+    disk = plan(capacity, {"tier": "small", "users": users})["disk"]
+    level = disk["day_one_gb"] + disk["growth_gb_per_year"] * disk["full_days"] / 365
+    after = level + disk["growth_gb_per_year"] / 365
+    assert level <= disk["available_gb"] + 1e-6 or disk["full_days"] == 0
+    assert after >= disk["available_gb"] - 1e-6
+    assert disk["runway_days"] <= disk["full_days"]
+    said = reading.runway(disk)
+    assert "full in" not in said.replace("80 % full in", "").replace(", full in", "")
 
 
 def test_runway_of_a_host_without_data():
@@ -111,6 +135,18 @@ def test_tiers_what_to_buy_and_changes_are_tables():
 def test_an_applied_plan_that_is_the_same_says_so():
     assert "Nothing would change." in table_of(changes={"remarks": [], "services": []})
     assert "Changes against" not in table_of()
+
+
+def test_what_helps_stands_under_what_is_warned_of_and_nowhere_twice():
+    planned = plan(dict(HOST, cores=8), {"tier": "small"})
+    planned["warnings"] = [{"rule": "R2", "text": "R2: too few cores.", "remedy": ["give the host 12", "wait"]},
+                           {"rule": "R7", "text": "R7: a full disk."}]
+    planned["notes"] = [{"text": "the host is mostly idle.", "remedy": ["trenova_mode: balanced"]}]
+    lines = plan_table("erp1", planned, LOOKS)
+    told = lines[lines.index("  What could be better"):lines.index("  Warnings") + 5]
+    assert told == ["  What could be better", "    the host is mostly idle.", "      - trenova_mode: balanced", "",
+                    "  Warnings", "    R2: too few cores.", "      - give the host 12", "      - wait",
+                    "    R7: a full disk."]
 
 
 @pytest.mark.parametrize(("changes", "last"), [

@@ -119,3 +119,18 @@ def test_a_file_is_parsed_once(monkeypatch):
     reported_settings({}, "redis")
     monkeypatch.setattr(reported, "yaml", types.SimpleNamespace())
     assert reported_settings({"maxclients": 10}, "redis") == {"maxclients": "10"}
+
+
+@pytest.mark.parametrize(("unit", "expected"), [(1, "120000"), (1000, "120"), (60000, "2")])
+def test_a_time_is_told_in_the_unit_of_the_server(unit, expected):
+    entry = {"figure": "timeout_seconds", "unit_milliseconds": unit}
+    assert reported._value(120, entry, "text") == expected
+    told = {"values": "text", "settings": {"a": entry}}
+    assert description.faults(told, "reported") == []
+    assert description.faults({"values": "text", "settings": {"a": dict(entry, figure="timeout")}}, "reported")
+    assert description.faults({"values": "text", "settings": {"a": dict(entry, unit_bytes=1)}}, "reported")
+
+
+def test_postgres_reports_times_in_milliseconds():
+    settings = {"idle_in_transaction_session_timeout_seconds": 120}
+    assert reported_settings(settings, "postgres") == {"idle_in_transaction_session_timeout": "120000"}

@@ -33,7 +33,8 @@ EXCEPTIONS = {
     "plugin_utils/backup/steps.py": (
         {"backup", "postgres", "redis"}, "kinds of state, called like the servers that have it; a key of descriptions"),
     "plugin_utils/description.py": ({"backup"}, "a key of descriptions"),
-    "plugin_utils/report/view.py": ({"api"}, "a column of the comparison of tiers"),
+    "plugin_utils/report/view.py": (
+        {"api", "pgbouncer", "postgres"}, "the way of the connections, with the colours of those on it"),
     "plugin_utils/report/table.py": (set(SERVICES), "which figures of a plan a table shows"),
 }
 #: Playbook -> names that it may say beside those of the roles that it includes, and why.

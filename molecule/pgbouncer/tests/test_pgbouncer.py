@@ -43,6 +43,12 @@ def test_pool_is_that_of_the_plan(server, host, secrets):
     assert shown["max_client_conn"] == str(plan["max_client_conn"])
 
 
+def test_statements_of_the_application_end_and_those_beside_the_pool_may_take_longer(server, host, secrets):
+    for name, planned in (("statement_timeout", "30min"), ("lock_timeout", "30s")):
+        assert psql(server, f"SHOW {name}", secrets["trenova_postgres_password"]) == planned
+        assert host.check_output(f"docker exec tren-db psql --no-psqlrc -qAt -c 'SHOW {name}'") == "0"
+
+
 def test_more_clients_than_server_connections(server, host, secrets):
     """Sixty clients share the pool; PostgreSQL never sees more connections than the plan gives."""
     password = secrets["trenova_postgres_password"]

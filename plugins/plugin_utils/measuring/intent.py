@@ -22,6 +22,7 @@ INTENT_VARIABLES = {
     "trenova_reserved_memory_mb": "reserved_memory_mb",
     "trenova_restore_document": "restore_document",
     "minio_mode": "minio_mode",
+    "pgbouncer_pool_mode": "pool_mode",
 }
 
 

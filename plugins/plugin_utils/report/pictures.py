@@ -12,8 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
-#: From this share of a bar on, in percent, there is room for a name in it on a wide and on a narrow screen.
+#: From this share of a bar on, in percent, there is room for a name in it on a wide and on a narrow screen, and for
+#: each letter of it.
 _NAMED_WIDE, _NAMED_NARROW = 7, 22
+_LETTER_WIDE, _LETTER_NARROW = 0.8, 2
 
 
 class Part(NamedTuple):
@@ -108,7 +110,9 @@ def stacked(parts, whole, top, height, left=0.0, width=100.0, named=True):
     for part in parts:
         share = width * part.value / whole if whole else 0
         shapes.append(Rectangle(position, top, share, height, part.kind, f"{part.name}: {part.says}"))
-        if named and share >= _NAMED_WIDE:
-            shapes.append(Name(position, top, share, height, part.kind, part.name, share < _NAMED_NARROW))
+        wide, narrow = (max(least, letter * len(part.name)) for least, letter in (
+            (_NAMED_WIDE, _LETTER_WIDE), (_NAMED_NARROW, _LETTER_NARROW)))
+        if named and share >= wide:
+            shapes.append(Name(position, top, share, height, part.kind, part.name, share < narrow))
         position += share
     return shapes

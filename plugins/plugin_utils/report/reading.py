@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.disk import GROWTH_SHARES
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import words
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.disk import FULL_SHARE, GROWTH_SHARES
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import plain
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import counted
 
 #: Endings of names that repeat the unit.
-_UNIT_ENDINGS = {"MiB": "_mb", "kB": "_kb", "GB": "_gb", "MB": "_mb"}
+_UNIT_ENDINGS = {"MiB": "_mb", "kB": "_kb", "GB": "_gb", "MB": "_mb", "s": "_seconds", "ms": "_ms"}
 
 
 def verdict(plan):
@@ -23,11 +25,6 @@ def verdict(plan):
     return "fits", "It fits, without a warning."
 
 
-def counted(number, noun):
-    """`1 reason`, `2 reasons`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
 def label(name, unit):
     """Name of a figure without the unit that stands beside its value."""
     ending = _UNIT_ENDINGS.get(unit)
@@ -35,12 +32,50 @@ def label(name, unit):
 
 
 def amount(value, unit=""):
-    """A value with its unit, as `512 MiB`; nothing is a dash."""
+    """A value with its unit, as `512 MiB`, `1 thread`; nothing is a dash."""
     if value is None:
         return "–"
     if isinstance(value, (list, tuple)):
         return ", ".join(amount(entry) for entry in value) or "–"
-    return f"{plain(value)} {unit}".strip()
+    return words.amount(value, unit)
+
+
+def found_of(entry):
+    """What a refusal, a warning or a note found, without what helps, which stands beside it."""
+    return entry["text"].partition(" This host fits ")[0].partition(" What helps, cheapest first: ")[0]
+
+
+def steps_of(entry):
+    """What helps against a refusal or a warning, cheapest first; nothing where that is not said."""
+    return list(entry.get("remedy") or [])
+
+
+def asked_of_host(plan):
+    """The lines of the requirements on the host, as the plan holds them beside what is here; none in an older plan."""
+    return (plan.get("requirements") or {}).get("lines", [])
+
+
+def network_of(plan):
+    """What the plan says of the line to the world; None in an older plan."""
+    return (plan.get("requirements") or {}).get("network")
+
+
+def duration(seconds):
+    """A time as a person says it: `20 s`, `34 min`, `5.6 h`, `2.3 days`."""
+    for unit, length in (("days", 2 * 86400), ("h", 2 * 3600), ("min", 2 * 60)):
+        if seconds >= length:
+            number = seconds / {"days": 86400, "h": 3600, "min": 60}[unit]
+            return f"{plain(round(number, 1 if number < 10 else None))} {unit}"
+    return f"{plain(round(seconds))} s"
+
+
+def copies(network):
+    """How long all data travel over the lines that the requirements name, in words; nothing where there are none."""
+    if not network or not network["copy_gb"]:
+        return ""
+    times = ", ".join("{} at {} Mbit/s".format(duration(copy["seconds"]), copy["mbps"]) for copy in network["copies"])
+    return (f"A copy of all data that is planned for ({amount(network['copy_gb'], 'GB')}) takes {times}; "
+            f"the requirements recommend {network['recommended_mbps']} Mbit/s up and down")
 
 
 def size(memory_mb):
@@ -66,19 +101,33 @@ def containers(service, entry):
 
 
 def runway(disk):
-    """How long the disk lasts, in words."""
+    """How long the disk lasts, in words: until so much of it is full that somebody must act, and until it is full."""
     days = disk.get("runway_days")
     if days is None:
         grows = GROWTH_SHARES.keys() & {item["name"] for item in disk["items"]}
         return "no growth is known: set trenova_users" if grows else "nothing on it grows with the users"
     if days > 10 * 365:
         return "the disk lasts more than ten years"
-    return f"full in {counted(int(days), 'day')}" + (f" ({days / 365:.1f} years)" if days >= 365 else "")
+    told = f"{FULL_SHARE * 100:.0f} % full {_after(days)}"
+    full = disk.get("full_days")
+    return told if full is None else f"{told}, full {_after(full)}"
+
+
+def _after(days):
+    """`in 110 days`, `in 730 days (2.0 years)`, `from the first day on`."""
+    if days < 1:
+        return "from the first day on"
+    return f"in {counted(int(days), 'day')}" + (f" ({days / 365:.1f} years)" if days >= 365 else "")
 
 
 def figure_path(service, name, is_setting):
     """Where the explanation of a figure stands."""
     return f"{service}.settings.{name}" if is_setting else f"{service}.{name}"
+
+
+def set_by(path):
+    """The name below `trenova_plan_overrides` of a figure by its path in the plan."""
+    return path.replace(".settings.", ".").replace(".containers.", ".")
 
 
 def figures_of(service, entry):

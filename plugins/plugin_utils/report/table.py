@@ -14,6 +14,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
 WIDTH = 100
 #: The last column of a table does not become narrower than this; where it would, it goes under its row.
 _LEAST_COLUMN = 24
+#: Lines of the requirements on the host that nothing else of the table shows.
+_SHOWN_LINES = ("memory of Docker", "cores of Docker")
 
 
 def plan_table(name, plan, looks, comparison=None, needed=None, changes=None, note=None):
@@ -31,11 +33,17 @@ def plan_table(name, plan, looks, comparison=None, needed=None, changes=None, no
         lines += ["", f"  To buy for {_wish(needed)}"] + _needed(needed)
     if changes is not None:
         lines += ["", "  Changes against what is applied"] + _changes(changes)
-    for title, entries in (("Warnings", plan["warnings"]), ("Refused", plan["refusals"])):
+    for title, entries in (("What could be better", plan.get("notes") or []), ("Warnings", plan["warnings"])):
         if entries:
             lines += ["", f"  {title}"]
             for entry in entries:
-                lines += _wrapped(entry["text"])
+                lines += _wrapped(reading.found_of(entry))
+                for step in reading.steps_of(entry):
+                    lines += _wrapped(f"- {step}", 6)
+    if plan["refusals"]:
+        lines += ["", "  Refused"]
+        for entry in plan["refusals"]:
+            lines += _wrapped(entry["text"])
     return [*lines, "", *_wrapped(reading.verdict(plan)[1], 2)]
 
 
@@ -44,8 +52,8 @@ def _head(name, plan):
     users = ", {}".format(reading.counted(plan["users"], "user")) if plan.get("users") else ""
     return [
         *_wrapped("Plan of {}: tier {}{}, mode {}".format(name, plan["tier"], users, plan["mode"]), 0),
-        *_wrapped("{} cores ({}), {} MiB, of which {} MiB for containers; {} GB free of {} GB ({})".format(
-            plain(host["cores"]), host["architecture"], host["memory_mb"], host["allocatable_mb"],
+        *_wrapped("{} ({}), {} MiB, of which {} MiB for containers; {} GB free of {} GB ({})".format(
+            reading.counted(host["cores"], "core"), host["architecture"], host["memory_mb"], host["allocatable_mb"],
             plain(host["disk_free_gb"]), plain(host["disk_total_gb"]), host["disk_kind"]), 2)]
 
 
@@ -89,7 +97,11 @@ def _budgets(plan):
             *(reading.amount(disk[key], "GB") for key in ("day_one_gb", "planned_gb", "available_gb")),
             "" if grown is None else f"{plain(grown)} GB a year, ", reading.runway(disk),
             reading.amount(disk["backup_storage_gb"], "GB")), 2)
-    return lines
+    for line in reading.asked_of_host(plan):
+        if line["name"] in _SHOWN_LINES:
+            lines += _wrapped("{}: {}; the requirements: {}".format(
+                line["name"][:1].upper() + line["name"][1:], line["here"], line["asked"]), 2)
+    return lines + _wrapped(reading.copies(reading.network_of(plan)), 2)
 
 
 def _deviations(entries):

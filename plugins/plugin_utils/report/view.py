@@ -20,7 +20,9 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.pictures i
     Words,
     stacked,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.disk import FULL_SHARE
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import singular
 
 #: How each verdict is coloured.
 _BADGES = {"fits": "good", "warnings": "warn", "below": "warn", "refused": "bad"}
@@ -32,6 +34,8 @@ _BOUNDS = {
     "technical_max": "cannot work above", "choices": "one of",
 }
 _YEARS_SHOWN = 3
+#: Who has a colour in the picture of the connections, from the application to the database, as it is drawn.
+_ON_THE_WAY = ("api", "pgbouncer", "postgres")
 #: Heights in pixels: of a bar with names in it, of a row of growth, of a stage of the funnel.
 _BAR, _YEAR, _STAGE = 46, 44, 58
 #: What can be a class, an address within a page, and a part of one.
@@ -77,18 +81,19 @@ class Cast:
 def plan_view(name, plan, looks, comparison=None, needed=None, changes=None, note=None) -> dict[str, Any]:
     """All that the page of one host shows; a section is there where there is something in it."""
     disk = plan.get("disk")
-    cast = Cast([*plan["services"], *(item["name"] for item in (disk or {}).get("items", []))], looks)
+    cast = Cast([*plan["services"], *_ON_THE_WAY, *(item["name"] for item in (disk or {}).get("items", []))], looks)
     sections = [
         Section("refused", "Refused", _refusals(plan["refusals"])),
-        Section("warnings", "Warnings", [_prose(warning["text"]) for warning in plan["warnings"]]),
+        Section("warnings", "Warnings", [_advice(warning) for warning in plan["warnings"]]),
+        Section("notes", "What could be better", [_advice(note) for note in plan.get("notes") or []]),
         Section("changes", "Changes against what is applied", _changes(changes, cast)),
         Section("memory", "Where the memory goes", _memory(plan, cast)),
-        Section("connections", "From clients to PostgreSQL", _connections(plan["totals"]["connections"])),
-        Section("disk", "How long the disk lasts", _disk(disk, cast) if disk else None),
+        Section("connections", "From clients to PostgreSQL", _connections(plan["totals"]["connections"], cast)),
+        Section("disk", "How long the disk lasts", _disk(disk, cast, reading.network_of(plan)) if disk else None),
         Section("tiers", "The tiers on this host", _tiers(comparison or [], plan["tier"])),
         Section("buy", "What to buy", _needed(needed) if needed else None),
         Section("figures", "Every number", _figures(plan, cast)),
-        Section("deviations", "Deviations from the requirements", _deviations(plan["deviations"])),
+        Section("deviations", "Deviations from the requirements", _requirements(plan)),
     ]
     return {
         "name": name, "note": note, "verdict": _verdict(plan), "facts": _facts(plan), "shades": cast.shades(),
@@ -147,11 +152,13 @@ def _facts(plan):
         ("Largest tier that fits", host["fitting_tier"] or "none")]
 
 
+def _advice(entry):
+    """What was found, and what helps as far as that is said."""
+    return {"what": _prose(reading.found_of(entry)), "steps": [_prose(step) for step in reading.steps_of(entry)]}
+
+
 def _refusals(refusals):
-    return [
-        {"what": _prose(refusal["text"].partition(" This host fits ")[0]),
-         "steps": [_prose(step) for step in refusal["remedy"]], "override": refusal["override"]}
-        for refusal in refusals]
+    return [dict(_advice(refusal), override=refusal["override"]) for refusal in refusals]
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------
@@ -217,21 +224,22 @@ def _containers(entry):
 
 # -- connections -------------------------------------------------------------------------------------------------------
 
-def _connections(budget):
+def _connections(budget, cast):
+    asked, pooled, used = (cast.kind(service) for service in _ON_THE_WAY)
     spare = budget["max_connections"] - budget["backends"] - budget["superuser_reserved"]
     stages = [
-        ("Pools of the application", budget["application"], [("pools", budget["application"], "c-asked")],
+        ("Pools of the application", budget["application"], [("pools", budget["application"], asked)],
          "what all its instances may open together"),
         ("PgBouncer takes: max_client_conn", budget["max_client_conn"],
-         [("clients", budget["max_client_conn"], "c-pooled")], "more clients than that are refused"),
+         [("clients", budget["max_client_conn"], pooled)], "more clients than that are refused"),
         ("PgBouncer opens: max_db_connections", budget["max_db_connections"],
-         [("pool", budget["pool"], "c-pooled"), ("reserve", budget["reserve"], "c-pooled faint")],
+         [("pool", budget["pool"], pooled), ("reserve", budget["reserve"], f"{pooled} faint")],
          "pool {pool} + reserve {reserve}: the hard cap, the others wait".format(**budget)),
         ("Backends of PostgreSQL", budget["backends"],
-         [("pooled", budget["max_db_connections"], "c-used"), ("direct", budget["direct"], "c-direct")],
+         [("pooled", budget["backends"] - budget["direct"], used), ("direct", budget["direct"], "c-direct")],
          "{direct} of them go past PgBouncer: migrations, backups, exporter, administrators, jobs".format(**budget)),
         ("PostgreSQL allows: max_connections", budget["max_connections"],
-         [("backends", budget["backends"], "c-used"), ("superuser", budget["superuser_reserved"], "c-kept"),
+         [("backends", budget["backends"], used), ("superuser", budget["superuser_reserved"], "c-kept"),
           ("spare", max(0, spare), "c-free")],
          "{superuser_reserved} are kept for the superuser, {spare} are spare".format(**budget)),
     ]
@@ -260,10 +268,10 @@ def _funnel(stages):
 
 # -- disk --------------------------------------------------------------------------------------------------------------
 
-def _disk(disk, cast):
+def _disk(disk, cast, network):
     others = max(0, disk["total_gb"] - disk["available_gb"])
     parts = [Part("Not ours", others, "c-system", reading.amount(round(others, 1), "GB"))] if others else []
-    parts += [Part(item["name"], item["gb"], cast.kind(item["name"]), reading.amount(item["gb"], "GB"))
+    parts += [Part(cast.title(item["name"]), item["gb"], cast.kind(item["name"]), reading.amount(item["gb"], "GB"))
               for item in disk["items"]]
     taken = sum(part.value for part in parts)
     free = disk["total_gb"] - taken
@@ -272,13 +280,13 @@ def _disk(disk, cast):
     return {
         "says": "Planned: {} of {} available, {} on day one. {}.".format(
             *(reading.amount(disk[key], "GB") for key in ("planned_gb", "available_gb", "day_one_gb")),
-            reading.runway(disk).capitalize()),
+            _sentence(reading.runway(disk))),
         "parts": parts,
         "picture": _bar("disk-bar", "The disk by what lies on it", _listed(parts), parts, disk["total_gb"], taken),
         "growth": None if disk["growth_gb_per_year"] is None else _growth(disk),
-        "rows": [{"name": item["name"], "gb": reading.amount(item["gb"]), "what": item["what"]}
+        "rows": [{"name": cast.title(item["name"]), "gb": reading.amount(item["gb"]), "what": item["what"]}
                  for item in disk["items"]],
-        "backup_storage": reading.amount(disk["backup_storage_gb"], "GB")}
+        "backup_storage": reading.amount(disk["backup_storage_gb"], "GB"), "copies": reading.copies(network)}
 
 
 def _growth(disk):
@@ -286,19 +294,26 @@ def _growth(disk):
     levels = [(f"After {reading.counted(year, 'year')}" if year else "Day one", disk["day_one_gb"] + year * growth)
               for year in range(_YEARS_SHOWN + 1)]
     whole = max(available, *(level for _title, level in levels)) or 1
-    shapes = []
+    shapes, high = [], 100 * FULL_SHARE * available / whole
     for number, (title, level) in enumerate(levels):
         top, within = _YEAR * number, min(level, available)
         shapes += [
             Words(0, top + 14, title), Words(100, top + 14, reading.amount(round(level, 1), "GB"), "end"),
             Rectangle(0, top + 20, 100 * available / whole, 14, "c-free", "available"),
-            Rectangle(0, top + 20, 100 * within / whole, 14, "c-used", title),
-            Rectangle(100 * within / whole, top + 20, 100 * (level - within) / whole, 14, "c-over", title)]
+            Rectangle(0, top + 20, 100 * within / whole, 14, "c-level", title),
+            Rectangle(100 * within / whole, top + 20, 100 * (level - within) / whole, 14, "c-over", title),
+            Edge(high, top + 18, top + 36)]
     description = "; ".join(f"{title}: {plain(round(level, 1))} GB" for title, level in levels)
     return {
         "picture": Picture(
             "disk-growth", f"Growth within {plain(available)} GB", description, _YEAR * len(levels), shapes),
-        "says": "{} a year. {}.".format(reading.amount(growth, "GB"), reading.runway(disk).capitalize())}
+        "says": "{} a year. {}. The line is where {:.0f} % are full.".format(
+            reading.amount(growth, "GB"), _sentence(reading.runway(disk)), 100 * FULL_SHARE)}
+
+
+def _sentence(text):
+    """A text that begins like a sentence."""
+    return text[:1].upper() + text[1:]
 
 
 # -- tiers, buying, changes --------------------------------------------------------------------------------------------
@@ -350,11 +365,12 @@ def _figures(plan, cast):
 def _figure(name, value, explained, departure):
     if explained is None:
         return {"name": name, "value": reading.amount(value), "unit": "", "rule": "as its role says", "notes": [],
-                "source": "", "is_own": False, "own": None, "departure": None}
+                "source": "", "is_own": False, "own": None, "departure": None, "information": None}
     unit, bounds = explained["unit"], explained["bounds"]
     own = bounds.get("planned") if explained["overridden"] else None
     return {
-        "name": reading.label(name, unit), "value": reading.amount(explained["value"]), "unit": unit,
+        "name": reading.label(name, unit), "value": reading.amount(explained["value"]),
+        "unit": singular(unit) if explained["value"] == 1 else unit, "information": explained.get("information"),
         "rule": explained["rule"], "notes": list(_notes(explained["inputs"], bounds, unit)),
         "source": explained["source"].replace("**", ""), "is_own": explained["overridden"],
         "own": None if own is None else reading.amount(own, unit), "departure": departure}
@@ -372,8 +388,21 @@ def _notes(inputs, bounds, unit):
         yield "bounds: " + ", ".join(said)
 
 
+#: Whether a line of the requirements is met, as a badge: its word and its kind.
+_MET = {True: ("met", "good"), False: ("less", "warn"), None: ("not measured", "info")}
+
+
+def _requirements(plan):
+    """What the requirements ask of the host, and where the plan departs from them; nothing where it does not."""
+    if not plan["deviations"]:
+        return None
+    return {"rows": _deviations(plan["deviations"]), "lines": [
+        {"name": line["name"], "asked": line["asked"], "here": line["here"], "met": _MET[line["is_met"]],
+         "source": line["source"].replace("**", "")} for line in reading.asked_of_host(plan)]}
+
+
 def _deviations(deviations):
     return [
-        {"id": entry["id"], "setting": entry["setting"], "planned": reading.amount(entry["planned"]),
+        {"id": entry["id"], "setting": reading.set_by(entry["setting"]), "planned": reading.amount(entry["planned"]),
          "document": _prose(entry["document"]), "reason": _prose(entry["reason"]), "restore": entry["restore"]}
         for entry in deviations]

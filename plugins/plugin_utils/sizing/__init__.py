@@ -17,6 +17,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     client,
     deviations,
     disk,
+    document,
     foreign,
     host,
     inputs,
@@ -70,8 +71,8 @@ def plan_hosts(capacities, groups, intent):
 
     A plan is a JSON-able dict, always the same for the same input, with the values (`services`), how each came about
     (`explain`), the sums (`totals`), the disk (`disk`), every departure from the requirements document
-    (`deviations`), and what speaks against carrying it out (`warnings`, `refusals`). A host that is too small fills
-    `refusals`.
+    (`deviations`), what that asks of the host and its line (`requirements`), and what speaks against carrying it out
+    (`warnings`, `refusals`). A host that is too small fills `refusals`.
 
     Raises PlanError, with every problem of all hosts at once, for input that cannot be used.
     """
@@ -111,6 +112,7 @@ def _decided(found, wanted, elsewhere, growth=None):
     """A draft with all sheets filled, each after those that it follows from."""
     draft = Draft(found, wanted, elsewhere, growth)
     postgres_cpus = postgres.plan_container(draft)
+    api.plan_processes(draft)
     pgbouncer.plan_servers(draft, postgres_cpus)
     api.plan(draft)
     pgbouncer.plan_clients(draft, totals.application_connections(draft))
@@ -153,7 +155,9 @@ def _assemble(draft):
         "totals": totals.summary(draft),
         "disk": disk.budget(draft),
         "deviations": deviations.ordered([
-            entry for entry in draft.deviations if entry["setting"].split(".", 1)[0] in draft.here]),
+            *(entry for entry in draft.deviations if entry["setting"].split(".", 1)[0] in draft.here),
+            *document.departures(draft)]),
+        "requirements": {"lines": document.lines(draft), "network": document.network(draft)},
         "warnings": warnings,
         "refusals": refused,
     }

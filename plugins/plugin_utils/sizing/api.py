@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, golang, load, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, golang, load, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 #: Least memory: seen by running v0.7.2, 125 MiB resident after a light load. Two cores in mode balanced: a quota of
 #: one stalls whatever runs in parallel, the garbage collector first.
 ENVELOPE = container.Envelope(
-    memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, swapless=True, share=0.15,
-    most_memory_mb=2048, balanced_cpus=lambda host_cores: min(2, host_cores))
+    memory=tiers.API_MEMORY, cpus=tiers.API_CPUS, least_memory_mb=128, cpu_shares=2048, share=0.15,
+    most_memory_mb=2048, balanced_cpus=lambda host_cores: min(2, host_cores), start_seconds=90)
 
 #: Containers that work on jobs alone.
 WORKER = "worker"
@@ -45,18 +45,36 @@ def database_pool(server_pool: int, instances: int, concurrency: int) -> int:
     return max(LEAST_POOL, -(-3 * server_pool // (2 * max(1, instances)))) + concurrency
 
 
+def session_database_pool(server_pool: int, instances: int) -> int:
+    """Database connections of one instance where each of them is a server connection (pool mode session): its part of
+    the server pool, at least 10. Source: PgBouncer; the instance queues in its own pool then."""
+    return max(LEAST_POOL, -(-arguments.whole("server_pool", server_pool) // max(1, instances)))
+
+
+def worker_database_pool(concurrency: int) -> int:
+    """Database connections of a process that works on jobs alone: one for each, at least 10. Source: chosen here; a job
+    holds one connection."""
+    return max(LEAST_POOL, concurrency)
+
+
 def redis_pool(threads: int, concurrency: int) -> int:
     """Redis connections of one process: go-redis' own 10 per thread, at least 10 beside the jobs. Source: go-redis."""
     return max(10 * threads, 10 + concurrency)
 
 
-def plan(draft):
-    """Decide the API and its workers."""
-    sheet, worker = draft.sheet("api"), draft.sheet("api", WORKER)
+def plan_processes(draft):
+    """Decide how many instances and workers there are."""
     container.plan_cpus(draft, "api", ENVELOPE)
-    instances, workers = _plan_instances(draft, sheet), _plan_workers(draft, worker)
+    _plan_instances(draft, draft.sheet("api"))
+    _plan_workers(draft, draft.sheet("api", WORKER))
+
+
+def plan(draft):
+    """Decide the API and its workers, whose numbers are decided already."""
+    sheet, worker = draft.sheet("api"), draft.sheet("api", WORKER)
+    instances, workers = sheet.count, worker.count
     container.plan_memory(draft, "api", ENVELOPE, containers=max(1, instances + workers))
-    container.plan_weights(sheet, ENVELOPE)
+    container.plan_weights(sheet, ENVELOPE, **_stop(draft))
     cores = draft.capacity_of("api").whole_cores
     golang.plan_runtime(sheet, deviation="api-gomaxprocs", document=cores)
     _plan_jobs(draft, sheet)
@@ -64,9 +82,16 @@ def plan(draft):
     _plan_worker_limits(draft, sheet, worker)
     golang.plan_runtime(worker, **({"deviation": "api-gomaxprocs", "document": cores} if workers else {}))
     worker.setting(
-        "database_pool", max(LEAST_POOL, draft.intent.profile.job_concurrency), unit="connections",
+        "database_pool", worker_database_pool(draft.intent.profile.job_concurrency), unit="connections",
         rule="one for each job, at least 10", source="chosen: a job holds one connection",
         inputs={"asynq_concurrency": draft.intent.profile.job_concurrency}, bounds=Bounds(least=1))
+
+
+def _stop(draft) -> dict:
+    """How long the application may take to end, which only its profile knows."""
+    seconds = draft.intent.profile.stop_seconds
+    return {"stop_seconds": seconds, "rule": "time to hand back jobs and write what is audited before it is killed",
+            "source": "application profile"}
 
 
 def _plan_instances(draft, sheet):
@@ -102,11 +127,20 @@ def _plan_pools(draft, sheet, instances):
     workers, instances = tiers.API_WORKERS.value(draft.intent.tier), instances * hosts("api")
     # Without a worker-only mode every instance works on jobs, dedicated workers or not.
     concurrency = 0 if profile.worker_only and workers else profile.job_concurrency
-    sheet.setting(
-        "database_pool", database_pool(server_pool, instances, concurrency), unit="connections",
-        rule="max(10, ceil(1.5 * server pool / instances)) + jobs of the instance",
-        source="chosen: queueing belongs into PgBouncer",
-        inputs={"server_pool": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
+    if draft.intent.pool_mode == "session":
+        of_workers = hosts("api") * draft.sheet("api", WORKER).count * worker_database_pool(profile.job_concurrency)
+        sheet.setting(
+            "database_pool", session_database_pool(max(0, server_pool - of_workers), instances), unit="connections",
+            rule="max(10, (server pool - workers' pools) / instances), each of which is a server connection",
+            source="PgBouncer: a session keeps its server connection until the client leaves",
+            inputs={"server_pool": server_pool, "workers_pools": of_workers, "instances": instances},
+            bounds=Bounds(least=1))
+    else:
+        sheet.setting(
+            "database_pool", database_pool(server_pool, instances, concurrency), unit="connections",
+            rule="max(10, ceil(1.5 * server pool / instances)) + jobs of the instance",
+            source="chosen: queueing belongs into PgBouncer",
+            inputs={"server_pool": server_pool, "instances": instances, "jobs": concurrency}, bounds=Bounds(least=1))
     sheet.setting(
         "redis_pool_size", redis_pool(sheet["gomaxprocs"], profile.job_concurrency), unit="connections",
         rule="max(10 * GOMAXPROCS, 10 + asynq_concurrency)", source="go-redis: 10 connections per CPU",
@@ -141,4 +175,6 @@ def _plan_worker_limits(draft, sheet, worker):
         inputs={"cpus": sheet["cpus"]}, bounds=Bounds(high=cores, least=0.01, cap=cores))
     as_instance = ENVELOPE._replace(
         cpu_shares=sheet["cpu_shares"], pids=sheet["pids_limit"], oom_score_adj=sheet["oom_score_adj"])
-    container.plan_weights(worker, as_instance, open_files=sheet["nofile"], files_rule="as an instance")
+    container.plan_weights(
+        worker, as_instance, open_files=sheet["nofile"], files_rule="as an instance",
+        **dict(_stop(draft), stop_seconds=sheet["stop_grace_seconds"]))

@@ -10,7 +10,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
 
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",
-    cpu_shares=256, pids=256, oom_score_adj=500, reserved=False)
+    cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)
 
 DATABASE_COPIES = 3
 OBJECT_COPIES = 2

@@ -9,7 +9,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import con
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 ENVELOPE = container.Envelope(
-    memory=tiers.CLIENT_MEMORY, cpus=tiers.CLIENT_CPUS, least_memory_mb=32, pids=128, oom_score_adj=300)
+    memory=tiers.CLIENT_MEMORY, cpus=tiers.CLIENT_CPUS, least_memory_mb=32, pids=128, oom_score_adj=300,
+    stop_seconds=15)
 
 
 def plan(draft):

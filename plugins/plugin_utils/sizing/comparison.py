@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import host, inputs, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS, ceil_to, plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import counted
 
 #: What a plan without refusals says of the host: all that the document recommends is there, or less.
 FITS, BELOW, REFUSED = "fits", "below", "refused"
@@ -146,8 +147,8 @@ def _add_instances(cores, planned):
     figure = planned["explain"].get("api.instances", {"inputs": {}})
     needed = figure["inputs"].get("needed_for_load")
     if needed and not figure["overridden"]:
-        cores.add(2 * needed, "{} for the peak of {} users, two cores for each".format(
-            "1 API instance" if needed == 1 else f"{needed} API instances", planned["users"]))
+        cores.add(2 * needed, "{} for the peak of {}, two cores for each".format(
+            counted(needed, "API instance"), counted(planned["users"], "user")))
 
 
 def _add_limits(memory, planned):
@@ -168,7 +169,8 @@ def _add_growth(disk, planned):
     if section.get("growth_gb_per_year") is not None:
         grown = max(grown, section["day_one_gb"] + section["growth_gb_per_year"])
     disk.add(100 * grown / DISK_FILL_PERCENT,
-             f"{users} users fill {plain(round(grown, 1))} GB in a year, at most {DISK_FILL_PERCENT} % of the disk")
+             f"{counted(users, 'user')} {'fills' if users == 1 else 'fill'} {plain(round(grown, 1))} GB in a year, "
+             f"at most {DISK_FILL_PERCENT} % of the disk")
 
 
 def _add_refused(cores, disk, planned) -> bool:

@@ -32,8 +32,12 @@ class Envelope(NamedTuple):
     cpu_shares: int = 1024
     pids: int = 512
     oom_score_adj: int = 0
-    swapless: bool = False
     reserved: bool = True
+    #: Seconds that it has to end, to begin, and between two checks of its health. A job has none of them.
+    stop_seconds: int = 30
+    start_seconds: int = 60
+    health_seconds: int = 15
+    job: bool = False
     #: In mode balanced: the part of what containers may use, and the limit in MiB beyond which more does not help.
     share: float = 0
     most_memory_mb: int | None = None
@@ -42,7 +46,7 @@ class Envelope(NamedTuple):
 
 
 def plan_memory(draft, service, envelope, containers=1, **how):
-    """Decide the memory of a service's container: limit, reservation and, where latency matters, no swap.
+    """Decide the memory of a service's container: limit, reservation and no swap.
 
     `containers` counts those that divide a share among them, one that gets half of a limit as a half.
     """
@@ -55,18 +59,18 @@ def plan_memory(draft, service, envelope, containers=1, **how):
         "memory_reservation_mb", (limit or row.value(tier)) // 2 if envelope.reserved else 0, unit="MiB",
         rule="floor(memory_limit / 2)" if envelope.reserved else "0: a job is not kept in memory",
         source=str(envelope.reservation), inputs={"memory_limit_mb": limit}, bounds=Bounds(most=limit or None))
-    if envelope.swapless:
-        plan_no_swap(sheet)
+    plan_no_swap(sheet)
     return limit
 
 
 def plan_no_swap(sheet):
-    """Decide that a container gets no swap."""
+    """Decide that a container gets no swap: one that swaps is slower than one that is started anew."""
     limit = sheet["memory_limit_mb"]
     sheet.limit(
         "memory_swap_limit_mb", limit, unit="MiB", rule="memory_limit: no swap",
         source="Docker: a limit of memory alone allows as much swap again", inputs={"memory_limit_mb": limit},
-        bounds=Bounds(least=limit))
+        # Docker takes a limit of swap with one of memory only.
+        bounds=Bounds(least=limit, most=None if limit else 0))
 
 
 def _planned_memory(draft, service, envelope, containers):
@@ -102,8 +106,11 @@ def plan_cpus(draft, service, envelope):
         bounds=Bounds(high=cores, floor=row.floor(tier), least=0.01, cap=cores))
 
 
-def plan_weights(sheet, envelope, pids=None, open_files=OPEN_FILES, files_rule="65536, always explicit"):
-    """Decide what else Docker limits: CPU weight, processes, open files and the order of killing."""
+def plan_weights(sheet, envelope, pids=None, open_files=OPEN_FILES, files_rule="65536, always explicit", **stop):
+    """Decide what else Docker is told: CPU weight, processes, open files, the order of killing, and its patience.
+
+    `stop` is how `stop_grace_seconds` is explained where it is no figure of the envelope.
+    """
     sheet.limit("cpu_shares", envelope.cpu_shares, rule="weight of the service", source=_CHOSEN_WEIGHTS,
                 bounds=Bounds(least=2, most=262144))
     sheet.limit("pids_limit", pids or envelope.pids, unit="processes",
@@ -113,6 +120,24 @@ def plan_weights(sheet, envelope, pids=None, open_files=OPEN_FILES, files_rule="
                 source="chosen: defaults of Docker differ from host to host", bounds=Bounds(least=1024, most=1048576))
     sheet.limit("oom_score_adj", envelope.oom_score_adj, rule="order of killing", source=_CHOSEN_OOM,
                 bounds=Bounds(least=-1000, most=1000))
+    if not envelope.job:
+        _plan_patience(sheet, envelope, stop)
+
+
+def _plan_patience(sheet, envelope, stop):
+    how = {"stop_seconds": envelope.stop_seconds, "rule": "time to end by itself before it is killed",
+           "source": "chosen: what it writes and hands back at the end; Docker's own are 10", **stop}
+    sheet.limit(
+        "stop_grace_seconds", how.pop("stop_seconds"), unit="s", bounds=Bounds(least=1, most=86400), **how)
+    sheet.limit(
+        "start_grace_seconds", envelope.start_seconds, unit="s",
+        rule="failed checks of its health do not count so long",
+        source="chosen: recovery, migrations and imports of a slow start included; Docker's own are 0",
+        bounds=Bounds(least=0, most=86400))
+    sheet.limit(
+        "health_interval_seconds", envelope.health_seconds, unit="s",
+        rule="between two checks of its health; 5 where the Engine is older than 25.0 and knows no faster start",
+        source="chosen: a check is a process of its own; Docker's own are 30", bounds=Bounds(least=1, most=86400))
 
 
 def plan_container(draft, service, envelope):

@@ -106,6 +106,21 @@ _ALL = (
         "not named; Go up to 1.24 takes every core of the host",
         "more running threads than the CPU limit pays for spend each period's quota at once and are then stalled.",
     ),
+    Deviation(
+        "rabbitmq-ports",
+        "Ports: 5674 (AMQP), 15674 (Management)",
+        "inside of the container RabbitMQ listens on its own ports, 5672 and 15672; those of the document are where "
+        "its Compose file publishes them on the host, and here only Caddy publishes anything.",
+        restore='rabbitmq_compose_extra: {rabbitmq: {ports: ["127.0.0.1:5674:5672", "127.0.0.1:15674:15672"], '
+                'networks: [edge]}}',
+    ),
+    Deviation(
+        "host-distribution",
+        "Linux (Ubuntu 20.04+, CentOS 8+, or similar)",
+        "Ubuntu 20.04 and CentOS 8 get no security updates any more, Docker's repositories have nothing new for them, "
+        "and their control groups (version 1) protect no reserved memory.",
+        restore="there is no way back but an upgrade of the distribution",
+    ),
 )
 
 #: Every settled departure by its id.

@@ -85,7 +85,8 @@ def budget(draft) -> dict[str, Any]:
     """The disk of a host in decimal GB.
 
     `items` lists what lies there as planned, `day_one_gb` sums what the base installation takes: the document's
-    volumes, or the operator's own where he has set one. `runway_days` is None where the number of users is not given.
+    volumes, or the operator's own where he has set one. `runway_days`, until 80 % are full, and `full_days`, until
+    nothing is left, are None where the number of users is not given.
     """
     volumes = {service: _volume_gb(sheet) for service, sheet in draft.here.items() if service in DOCUMENT_VOLUMES_GB}
     containers = sum(sheet.count for sheet in draft.here.values())
@@ -106,6 +107,7 @@ def budget(draft) -> dict[str, Any]:
         "planned_gb": round(system_gb() + sum(volumes.values()), 1),
         "growth_gb_per_year": growth,
         "runway_days": runway_days(available_gb, day_one_gb, growth) if growth else None,
+        "full_days": int(days_until_full(available_gb, day_one_gb, growth, 1) + 1e-9) if growth else None,
         "backup_storage_gb": draft.sheets["backup"]["storage_need_gb"],
     }
 

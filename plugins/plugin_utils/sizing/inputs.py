@@ -27,6 +27,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services i
 MODES = ("document", "balanced")
 DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
 MINIO_MODES = ("managed", "external")
+POOL_MODES = ("transaction", "session")
 
 #: Beyond this no host exists, and floats stop being exact.
 LARGEST_NUMBER = 10**15
@@ -199,6 +200,7 @@ def _read_intent(mapping, problems):
         accept_backup_on_data_disk=take("accept_backup_on_data_disk", flag, False),
         restore_document=take("restore_document", _deviation_ids, ()),
         minio_mode=take("minio_mode", lambda value: choice(value, MINIO_MODES), "managed"),
+        pool_mode=take("pool_mode", lambda value: choice(value, POOL_MODES), "transaction"),
         services=take("services", _services, tuple(SERVICES)),
         profile=take("profile", _profile, Profile()),
         foreign=foreign,
@@ -380,13 +382,17 @@ def _services(value):
 def _profile(value):
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping, got {shown(value)}")
-    try:
-        concurrency = whole(value.get("job_concurrency", Profile.job_concurrency))
-        if concurrency < 1:
-            raise ValueError(f"expected at least 1, got {concurrency}")
-    except ValueError as error:
-        raise ValueError(f"job_concurrency: {error}") from None
-    try:
-        return Profile(concurrency, flag(value.get("worker_only", Profile.worker_only)))
-    except ValueError as error:
-        raise ValueError(f"worker_only: {error}") from None
+    found = {}
+    for key, convert in (("job_concurrency", _positive), ("worker_only", flag), ("stop_seconds", _positive)):
+        try:
+            found[key] = convert(value.get(key, getattr(Profile, key)))
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from None
+    return Profile(**found)
+
+
+def _positive(value):
+    result = whole(value)
+    if result < 1:
+        raise ValueError(f"expected at least 1, got {result}")
+    return result

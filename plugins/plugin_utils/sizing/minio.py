@@ -11,7 +11,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arg
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 ENVELOPE = container.Envelope(
-    memory=tiers.MINIO_MEMORY, cpus=tiers.MINIO_CPUS, pids=1024, share=0.06, most_memory_mb=4096)
+    memory=tiers.MINIO_MEMORY, cpus=tiers.MINIO_CPUS, pids=1024, share=0.06, most_memory_mb=4096, stop_seconds=30)
 
 #: A distributed server allocates 2 GiB at its start; the vendor's least for production is twice that.
 DISTRIBUTED = ENVELOPE._replace(

@@ -25,6 +25,7 @@ VARIABLES = {
     "reserved_memory_mb": "trenova_reserved_memory_mb",
     "restore_document": "trenova_restore_document",
     "minio_mode": "minio_mode",
+    "pool_mode": "pgbouncer_pool_mode",
     "services": "roles of the play",
     "profile": "application profile",
     "foreign": "resources of other roles",
@@ -79,6 +80,8 @@ class Profile:
     job_concurrency: int = 10
     #: Whether a worker can be told to work on jobs alone, so that instances need not.
     worker_only: bool = False
+    #: Seconds that a process needs to hand back its jobs and end.
+    stop_seconds: int = 40
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,8 @@ class Intent:
     accept_backup_on_data_disk: bool
     restore_document: tuple[str, ...]
     minio_mode: str
+    #: When a server connection goes back to the pool: after a transaction, or when the client leaves.
+    pool_mode: str
     #: Services whose containers run on this host; what is external, switched off or elsewhere is not among them.
     services: tuple[str, ...]
     #: Number of hosts that run a service, for those that run on more than one.

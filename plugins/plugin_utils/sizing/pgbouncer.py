@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import api, arguments, container, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, ceil_to, clamp
 
 ENVELOPE = container.Envelope(
     memory=tiers.PGBOUNCER_MEMORY, cpus=tiers.PGBOUNCER_CPUS, reservation=tiers.PGBOUNCER_RESERVATION,
-    cpu_shares=2048, pids=64, swapless=True)
+    cpu_shares=2048, pids=64, stop_seconds=30)
 
 #: Connections that PostgreSQL keeps for its superuser.
 SUPERUSER_RESERVED = 3
@@ -20,6 +20,11 @@ DIRECT_CONNECTIONS = 8
 LEAST_BACKENDS = 20 + 5 + DIRECT_CONNECTIONS
 #: Descriptors that PgBouncer needs for itself.
 _OWN_FILES = 10
+#: What the application's statements may take: as long as Asynq lets a task run.
+STATEMENT_SECONDS = 1800
+#: How long a client waits for a server connection.
+WAIT_SECONDS = 30
+_MOST_SECONDS = 2147483
 
 
 def hikari_connections(cores: int, spindles: int = 1) -> int:
@@ -54,6 +59,14 @@ def pool_of_one(pool: int, bouncers: int) -> int:
     Source: chosen here.
     """
     return max(5, -(-pool // bouncers)) if bouncers > 1 else pool
+
+
+def session_pool(app_pools: int) -> int:
+    """Server connections that pool mode session needs: as many as the application's pools together.
+
+    Source: PgBouncer; a session keeps its server connection until the client leaves.
+    """
+    return arguments.whole("app_pools", app_pools, 1)
 
 
 def pool(cpus: int, bouncers: int = 1) -> dict[str, int]:
@@ -97,12 +110,14 @@ def plan_servers(draft, postgres_cpus):
     container.plan_cpus(draft, "pgbouncer", ENVELOPE)
     sheet = draft.sheet("pgbouncer")
     nominal, bouncers = tiers.POSTGRES_CONNECTIONS.value(draft.intent.tier), draft.intent.hosts_of("pgbouncer")
+    mode = sheet.setting(
+        "pool_mode", draft.intent.pool_mode, derived=True, source="pgbouncer_pool_mode",
+        rule="when a server connection goes back to the pool")
+    planned, how = _servers(draft, postgres_cpus, bouncers)
     pool = sheet.setting(
-        "default_pool_size", pool_of_one(server_pool(postgres_cpus), bouncers),
-        rule="2 * (2 * postgres cores + 1), 20 to 100, shared by all PgBouncers",
-        source="HikariCP, about pool sizing; doubled for transactions that idle",
-        inputs={"postgres_cpus": postgres_cpus, "pgbouncers": bouncers},
-        bounds=Bounds(low=20 if bouncers == 1 else 5, high=100, least=1), deviation="postgres-backends",
+        "default_pool_size", planned, **how,
+        bounds=Bounds(low=20 if bouncers == 1 else 5, high=None if mode == "session" else 100, least=1),
+        deviation="postgres-backends",
         document=pool_for((nominal - SUPERUSER_RESERVED - DIRECT_CONNECTIONS) // bouncers))
     reserve = sheet.setting(
         "reserve_pool_size", reserve_pool(pool), rule="ceil(pool / 4), at least 5",
@@ -111,6 +126,24 @@ def plan_servers(draft, postgres_cpus):
         "max_db_connections", pool + reserve, rule="pool + reserve: the hard cap",
         source="PgBouncer: reserve is added to the pool",
         inputs={"default_pool_size": pool, "reserve_pool_size": reserve}, bounds=Bounds(least=1))
+
+
+def _servers(draft, postgres_cpus, bouncers):
+    """(server connections of one PgBouncer, what explains them)."""
+    base = server_pool(postgres_cpus)
+    if draft.intent.pool_mode != "session":
+        return pool_of_one(base, bouncers), {
+            "rule": "2 * (2 * postgres cores + 1), 20 to 100, shared by all PgBouncers",
+            "source": "HikariCP, about pool sizing; doubled for transactions that idle",
+            "inputs": {"postgres_cpus": postgres_cpus, "pgbouncers": bouncers}}
+    hosts, concurrency = draft.intent.hosts_of("api"), draft.intent.profile.job_concurrency
+    instances, workers = (hosts * sheet.count for sheet in (draft.sheet("api"), draft.sheet("api", api.WORKER)))
+    app_pools = (instances * api.session_database_pool(base, instances)
+                 + workers * api.worker_database_pool(concurrency))
+    return -(-session_pool(max(1, app_pools)) // bouncers), {
+        "rule": "sum of the application's pools, shared by all PgBouncers",
+        "source": "PgBouncer: in pool mode session a client keeps its server connection until it leaves",
+        "inputs": {"app_pools": app_pools, "pgbouncers": bouncers}}
 
 
 def plan_clients(draft, app_pools):
@@ -122,9 +155,43 @@ def plan_clients(draft, app_pools):
         source="PgBouncer: its default of 100 is one API instance's default pool",
         inputs={"app_pools": app_pools, "pgbouncers": bouncers},
         bounds=Bounds(low=200, high=5000, least=1))
+    _plan_patience(draft, sheet)
     files = sheet.setting(
         "file_descriptors", file_descriptors(clients, sheet["default_pool_size"]), unit="files", derived=True,
         rule="max_client_conn + 10 + pool", source="PgBouncer: check_limits",
         inputs={"max_client_conn": clients, "default_pool_size": sheet["default_pool_size"]})
     container.plan_weights(
         sheet, ENVELOPE, open_files=open_files(files), files_rule="max(65536, 2 * file_descriptors)")
+
+
+def _plan_patience(draft, sheet):
+    """Decide how long who waits for what, and how long connections are kept."""
+    def seconds(name, value, rule, source, least=0, most=_MOST_SECONDS):
+        return sheet.setting(name, value, unit="s", rule=rule, source=source, bounds=Bounds(least=least, most=most))
+
+    wait = seconds(
+        "query_wait_timeout_seconds", WAIT_SECONDS, "30: who waits longer for a connection gets an error; 0 is off",
+        "chosen: the user has given up by then; PgBouncer's default is 120")
+    seconds("reserve_pool_timeout_seconds", 3, "a client that waits so long opens the reserve; 0 opens it never",
+            "chosen: PgBouncer's default is 5")
+    seconds("server_lifetime_seconds", 3600, "a server connection is closed when it is so old and free",
+            "PgBouncer's default; what a backend has cached goes with it", least=1)
+    seconds("server_idle_timeout_seconds", 600, "a server connection that nobody needs is closed; 0 is off",
+            "PgBouncer's default")
+    seconds("server_login_retry_seconds", 1, "clients wait for a database that starts: it is asked again each second",
+            "seen: PgBouncer's default of 15 makes 15 s of errors of a crash that takes 1 s", least=1)
+    sheet.setting(
+        "max_prepared_statements", 200, unit="statements", rule="kept on each server connection; 0 is off",
+        source="PgBouncer's default from 1.24 on", bounds=Bounds(least=0, most=2147483647))
+    # PgBouncer gives a connection of a session back as new, without what it was told when it was opened.
+    off = draft.intent.pool_mode == "session"
+    in_session, most = ("; off in pool mode session, which undoes it", 0) if off else ("", _MOST_SECONDS)
+    seconds(
+        "statement_timeout_seconds", 0 if off else STATEMENT_SECONDS,
+        "1800: no statement of the application takes longer; 0 is off. Migrations, backups and administrators go past "
+        "PgBouncer and are not held to it" + in_session,
+        "Asynq: its default timeout of a task is 30 minutes, and nobody waits longer", most=most)
+    seconds(
+        "lock_timeout_seconds", 0 if off else wait,
+        "query_wait_timeout: who waits for a lock holds a server connection that others wait for; 0 is off"
+        + in_session, "chosen: an error for one instead of for all", most=most)

@@ -37,7 +37,8 @@ def balanced_cpus(host_cores: float) -> int:
 
 ENVELOPE = container.Envelope(
     memory=tiers.POSTGRES_MEMORY, cpus=tiers.POSTGRES_CPUS, reservation=tiers.POSTGRES_RESERVATION,
-    least_memory_mb=256, cpu_shares=2048, oom_score_adj=-300, swapless=True, share=SHARE, balanced_cpus=balanced_cpus)
+    least_memory_mb=256, cpu_shares=2048, oom_score_adj=-300, share=SHARE, balanced_cpus=balanced_cpus,
+    stop_seconds=90, start_seconds=120)
 
 #: Memory in MiB of a backend besides its work_mem: rule books say 5 to 10, measurements 2 to 5.
 BACKEND_MB = 4
@@ -45,6 +46,8 @@ BACKEND_MB = 4
 NODES_PER_BACKEND = tuners.NODES_PER_BACKEND
 #: Part of the limit that the worst case may fill.
 SAFE_SHARE = 0.9
+#: Timeouts are milliseconds in 32 bits.
+MOST_TIMEOUT_SECONDS = 2147483
 LEAST_WORK_MEM_KB = 1024
 MOST_WORK_MEM_KB = 65536
 
@@ -58,6 +61,8 @@ _DISK_COSTS = {kind: (tuners.pgtune_random_page_cost(disk), tuners.pgtune_io_con
 #: Memory in MiB of an idle backend that the page cache cannot have.
 _IDLE_BACKEND_MB = 2
 _WAL_SEGMENT_MB = 16
+#: MiB a second that a slow disk takes of what is scattered over it.
+_SLOW_WRITE_MB = 100
 _PAGE_KB = 8
 _SECONDS_PER_DAY = 86400
 
@@ -200,6 +205,12 @@ def effective_cache_size_mb(memory_limit_mb: int, backends: int) -> int:
     return max(1, min(3 * limit // 4, left))
 
 
+def stop_seconds(shared_mb: int) -> int:
+    """Seconds that a shutdown may take: at least 90, and what its checkpoint needs to write all shared buffers at
+    100 MiB/s. Source: PostgreSQL, fast shutdown; the speed of a slow disk is chosen here."""
+    return max(ENVELOPE.stop_seconds, -(-arguments.whole("shared_mb", shared_mb) // _SLOW_WRITE_MB))
+
+
 def io_workers(cpus: int) -> int:
     """Processes that read ahead, from PostgreSQL 18 on: a quarter of the cores, 3 to 32. Source: pgtune 7caef27."""
     return clamp(arguments.whole("cpus", cpus, 1) // 4, 3, 32)
@@ -272,7 +283,20 @@ def plan_settings(draft):
     _plan_memory(draft, sheet)
     _plan_wal(draft, sheet)
     _plan_planner(draft, sheet)
-    container.plan_weights(sheet, ENVELOPE, pids=max(ENVELOPE.pids, 2 * sheet["max_connections"]))
+    _plan_timeouts(sheet)
+    shared = sheet["shared_buffers_mb"]
+    container.plan_weights(
+        sheet, ENVELOPE, pids=max(ENVELOPE.pids, 2 * sheet["max_connections"]), stop_seconds=stop_seconds(shared),
+        rule="max(90, shared_buffers / 100 MiB/s): the checkpoint of a shutdown writes them all",
+        source="chosen: a slow disk; PostgreSQL, fast shutdown", inputs={"shared_buffers_mb": shared})
+
+
+def _plan_timeouts(sheet):
+    sheet.setting(
+        "idle_in_transaction_session_timeout_seconds", 120, unit="s",
+        rule="120: a transaction that nobody goes on with holds one of the few server connections; 0 is off",
+        source="chosen: the application's transactions take milliseconds; pg_dump switches it off for itself",
+        bounds=Bounds(least=0, most=MOST_TIMEOUT_SECONDS))
 
 
 def _plan_connections(draft, sheet):

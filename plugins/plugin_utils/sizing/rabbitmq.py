@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, quorum, tiers
@@ -12,7 +13,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
 
 ENVELOPE = container.Envelope(
     memory=tiers.RABBITMQ_MEMORY, cpus=tiers.RABBITMQ_CPUS, least_memory_mb=256, pids=1024, oom_score_adj=-100,
-    share=0.04, most_memory_mb=4096)
+    share=0.04, most_memory_mb=4096, stop_seconds=90, start_seconds=180, health_seconds=30)
 
 #: Nodes of a cluster; quorum queues have at most seven members.
 CLUSTER_SIZES = (1, 3, 5, 7)
@@ -48,6 +49,14 @@ def quorum_group(nodes: int) -> int:
     Source: RabbitMQ, quorum queues; a majority must live.
     """
     return nodes if nodes < 3 else 5 if nodes >= 5 else 3
+
+
+def schedulers(cpus: float) -> int:
+    """Schedulers of the Erlang machine: the CPU quota rounded up, at least 2.
+
+    Source: Erlang starts one for each core of the host unless told; RabbitMQ asks for more than one core.
+    """
+    return max(2, int(math.ceil(arguments.amount("cpus", cpus))))
 
 
 def volume_gb(disk_free_limit_mb: int) -> int:
@@ -113,6 +122,13 @@ def plan(draft):
         "raft_wal_max_size_mb", raft_wal_mb(size), unit="MiB", rule="memory_limit / 8, 32 to 512 MiB",
         source="RabbitMQ, quorum queues: a node needs 3 to 4 of them", inputs={"memory_limit_mb": size},
         bounds=Bounds(low=32, high=512, least=1, most=max(32, watermark // 3)))
+    sheet.setting(
+        "schedulers", schedulers(sheet["cpus"]), unit="threads", rule="max(2, ceil(cpus))",
+        source="Erlang, +S: one for each core of the host unless told", inputs={"cpus": sheet["cpus"]},
+        bounds=Bounds(least=1, most=1024))
+    sheet.setting(
+        "heartbeat_seconds", 30, unit="s", rule="30: a connection is dead after two that were missed; 0 is off",
+        source="chosen: RabbitMQ's default is 60, its least without false alarms 5", bounds=Bounds(least=0, most=65535))
     nodes = sheet.setting(
         "nodes", draft.intent.hosts_of("rabbitmq"), unit="nodes", rule="the hosts that run RabbitMQ", derived=True,
         source="groups of the inventory")

@@ -10,17 +10,20 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
 
 ENVELOPE = container.Envelope(
     memory=tiers.REDIS_MEMORY, cpus=tiers.REDIS_CPUS, reservation=tiers.REDIS_RESERVATION, least_memory_mb=64,
-    cpu_shares=2048, pids=128, oom_score_adj=-200, swapless=True, share=0.08, most_memory_mb=8192)
+    cpu_shares=2048, pids=128, oom_score_adj=-200, share=0.08, most_memory_mb=8192, stop_seconds=60, start_seconds=120)
 
 #: Without allkeys-*: these evict jobs.
 POLICIES = ("volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random", "noeviction")
 DEFAULT_MAXCLIENTS = 10000
 #: Files that Redis opens besides those of its clients.
 _OWN_FILES = 32
+_MOST_INT = 2147483647
 #: Connections of backup, verification and administrators.
 _OTHER_CLIENTS = 16
 #: Percent of a limit that data may take, by what else the instance does: without persistence, with snapshots, with an
 #: append-only file that must not fail.
+#: MiB a second that a slow disk takes of a snapshot.
+_SLOW_WRITE_MB = 100
 _DATA_PERCENT = {"none": 85, "rdb": 75, "aof": 60}
 #: What a full instance takes, in percent of its data.
 _FULL_PERCENT = 110
@@ -59,6 +62,14 @@ def peak_memory_mb(maxmemory: int) -> int:
     return round(arguments.whole("maxmemory", maxmemory) * _FULL_PERCENT / 100)
 
 
+def stop_seconds(maxmemory: int) -> int:
+    """Seconds that a shutdown may take: at least 60, and what a snapshot of all data needs at 100 MiB/s.
+
+    Source: Redis saves on SIGTERM where it has save points; the speed of a slow disk is chosen here.
+    """
+    return max(ENVELOPE.stop_seconds, -(-arguments.whole("maxmemory", maxmemory) // _SLOW_WRITE_MB))
+
+
 def volume_gb(maxmemory: int) -> int:
     """Disk in GB for a data set of so many MiB: three times for the append-only file and its rewrite, twice for a
     snapshot. At least the document's 1 GB.
@@ -84,10 +95,32 @@ def plan(draft):
     draft.sheet("redis").setting(
         "nodes", draft.intent.hosts_of("redis"), unit="nodes", derived=True,
         rule="the hosts that run Redis, each with a sentinel where there are several", source="groups of the inventory")
-    maxclients = _plan_clients(draft)
+    maxclients, maxmemory = _plan_clients(draft), draft.sheet("redis")["maxmemory_mb"]
+    _plan_saves(draft.sheet("redis"))
     container.plan_weights(
         draft.sheet("redis"), ENVELOPE, open_files=max(container.OPEN_FILES, maxclients + _OWN_FILES),
-        files_rule="max(65536, maxclients + 32)")
+        files_rule="max(65536, maxclients + 32)", stop_seconds=stop_seconds(maxmemory),
+        rule="max(60, maxmemory / 100 MiB/s): it saves when it is stopped",
+        source="chosen: a slow disk; Redis, SHUTDOWN", inputs={"maxmemory_mb": maxmemory})
+
+
+def _plan_saves(sheet):
+    """Save points and how long connections are kept: beside the append-only file a snapshot is what starts fast."""
+    for name, value, unit, rule in (
+        ("save_seconds", 3600, "s", "a snapshot after so long with save_changes writes"),
+        ("save_changes", 1, "writes", "see save_seconds"),
+        ("save_busy_seconds", 300, "s", "a snapshot after so long with save_busy_changes writes"),
+        ("save_busy_changes", 1000, "writes", "see save_busy_seconds"),
+    ):
+        sheet.setting(
+            name, value, unit=unit, rule=rule, bounds=Bounds(least=1, most=_MOST_INT),
+            source="chosen: the append-only file loses a second at most; a snapshot copies what is written meanwhile")
+    sheet.setting(
+        "tcp_backlog", 511, unit="connections", rule="511, below net.core.somaxconn of the host (4096)",
+        source="redis.conf's default", bounds=Bounds(least=1, most=65535))
+    sheet.setting(
+        "tcp_keepalive_seconds", 60, unit="s", rule="60: connections of clients that died are found; 0 is off",
+        source="chosen: redis.conf's default is 300", bounds=Bounds(least=0, most=_MOST_INT))
 
 
 def _plan_data(sheet, limit, cpus):

@@ -25,7 +25,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS, VARIABLES, plain
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft, amount
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import amount, counted
 
 _OVERRIDES = VARIABLES["overrides"]
 _MOST_REMEDIES = 3
@@ -107,7 +108,7 @@ def minimum_host(draft: Draft) -> Iterator[Finding]:
     memory_mb, free_gb = host.accepted_memory_mb(memory_gib), host.accepted_disk_gb(disk_gb)
     if capacity.cores < cores:
         yield _undersized(
-            "cores", capacity.cores, cores, f"{plain(capacity.cores)} CPU cores found, {cores} needed.",
+            "cores", capacity.cores, cores, f"{counted(capacity.cores, 'CPU core')} found, {cores} needed.",
             f"raise the CPU limit of this virtual machine, or of the container it is, to {cores} cores",
             f"move to a machine with {cores} cores or more")
     if capacity.usable_memory_mb < memory_mb:
@@ -178,7 +179,7 @@ def _shortfalls(draft) -> Iterator[Shortfall]:
     if TIERS.index(tier) < TIERS.index(recommended):
         yield Shortfall(
             "users", draft.intent.users, recommended,
-            f"tier {tier} planned for {draft.intent.users} users, the document recommends {recommended}.",
+            f"tier {tier} planned for {counted(draft.intent.users, 'user')}, the document recommends {recommended}.",
             f"set {VARIABLES['tier']}: {recommended}")
     yield from _instance_shortfalls(draft)
 
@@ -189,8 +190,8 @@ def _instance_shortfalls(draft) -> Iterator[Shortfall]:
     if sheet["instances"] < needed:
         yield Shortfall(
             "api.instances", sheet["instances"], needed,
-            f"{sheet['instances']} API instances with {plain(sheet['cpus'])} CPU cores each planned, "
-            f"the peak of {users} users needs {needed}.",
+            f"{counted(sheet['instances'], 'API instance')} with {counted(sheet['cpus'], 'CPU core')} each planned, "
+            f"the peak of {counted(users, 'user')} needs {needed}.",
             f"give the host {2 * needed} cores, or each instance more of them: api.cpus in {_OVERRIDES}")
 
 
@@ -199,7 +200,7 @@ def _machine_shortfalls(capacity, tier) -> Iterator[Shortfall]:
     if capacity.cores < cores:
         yield Shortfall(
             "cores", capacity.cores, cores,
-            f"{plain(capacity.cores)} CPU cores found, {cores} recommended for tier {tier}.",
+            f"{counted(capacity.cores, 'CPU core')} found, {cores} recommended for tier {tier}.",
             f"give the host {cores} cores")
     acceptance = host.memory_acceptance(capacity.usable_memory_mb, memory_gib)
     if acceptance != "accept":
@@ -227,8 +228,10 @@ def _disk_shortfalls(capacity, tier) -> Iterator[Shortfall]:
             f"{plain(free_gb)} GB of free disk found, tier {tier} plans for growth to {growth_gb} GB.",
             f"free or add {plain(round(growth_gb - free_gb, 1))} GB")
     if capacity.disk_kind == "hdd":
-        yield Shortfall("disk_kind", "hdd", "ssd", f"a rotating disk found, an SSD recommended for tier {tier}.",
-                        "put the data on an SSD: trenova_data_dir")
+        yield Shortfall(
+            "disk_kind", "hdd", "ssd",
+            f"a rotating disk found, an SSD recommended for tier {tier}. Where it is none (controllers of RAID may say "
+            "so), write trenova_capacity: {disk_kind: ssd}.", "put the data on an SSD: trenova_data_dir")
 
 
 # -- R3, R5, R6: the sums ----------------------------------------------------------------------------------------------
@@ -312,13 +315,21 @@ def _postgres_remedies(draft, sheet) -> Iterator[str]:
 def connection_budget(draft: Draft) -> Iterator[Finding]:
     """R6: somebody would wait for a connection that cannot be had."""
     budget = totals.connections(draft)
+    if draft.intent.pool_mode == "session" and budget["application"] > budget["through_pgbouncer"]:
+        needed = -(-budget["application"] // budget["pgbouncers"])
+        yield Finding(
+            "R6", "pgbouncer.max_db_connections", budget["max_db_connections"], needed,
+            "connection budget: in pool mode session each connection of the application is one of PostgreSQL, and of "
+            "{application} only {through_pgbouncer} get through PgBouncer.".format(**budget),
+            ("set pgbouncer_pool_mode: transaction", f"take the connection settings out of {_OVERRIDES}",
+             f"set pgbouncer.max_db_connections to {needed} or more in {_OVERRIDES}"))
     direct = budget["direct"] + budget["superuser_reserved"]
     for key, needed, what in (
         ("pgbouncer.max_db_connections", budget["pool"] + budget["reserve"],
          "pool {pool} and reserve {reserve} exceed max_db_connections {max_db_connections}"),
         ("postgres.max_connections", budget["through_pgbouncer"] + direct,
-         "{through_pgbouncer} connections through PgBouncer, {direct} direct and {superuser_reserved} reserved ones "
-         "exceed max_connections {max_connections}"),
+         counted(budget["through_pgbouncer"], "connection") + " through PgBouncer, {direct} direct and "
+         "{superuser_reserved} reserved ones exceed max_connections {max_connections}"),
         ("pgbouncer.max_client_conn", -(-budget["application"] // draft.intent.hosts_of("pgbouncer")),
          "the application's pools of {application} exceed max_client_conn {max_client_conn}"),
     ):
@@ -356,8 +367,8 @@ def disk_budget(draft: Draft) -> Iterator[Finding]:
     if runway is not None and runway < LEAST_RUNWAY_DAYS:
         yield Finding(
             "R7", "runway_days", runway, LEAST_RUNWAY_DAYS, fatal=False,
-            what=f"with {draft.intent.users} users the disk is {DISK_HIGH_PERCENT} % full after about {runway} days "
-                 f"(grows by {plain(budget['growth_gb_per_year'])} GB a year).")
+            what=f"with {counted(draft.intent.users, 'user')} the disk is {DISK_HIGH_PERCENT} % full after about "
+                 f"{counted(runway, 'day')} (grows by {plain(budget['growth_gb_per_year'])} GB a year).")
 
 
 def _volumes_given(draft) -> Iterator[str]:
@@ -387,8 +398,8 @@ def quorums(draft: Draft) -> Iterator[Finding]:
                 (count for count in allowed if count > nodes), None)
             yield Finding(
                 "R10", f"{service}.nodes", nodes, list(allowed),
-                f"{nodes} nodes of {service} planned; {found.why_nodes}.",
-                tuple(f"have {count} hosts in the group {service}" for count in fitting if count))
+                f"{counted(nodes, 'node')} of {service} planned; {found.why_nodes}.",
+                tuple(f"have {counted(count, 'host')} in the group {service}" for count in fitting if count))
 
 
 # -- R9 and undone deviations: the operator's own figures --------------------------------------------------------------

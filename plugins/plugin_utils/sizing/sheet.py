@@ -15,13 +15,13 @@ from typing import Any
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import inputs as reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.information import INFORMATION
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import (
     VARIABLES,
     Bounds,
     Capacity,
     Figure,
     Intent,
-    plain,
     rounded,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
@@ -125,6 +125,8 @@ class Sheet:
         self._overrides = draft.intent.overrides.get(sheet_key(service, kind), {})
         self._limits: dict[str, Figure] = {}
         self._settings: dict[str, Figure] = {}
+        #: Figures that nobody is told, with what they are good for.
+        self._informing = INFORMATION.get(sheet_key(service, kind), {})
 
     def __getitem__(self, name: str):
         return self.names[name]
@@ -161,9 +163,15 @@ class Sheet:
 
     def explain(self) -> dict[str, dict[str, Any]]:
         """One explanation for every value, under its path within the services of the plan."""
-        explained = {self.path + "." + name: figure.explain() for name, figure in self._limits.items()}
+        explained = {self.path + "." + name: self._explained(name, figure) for name, figure in self._limits.items()}
         for name, figure in self._settings.items():
-            explained[self.path + ".settings." + name] = figure.explain()
+            explained[self.path + ".settings." + name] = self._explained(name, figure)
+        return explained
+
+    def _explained(self, name, figure):
+        explained = figure.explain()
+        if name in self._informing:
+            explained["information"] = self._informing[name]
         return explained
 
     def _decide(self, place, name, path, planned, rule, source, unit="", inputs=None, bounds=UNBOUND,
@@ -244,8 +252,3 @@ def _word(given, choices):
     if not isinstance(given, bool):
         return given
     return next((word for word in choices if reading.TRUTH.get(word) is given), given)
-
-
-def amount(value, unit: str) -> str:
-    """A value with its unit: `512 MiB`."""
-    return f"{plain(value)} {unit}".strip()

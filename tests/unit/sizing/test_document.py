@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import pytest
 from sizing_builders import TIERS, TIGHT_DISK, host_of, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.server import SUPPORTED_DISTRIBUTIONS
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import reading
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.page import plan_page
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import document, tiers
 
 #: A copy of the document: line numbers in the sources must lead to what they quote.
 DOCUMENT = (pathlib.Path(__file__).parent / "requirements.md").read_text(encoding="utf-8").splitlines()
@@ -19,7 +24,7 @@ DOCUMENT = (pathlib.Path(__file__).parent / "requirements.md").read_text(encodin
 def quotes():
     """Every passage that the engine quotes."""
     found = set()
-    for value in vars(tiers).values():
+    for value in [*vars(tiers).values(), *vars(document).values(), *document.PORTS]:
         if isinstance(value, tiers.Quote):
             found.add(value)
         elif isinstance(value, tiers.Row):
@@ -38,17 +43,133 @@ def test_quote_stands_where_it_says(quote):
     assert heading_above(quote.line) == quote.heading
 
 
-def test_all_passages_with_numbers_for_sizing_are_quoted():
-    sections = [(34, 38), (50, 54), (57, 61), (64, 68), (74, 89), (91, 101), (104, 107), (115, 125), (129, 132),
-                (140, 142), (152, 154), (163, 166), (171, 173), (193, 196), (210, 224), (307, 310)]
+#: Lines with a number that is no passage to quote: why, and where it arrives.
+ELSEWHERE = {
+    **dict.fromkeys((50, 57, 64), ("the tier of so many users", None)),
+    80: ("repeats the limit of line 76", None), 402: ("what somebody else offers", None),
+    327: ("an example; the port of line 236", ("pgbouncer", "meta/service.yml", r"port: 6432\b")),
+    345: ("an example; the port of line 237", ("redis", "meta/service.yml", r"'port': 6379\b")),
+    347: ("an example; the port of line 243", ("asynq_dashboard", "meta/service.yml", r"port: 8080\b")),
+    351: ("the port of mail, which backups report by", ("backup", "defaults/main.yml", r"backup_smtp_port: 587\b")),
+}
+#: Quoted lines whose numbers are no figure of the plan: where they arrive.
+IN_ROLES = [
+    (44, "docker", "defaults/main.yml", r'docker_engine_minimum: "20.10"'),
+    (144, "minio", "meta/service.yml", r"'port': 9000\b"),
+    (144, "minio", "templates/compose.yaml.j2", r":9001"),
+    (156, "rabbitmq", "meta/service.yml", r"amqp: {port: 5672}"),
+    (156, "rabbitmq", "meta/service.yml", r"management: {port: 15672}"),
+    (199, "asynq_dashboard", "meta/service.yml", r"http: {port: 8080}"),
+    (232, "caddy", "defaults/main.yml", r"http_port: 80\n"),
+    (232, "caddy", "defaults/main.yml", r"https_port: 443\n"),
+    (233, "api", "profiles/v0.7.2.yml", r"port: 3001\b"),
+    (234, "client", "meta/service.yml", r"http: {port: 5173}"),
+    (235, "postgres", "meta/service.yml", r"'port': 5432\b"),
+    (236, "pgbouncer", "meta/service.yml", r"sql: {port: 6432}"),
+    (237, "redis", "meta/service.yml", r"'port': 6379\b"),
+    (238, "minio", "meta/service.yml", r"'port': 9000\b"),
+    (239, "rabbitmq", "meta/service.yml", r"amqp: {port: 5672}"),
+    (243, "asynq_dashboard", "meta/service.yml", r"http: {port: 8080}"),
+]
+ROLES = pathlib.Path(__file__).resolve().parents[3] / "roles"
+
+
+def numbered_lines():
+    """Lines of the document with a number in them that is not the number of a list."""
+    for line, text in enumerate(DOCUMENT, 1):
+        if re.search(r"\d", re.sub(r"^\s*\d+\. ", "", text)):
+            yield line
+
+
+def test_all_passages_with_numbers_are_quoted():
     quoted = {quote.line for quote in quotes()}
-    # Not sizing: "optimized for" (80) repeats the limit of line 76.
-    unquoted = {80}
-    numbered = {
-        line for first, last in sections for line in range(first, last + 1)
-        if DOCUMENT[line - 1].lstrip().startswith("-") and any(character.isdigit() for character in DOCUMENT[line - 1])
-    }
-    assert numbered - quoted == unquoted
+    assert set(numbered_lines()) - quoted == set(ELSEWHERE)
+    assert not quoted & set(ELSEWHERE)
+
+
+@pytest.mark.parametrize(("role", "file", "text"), [
+    *(row[1:] for row in IN_ROLES), *(where for _why, where in ELSEWHERE.values() if where)])
+def test_number_arrives_in_a_role(role, file, text):
+    assert re.search(text, (ROLES / role / file).read_text(encoding="utf-8"))
+
+
+def test_every_port_and_version_has_a_role():
+    assert {row[0] for row in IN_ROLES} == {document.DOCKER_ENGINE.line, *(quote.line for quote in document.PORTS)}
+
+
+@pytest.mark.parametrize(("tier", "asked", "here"), [
+    ("minimum", ["6 cores", "12 GiB", "30 GB", "10 GiB", "6 cores", "10 Mbit/s up and down"],
+     "10035 MiB, 205 MiB less; 2253 MiB are kept for the system"),
+    ("small", ["12 cores", "24 GiB", "100 GB", "10 GiB", "6 cores", "100 Mbit/s up and down"],
+     "21422 MiB; 3154 MiB are kept for the system"),
+    ("medium", ["20 cores", "48 GiB", "200 GB", "10 GiB", "6 cores", "100 Mbit/s up and down"],
+     "44524 MiB; 4628 MiB are kept for the system"),
+    ("large", ["32 cores", "96 GiB", "500 GB", "10 GiB", "6 cores", "1000 Mbit/s up and down"],
+     "90726 MiB; 7578 MiB are kept for the system")])
+def test_lines_on_the_host_stand_in_the_plan_the_table_and_the_page(tier, asked, here):
+    planned = plan_of(tier)
+    lines = {line["name"]: line for line in planned["requirements"]["lines"]}
+    assert [line["asked"] for line in lines.values()] == asked
+    assert [line["is_met"] for line in lines.values()] == [True] * 5 + [None]
+    assert lines["memory of Docker"]["here"] == here
+    assert "requirements.md:45 (Container Runtime)" in lines["memory of Docker"]["source"]
+    text = " ".join("\n".join(plan_table("erp1", planned, {})).split())
+    page = plan_page("erp1", planned, {})
+    assert f"Memory of Docker: {here}; the requirements: 10 GiB" in text
+    assert "Cores of Docker: " in text
+    assert here in page
+    assert "up and down" in page
+
+
+def test_a_host_that_is_too_small_is_told_line_by_line():
+    capacity = host_of("minimum", cores=4, memory_mb=8192, disk_free_gb=20)
+    lines = plan_of("minimum", capacity, reserved_memory_mb=1000)["requirements"]["lines"]
+    assert [line["is_met"] for line in lines] == [False, False, False, False, False, None]
+    assert lines[3]["here"] == "5349 MiB, 4891 MiB less; 2843 MiB are kept for the system and other software"
+
+
+@pytest.mark.parametrize(("tier", "gb", "recommended"), [
+    ("minimum", 15, 10), ("small", 54, 100), ("medium", 129, 100), ("large", 372, 1000)])
+def test_bandwidth_is_told_with_how_long_the_data_travel(tier, gb, recommended):
+    planned = plan_of(tier)
+    network = planned["requirements"]["network"]
+    assert (network["copy_gb"], network["recommended_mbps"]) == (gb, recommended)
+    assert [copy["mbps"] for copy in network["copies"]] == [10, 100, 1000]
+    for copy in network["copies"]:
+        assert copy["seconds"] == pytest.approx(gb * 8000 / copy["mbps"], abs=0.5)
+    said = reading.copies(network)
+    assert f"({gb} GB)" in said
+    assert f"the requirements recommend {recommended} Mbit/s up and down" in said
+    assert said in " ".join("\n".join(plan_table("erp1", planned, {})).split())
+    assert said in " ".join(plan_page("erp1", planned, {}).split())
+
+
+@pytest.mark.parametrize(("seconds", "said"), [
+    (0, "0 s"), (20.4, "20 s"), (119, "119 s"), (120, "2 min"), (432, "7.2 min"), (4320, "72 min"), (12000, "3.3 h"),
+    (43200, "12 h"), (172800, "2 days"), (297600, "3.4 days")])
+def test_durations(seconds, said):
+    assert reading.duration(seconds) == said
+
+
+def test_data_that_is_somebody_elses_takes_no_time_here():
+    assert plan_of("small", minio_mode="external")["requirements"]["network"]["copy_gb"] == 23
+    assert reading.copies(None) == reading.copies({"copy_gb": 0}) == ""
+
+
+def test_departures_of_what_is_no_figure_are_listed_and_true():
+    listed = {entry["id"]: entry for entry in plan_of("small")["deviations"]}
+    assert (listed["rabbitmq-ports"]["setting"], listed["rabbitmq-ports"]["planned"]) == (
+        "rabbitmq.ports", "5672, 15672")
+    assert "5674 (AMQP), 15674 (Management)" in listed["rabbitmq-ports"]["document"]
+    distribution = listed["host-distribution"]
+    assert distribution["document"] in DOCUMENT[39]
+    for name in ("ubuntu", "debian", "rhel", "fedora"):
+        assert f"{name} {SUPPORTED_DISTRIBUTIONS[name]}" in distribution["planned"].lower()
+    same = {version for name, version in SUPPORTED_DISTRIBUTIONS.items() if name in ("centos", "rocky", "almalinux")}
+    assert same == {SUPPORTED_DISTRIBUTIONS["rhel"]}
+    elsewhere = plan_of("small", services=["redis"])["deviations"]
+    assert [entry["id"] for entry in elsewhere if "." not in entry["id"]][-1] == "host-distribution"
+    assert "rabbitmq-ports" not in {entry["id"] for entry in elsewhere}
 
 
 # heading, path in the plan, value for minimum, small, medium, large

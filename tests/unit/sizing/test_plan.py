@@ -82,21 +82,31 @@ def test_figures(row):
     assert [value_at(plan_of(tier), path) for tier in TIERS] == expected
 
 
-@pytest.mark.parametrize(("service", "score", "shares", "swapless"), [
-    ("postgres", -300, 2048, True), ("redis", -200, 2048, True), ("rabbitmq", -100, 1024, False),
-    ("pgbouncer", 0, 2048, True), ("api", 0, 2048, True), ("caddy", 0, 2048, True), ("minio", 0, 1024, False),
-    ("client", 300, 1024, False), ("asynq_dashboard", 300, 512, False), ("backup", 500, 256, False),
+@pytest.mark.parametrize(("service", "score", "shares"), [
+    ("postgres", -300, 2048), ("redis", -200, 2048), ("rabbitmq", -100, 1024), ("pgbouncer", 0, 2048),
+    ("api", 0, 2048), ("caddy", 0, 2048), ("minio", 0, 1024), ("client", 300, 1024), ("asynq_dashboard", 300, 512),
+    ("backup", 500, 256),
 ])
-def test_who_is_killed_last_and_who_may_swap(service, score, shares, swapless):
+def test_who_is_killed_last_and_that_nobody_swaps(service, score, shares):
     figures = plan_of("small")["services"][service]
     assert (figures["oom_score_adj"], figures["cpu_shares"]) == (score, shares)
-    assert figures.get("memory_swap_limit_mb") == (figures["memory_limit_mb"] if swapless else None)
+    assert figures["memory_swap_limit_mb"] == figures["memory_limit_mb"]
+
+
+def test_swap_can_be_allowed_and_goes_with_a_limit_of_memory_only():
+    assert value_at(plan_of("small", overrides={"client": {"memory_swap_limit_mb": 512}}),
+                    "client.memory_swap_limit_mb") == 512
+    unlimited = plan_of("small", restore_document=["rabbitmq-limit"])
+    assert value_at(unlimited, "rabbitmq.memory_swap_limit_mb") == 0
+    refused = plan_of("small", restore_document=["rabbitmq-limit"],
+                      overrides={"rabbitmq": {"memory_swap_limit_mb": 1024}})["refusals"]
+    assert [entry["rule"] for entry in refused] == ["R9"]
 
 
 def test_services_and_keys_come_in_a_fixed_order():
     result = plan_of("large")
     assert list(result) == ["schema_version", "tier", "users", "mode", "host", "services", "explain", "totals",
-                            "disk", "deviations", "warnings", "refusals"]
+                            "disk", "deviations", "requirements", "warnings", "refusals"]
     assert list(result["services"]) == ["postgres", "pgbouncer", "redis", "rabbitmq", "minio", "api", "client",
                                         "asynq_dashboard", "caddy", "backup"]
 
@@ -181,7 +191,7 @@ def test_named_tier_wins_over_users_who_still_count_for_the_load():
 def test_instances_are_bounded_by_half_the_cores():
     result = plan(host_of("large"), {"users": 5000})
     assert result["services"]["api"]["instances"] == 16
-    assert "R2: 16 API instances with 1 CPU cores each planned, the peak of 5000 users needs 41." in [
+    assert "R2: 16 API instances with 1 CPU core each planned, the peak of 5000 users needs 41." in [
         warning["text"] for warning in result["warnings"]]
 
 
@@ -228,6 +238,9 @@ def test_deviations_of_the_minimum_host():
         ("rabbitmq-volume", "rabbitmq.settings.volume_gb", 3),
         ("minio-single-node", "minio.settings.nodes", 1),
         ("api-gomaxprocs", "api.settings.gomaxprocs", 2),
+        ("rabbitmq-ports", "rabbitmq.ports", "5672, 15672"),
+        ("host-distribution", "host.distribution",
+         "Ubuntu 22.04, Debian 12, RHEL 9 and its family, Fedora 41, or newer"),
     ]
 
 
@@ -248,8 +261,11 @@ def test_deviation_is_complete():
 @pytest.mark.parametrize("tier", TIERS)
 def test_deviations_and_explanations_agree(tier):
     result = plan_of(tier)
+    # Ports and distributions are no figures.
     assert {entry["setting"]: entry["id"] for entry in result["deviations"]} == {
-        path: explanation["deviates"] for path, explanation in result["explain"].items() if explanation["deviates"]}
+        "rabbitmq.ports": "rabbitmq-ports", "host.distribution": "host-distribution", **{
+            path: explanation["deviates"] for path, explanation in result["explain"].items()
+            if explanation["deviates"]}}
 
 
 RESTORED = [

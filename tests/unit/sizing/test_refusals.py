@@ -109,7 +109,8 @@ def test_r2_refuses_where_strict():
 
 @pytest.mark.parametrize(("host", "intent", "text"), [
     (host_of("small", disk_kind="hdd"), {"tier": "small"},
-     "R2: a rotating disk found, an SSD recommended for tier small."),
+     "R2: a rotating disk found, an SSD recommended for tier small. Where it is none (controllers of RAID may say so), "
+     "write trenova_capacity: {disk_kind: ssd}."),
     (host_of("small", architecture="aarch64"), {"tier": "small"},
      "R2: architecture aarch64 found, the document names x86_64 only."),
     (host_of("small"), {"tier": "small", "users": 51},
