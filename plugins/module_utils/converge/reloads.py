@@ -72,16 +72,16 @@ def run(entry, tools):
     elif entry["container"]:
         tools.engine.exec_(entry["container"], entry["command"])
     else:
-        _on_host(entry, tools)
+        on_host(entry["command"], tools, entry["says"], entry["log"])
 
 
-def _on_host(entry, tools):
-    """Run the command of an entry on the host. Of a service that does not start, only its log tells why."""
-    done = tools.run(entry["command"])
+def on_host(command, tools, says=None, log=None):
+    """Run a command on the host. Of a service that does not start, only its log tells why: `log` prints that."""
+    done = tools.run(command)
     if done.returncode != 0:
-        lines = (_log_lines(entry["log"], tools) if entry["log"] else []) or done.stdout.splitlines()[-LAST_LINES:]
-        what = " ".join(entry["command"])
-        raise ConvergeError("{}: {} failed".format(entry["says"], what) if entry["says"] else f"{what} failed", lines)
+        lines = (_log_lines(log, tools) if log else []) or done.stdout.splitlines()[-LAST_LINES:]
+        what = " ".join(command)
+        raise ConvergeError(f"{says}: {what} failed" if says else f"{what} failed", lines)
 
 
 def _log_lines(command, tools):
