@@ -193,9 +193,3 @@ def test_proxy_in_front_ends_tls(server, backend, proxy):
         # Plain HTTP from anybody else, and HTTPS on the server itself, are closed.
         assert curl(server, f"http://{SITE}/", port=80)[0] == 403
         assert curl(server, f"https://{SITE}/", "--insecure")[0] == 0
-
-
-def test_storage_is_not_cleaned_at_a_start(server, host):
-    """The cleaning would remove folders of certificates that are being made; Caddy writes who it was that cleaned."""
-    assert list(json.loads(host.file("/var/lib/trenova/caddy/data/caddy/last_clean.json").content_string)["tls"]) == [
-        "timestamp"]
