@@ -8,7 +8,6 @@
 - docs/descriptions.md, from the schema of descriptions
 - docs/plugins/, from the documentation in the plugins
 - docs/sizing-primitives.md, from the docstrings of the formulas
-- docs/field.md, from the tests of field reports
 - docs/plans.md and the tables of docs/sizing.md, from the sizing engine
 """
 
@@ -20,8 +19,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "collections"))
-from generator.field import field_page, reports  # noqa: E402 - it and the following are found by the line above
-from generator.formulas import formulas_page  # noqa: E402
+from generator.formulas import formulas_page  # noqa: E402 - it and the following are found by the line above
 from generator.plans import plans_page, sizing_page  # noqa: E402
 from generator.specifications import descriptions_page, plugin_pages, role_page, variables_page  # noqa: E402
 
@@ -35,8 +33,6 @@ def main() -> int:
     pages.update(plugin_pages(), **{
         "docs/variables.md": variables_page(), "docs/descriptions.md": descriptions_page(),
         "docs/sizing.md": sizing_page(), "docs/sizing-primitives.md": formulas_page(), "docs/plans.md": plans_page()})
-    if reports():
-        pages["docs/field.md"] = field_page()
     wanted = {ROOT / name: "\n".join(lines) + "\n" for name, lines in pages.items()}
     there = {path: path.read_text() for path in {*wanted, *(ROOT / "docs/plugins").glob("*")} if path.exists()}
     stale = sorted(path for path in {*wanted, *there} if wanted.get(path) != there.get(path))
