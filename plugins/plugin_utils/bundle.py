@@ -65,6 +65,8 @@ class Bundle:
         with hashes.deferring():
             self.files, self.secret_files = self._render_files()
         self.read_at_start = self._files_read_at_start(str)
+        #: What waits for the next start of a container, by its name in Compose.
+        self.at_next_start = {}
         self.fragment = self._fragment()
         if self.fragment:
             self._add_file(os.path.join(self.directory, "compose.yaml"), HEADER + to_yaml(self.fragment))
@@ -84,7 +86,9 @@ class Bundle:
                          if path in self.read_at_start}
         services = (self.fragment or {}).get("services", {})
         for container in wanted["containers"]:
-            container["also"] = [compose.digest_of_first_edition(services[container["service"]], read_at_start)]
+            service = container["service"]
+            container["also"] = [compose.digest_of_first_edition(
+                services[service], read_at_start, self.at_next_start.get(service, ()))]
         drain_seconds = (self.description.get("rollout") or {}).get("drain_seconds", DRAIN_SECONDS)
         # Whom it waits for hangs on what runs, and is none of its wish.
         return dict(
@@ -213,13 +217,13 @@ class Bundle:
             return None
         # The text that YAML knows no more of where it comes from than we do.
         short = yaml.load(str(self.renderer.render("compose.yaml.j2")), _LOADER) or {}  # noqa: S506  # a safe loader
-        capacity, limits, services, later = self.run.capacity, containers_of(self.plan), {}, {}
+        capacity, limits, services = self.run.capacity, containers_of(self.plan), {}
         for key, definition in (short.get("services") or {}).items():
             kind = self.description["containers"][key]
             for service, name in zip(kind["services"], kind["names"], strict=True):
                 services[service] = compose.hardened(
                     dict(definition, container_name=name, hostname=name), limits[key], self.name, capacity)
-                later[service] = kind.get("at_next_start", [])
+                self.at_next_start[service] = kind.get("at_next_start", [])
         for service, definition in (short.get("jobs") or {}).items():
             services[service] = compose.job(
                 dict(definition, container_name=self.project.container(service)), limits["main"], self.name,
@@ -227,7 +231,7 @@ class Bundle:
         services = compose.merge(services, self.extra)
         for service, definition in services.items():
             definition["labels"][labels.DIGEST] = compose.digest(
-                definition, self.read_at_start, later.get(service, ()))
+                definition, self.read_at_start, self.at_next_start.get(service, ()))
         return {"services": services}
 
     def _files_read_at_start(self, settle):
