@@ -84,7 +84,7 @@ matrix: setup ## Unit tests and sanity with the oldest and the newest ansible-co
 docs: setup ## Write the generated documentation
 	@$(BIN)/python docs/generate.py
 
-site: ## Build the documentation site in build/site/html
+site: ## Build the documentation site in .cache/site/html
 	@docs/site/build.sh
 
 release: setup ## Changelog, version, artifact, importer, commit and tag: make release VERSION=0.2.0; publishes nothing

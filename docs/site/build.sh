@@ -3,10 +3,10 @@
 # Needs no network but for its own tools. A broken link inside the site is an error.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-top=$PWD site=$PWD/build/site
+top=$PWD site=$PWD/.cache/site
 venv=$site/venv
 if ! cmp -s docs/site/requirements.txt "$venv/installed"; then
-    echo "==> Installing the tools into build/site/venv"
+    echo "==> Installing the tools into .cache/site/venv"
     python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check -r docs/site/requirements.txt
     cp docs/site/requirements.txt "$venv/installed"
@@ -26,4 +26,4 @@ python3 docs/site/guides.py "$site/source"
 
 echo "==> The pages"
 sphinx-build --quiet --fail-on-warning --keep-going -b html -c docs/site "$site/source" "$site/html"
-echo "==> build/site/html/index.html: $(find "$site/html" -name '*.html' | wc -l) pages"
+echo "==> .cache/site/html/index.html: $(find "$site/html" -name '*.html' | wc -l) pages"

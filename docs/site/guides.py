@@ -43,6 +43,8 @@ def leads(target: str, source: pathlib.Path, places: dict[pathlib.Path, pathlib.
     if "://" in target:
         return target
     path = (source.parent / target).resolve()
+    if not path.exists():
+        sys.exit(f"{source.relative_to(ROOT)} leads to {target}, which is not there")
     depth = "../" * (len(places[source].parts) - 1)
     if path in places:
         return depth + str(places[path])

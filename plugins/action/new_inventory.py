@@ -38,8 +38,11 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("\n".join(["Nothing was written.", *wrong]))
         example = {name: (EXAMPLE / name).read_text(encoding="utf-8")
                    for name in (new_inventory.HOSTS, new_inventory.VARIABLES)}
-        written = {directory / name: text for name, text in new_inventory.files(example, answers).items()}
-        for path, text in {} if self._task.check_mode else written.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        return {"changed": True, "directory": str(directory), "written": sorted(map(str, written))}
+        contents = new_inventory.files(example, answers)
+        written = sorted(str(directory / name) for name in contents)
+        if not self._task.check_mode:
+            try:
+                new_inventory.write(directory, contents)
+            except OSError as error:
+                raise AnsibleActionFail(f"{directory} cannot be written, and nothing was: {error}") from error
+        return {"changed": True, "directory": str(directory), "written": written}

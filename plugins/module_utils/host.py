@@ -218,6 +218,7 @@ def kernel():
         "vm.swappiness": read_text("/proc/sys/vm/swappiness"),
         "net.core.somaxconn": read_text("/proc/sys/net/core/somaxconn"),
         "net.ipv4.ip_forward": read_text("/proc/sys/net/ipv4/ip_forward"),
+        "net.ipv4.tcp_migrate_req": read_text("/proc/sys/net/ipv4/tcp_migrate_req"),
         "transparent_hugepage": _selected(read_text("/sys/kernel/mm/transparent_hugepage/enabled")),
     }
 

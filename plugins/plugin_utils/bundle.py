@@ -70,6 +70,8 @@ class Bundle:
         with hashes.deferring():
             self.files, self.secret_files = self._render_files()
         self.read_at_start = self._files_read_at_start(str)
+        #: What waits for the next start of a container, by its name in Compose.
+        self.at_next_start = {}
         self.fragment = self._fragment()
         if self.fragment:
             places = [self.project.data_dir, *(self.project.data_path(entry["path"]) for entry in self._state())]
@@ -92,8 +94,10 @@ class Bundle:
                          if path in self.read_at_start}
         services = (self.fragment or {}).get("services", {})
         for container in wanted["containers"]:
+            service = container["service"]
             container["also"] = [compose.digest_of_first_edition(
-                services[container["service"]], self._read_by(container["key"], read_at_start))]
+                services[service], self._read_by(container["key"], read_at_start),
+                self.at_next_start.get(service, ()))]
         drain_seconds = (self.description.get("rollout") or {}).get("drain_seconds", DRAIN_SECONDS)
         # Whom it waits for hangs on what runs, and is none of its wish.
         return dict(
@@ -229,13 +233,13 @@ class Bundle:
         # The text that YAML knows no more of where it comes from than we do.
         short = yaml.load(str(self.renderer.render("compose.yaml.j2")), _LOADER) or {}  # noqa: S506  # a safe loader
         capacity, limits, services = self.run.capacity, containers_of(self.plan), {}
-        later, keys = {}, {}
+        keys = {}
         for key, definition in (short.get("services") or {}).items():
             kind = self.description["containers"][key]
             for service, name in zip(kind["services"], kind["names"], strict=True):
                 services[service] = compose.hardened(
                     dict(definition, container_name=name, hostname=name), limits[key], self.name, capacity)
-                later[service], keys[service] = kind.get("at_next_start", []), key
+                self.at_next_start[service], keys[service] = kind.get("at_next_start", []), key
         for service, definition in (short.get("jobs") or {}).items():
             services[service] = compose.job(
                 dict(definition, container_name=self.project.container(service)), limits["main"], self.name,
@@ -246,7 +250,7 @@ class Bundle:
             services = {name: compose.labelled(definition, directories) for name, definition in services.items()}
         for service, definition in services.items():
             definition["labels"][labels.DIGEST] = compose.digest(
-                definition, self._read_by(keys.get(service), self.read_at_start), later.get(service, ()))
+                definition, self._read_by(keys.get(service), self.read_at_start), self.at_next_start.get(service, ()))
         return {"services": services}
 
     def _our_directories(self):

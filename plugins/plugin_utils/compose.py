@@ -186,21 +186,26 @@ def job(service, limits, role, capacity):
 def digest(definition, files, at_next_start=()):
     """Digest of all that a container must be replaced for: its definition and the files it reads at start.
 
-    Limits are no part of it: they are set while it runs; nor are variables of the environment that may wait for the
-    next start. `files` maps paths to contents. Secrets are among them: the
+    Limits are no part of it: they are set while it runs; nor is what may wait for the next start: keys of the
+    definition and variables of the environment. `files` maps paths to contents. Secrets are among them: the
     digest changes when they do, and tells nothing of them, because it also covers material of high entropy.
     """
-    kept = {key: value for key, value in _without_no_proxies(definition).items() if key not in LIVE_KEYS}
+    kept = {key: value for key, value in _without_no_proxies(definition).items()
+            if key not in LIVE_KEYS and key not in at_next_start}
     if at_next_start:
         kept["environment"] = {
             name: value for name, value in (kept.get("environment") or {}).items() if name not in at_next_start}
     return _digest(kept, files)
 
 
-def digest_of_first_edition(definition, files):
-    """The digest that the first edition gave to the same container, limits included, so that it need not restart."""
-    plain = {key: value for key, value in definition["labels"].items() if key != labels.DIGEST}
-    return _digest(dict(_without_no_proxies(definition), labels=plain), files)
+def digest_of_first_edition(definition, files, at_next_start=()):
+    """The digest that the first edition gave to the same container, limits included, so that it need not restart.
+
+    It knew variables of the environment, but no key of the definition, that waits for the next start.
+    """
+    kept = {key: value for key, value in _without_no_proxies(definition).items() if key not in at_next_start}
+    kept["labels"] = {key: value for key, value in definition["labels"].items() if key != labels.DIGEST}
+    return _digest(kept, files)
 
 
 def _digest(definition, files):

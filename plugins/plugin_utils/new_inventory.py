@@ -8,7 +8,10 @@ The example's own lines are changed, so that every comment that explains a varia
 
 from __future__ import annotations
 
+import pathlib
 import re
+import shutil
+import tempfile
 
 import yaml
 
@@ -18,7 +21,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Pr
 
 #: Files of an inventory, relative to it.
 HOSTS, VARIABLES = "hosts.yml", "group_vars/trenova/main.yml"
-#: Users that a tier or the growth beyond it was ever planned for.
+#: More is taken for a slip of the keyboard.
 MOST_USERS = 100_000
 
 
@@ -83,6 +86,21 @@ def files(example, answers):
     ):
         variables = _with(variables, name, value)
     return {HOSTS: hosts, VARIABLES: variables}
+
+
+def write(directory, contents):
+    """Write the files of an inventory, all of them or none; `directory` is absent or empty."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    made = pathlib.Path(tempfile.mkdtemp(dir=directory.parent, prefix=".new-inventory-"))
+    try:
+        for name, text in contents.items():
+            (made / name).parent.mkdir(parents=True, exist_ok=True)
+            (made / name).write_text(text, encoding="utf-8")
+        made.chmod(0o755)
+        made.replace(directory)
+    except OSError:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
 
 
 def _with(text, name, value):

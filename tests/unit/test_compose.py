@@ -76,6 +76,14 @@ def test_variables_that_wait_for_the_next_start_are_no_part_of_a_digest():
     assert compose.digest(first, {}, ["HOME"]) != compose.digest(second, {}, ["HOME"])
 
 
+def test_keys_that_wait_for_the_next_start_are_no_part_of_a_digest_of_either_edition():
+    before = {"image": "i", "environment": {}, "labels": {}}
+    after = dict(before, sysctls={"net.ipv4.tcp_migrate_req": "1"})
+    for digest in (compose.digest, compose.digest_of_first_edition):
+        assert digest(after, {}, ["sysctls"]) == digest(before, {}, ["sysctls"]) == digest(before, {})
+        assert digest(after, {}) != digest(before, {})
+
+
 @pytest.mark.parametrize(("text", "size"), [
     ("512m", 512 * 1048576), ("1.5g", 1536 * 1048576), ("2GB", 2 * 1024 ** 3), ("4096", 4096), (4096, 4096),
     ("1k", 1024), (None, None), ("", None), ("much", None), ("1x", None),

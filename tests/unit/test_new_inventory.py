@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import new_inventory
@@ -68,8 +68,7 @@ def test_whatever_is_answered_is_what_the_inventory_says(address, domain, users,
     answers = {
         "address": address, "domain": domain, "users": str(users), "mail": f"{name.replace(' ', '_')}@trucks.co",
         "registry": f"{domain}:5000" if has_registry else ""}
-    if list(new_inventory.problems(answers)):
-        return
+    assume(not list(new_inventory.problems(answers)))
     hosts, variables = map(yaml.safe_load, new_inventory.files(EXAMPLE, answers).values())
     assert hosts["trenova"]["hosts"]["trenova1"]["ansible_host"] == address
     assert variables["trenova_domain"] == domain
@@ -95,6 +94,26 @@ def test_written_inventory_passes_preflight_and_keeps_every_comment(tmp_path):
     code, output = play("preflight.yml", "-i", directory, "-e", json.dumps({
         "trenova_capacity": SERVER, "trenova_accept_backup_on_data_disk": True}))
     assert code == 0, output
+
+
+def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    write, written = pathlib.Path.write_text, []
+
+    def full(path, *arguments, **options):
+        written.append(path)
+        if len(written) > 1:
+            raise OSError(28, "No space left on device")
+        return write(path, *arguments, **options)
+
+    monkeypatch.setattr(pathlib.Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        new_inventory.write(tmp_path / "mine", dict.fromkeys(EXAMPLE, "text"))
+    assert len(written) == 2
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    (tmp_path / "mine").mkdir()
+    new_inventory.write(tmp_path / "mine", dict.fromkeys(EXAMPLE, "text"))
+    assert {path.name for path in tmp_path.rglob("*.yml")} == {"hosts.yml", "main.yml"}
 
 
 def test_what_is_there_is_not_touched(tmp_path):
