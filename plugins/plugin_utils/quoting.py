@@ -41,14 +41,15 @@ def _escaped(text, *characters):
 
 
 def _caddyfile(text):
-    """Between backticks nothing is special; between quotes, a backslash before a quote makes it one of the text."""
+    """Between quotes, a backslash may escape; between backticks, nothing; lines up to a word of one's own hold all."""
     if not set(text) & {'"', "\\"}:
         return f'"{text}"'
     if "`" not in text:
         return f"`{text}`"
-    if text.endswith("\\") or '\\"' in text:
-        raise ValueError("a text with a backtick, and a backslash before a quote, cannot be written for caddyfile")
-    return '"{}"'.format(text.replace('"', '\\"'))
+    word = "TEXT"
+    while word in text:
+        word += "X"
+    return f"<<{word}\n{text}\n{word}"
 
 
 def _compose(text):

@@ -330,7 +330,7 @@ class FakeEngine:
             self.networks_found[name] = dict(
                 copy.deepcopy(INSPECTED["network"]), Name=name, Id=f"network-{self.moment}",
                 Internal=bool(wanted.get("internal")),
-                Driver=wanted.get("driver", "bridge"), IPAM={
+                Driver=wanted.get("driver", "bridge"), EnableIPv6=bool(wanted.get("enable_ipv6")), IPAM={
                     "Config": [{"Subnet": f"10.{sum(map(ord, name)) % 200}.0.0/24"}]},
                 Labels={"com.docker.compose.project": project["name"], "com.docker.compose.network": key})
         return self.networks_found[name]

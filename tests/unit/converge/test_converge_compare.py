@@ -218,6 +218,7 @@ def test_what_the_kernel_cannot_limit_is_no_difference(host, feature):
 NETWORKS = {
     "was internal": lambda found: found.update(Internal=True),
     "had the driver macvlan": lambda found: found.update(Driver="macvlan"),
+    "had IPv6": lambda found: found.update(EnableIPv6=True),
 }
 
 
@@ -242,6 +243,22 @@ def test_a_network_that_cannot_be_changed_is_made_anew_with_all_that_is_on_it(ho
     assert [done[name]["state"] for name in ("caddy", "redis", "asynq")] == ["replaced", "unchanged", "replaced"]
     assert host.engine.networks_found["trenova_edge"]["Internal"] is False
     assert host.converge(*services)["changed"] is False
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_report_17_a_network_is_made_anew_only_where_that_is_wished(host, there):
+    """With the containers on it, which are started again; one that is as wished stays."""
+    def services(has_ipv6):
+        host.networks["edge"] = dict({"name": "trenova_edge"}, **({"enable_ipv6": True} if has_ipv6 else {}))
+        return [host.service("caddy", networks=["edge"]), host.service("redis")]
+
+    host.converge(*services(there))
+    assert host.converge(*services(there))["changed"] is False
+    says = host.converge(*services(not there))["services"]
+    assert says["caddy"]["says"][-1] == (
+        f"replaced tren-caddy: its network trenova_edge had {'' if there else 'no '}IPv6")
+    assert not [words for words in says["redis"]["says"] if "replaced" in words]
+    assert host.engine.networks_found["trenova_edge"]["EnableIPv6"] is not there
 
 
 def test_a_network_that_must_be_internal_is_made_so(host):
