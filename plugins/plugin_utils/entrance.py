@@ -74,9 +74,11 @@ def is_ipv6(text):
 def is_loopback(text):
     """Whether an address or a network is the host's way to itself."""
     try:
-        return ipaddress.ip_network(str(text), strict=False).is_loopback
+        network = ipaddress.ip_network(str(text), strict=False)
     except ValueError:
         return False
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return network.is_loopback or mapped is not None and mapped.is_loopback
 
 
 def loopback(addresses):

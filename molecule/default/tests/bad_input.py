@@ -143,6 +143,20 @@ CASES = [
          ("caddy_trusted_proxies is missing, and caddy_tls is proxy",)),
     Case("proxy-by-name", {"caddy_tls": "proxy", "caddy_trusted_proxies": ["proxy1"]},
          ("caddy_trusted_proxies holds what is no network", "10.0.0.0/16")),
+    Case("proxy-here-with-open-ports", {"caddy_tls": "proxy", "caddy_trusted_proxies": ["127.0.0.1"]},
+         ("caddy_trusted_proxies names this host itself (127.0.0.1)", "caddy_bind_address: 127.0.0.1")),
+    Case("proxy-elsewhere-with-closed-ports", {
+        "caddy_tls": "proxy", "caddy_trusted_proxies": ["192.0.2.10"], "caddy_bind_address": "127.0.0.1"},
+         ("caddy_bind_address is 127.0.0.1", "everybody would be refused")),
+    Case("ports-that-no-authority-asks", {
+        "caddy_tls": "acme", "caddy_acme_email": "ops@trucks.co", "caddy_http_port": 8080, "caddy_https_port": 8443},
+         ("the authority asks the ports 80 and 443 only", "caddy_public_http_port: 80")),
+    Case("ports-alike", {"caddy_http_port": 8443, "caddy_https_port": 8443},
+         ("caddy_http_port and caddy_https_port are the same: 8443",)),
+    Case("other-ports-in-words", {"trenova_verify_other_ports": ["http"]},
+         ("trenova_verify_other_ports holds what is no port", "9200-9300")),
+    Case("line-break-in-a-text", {"caddy_dashboard_user": "operator\nadmin"},
+         ("caddy_dashboard_user holds a line break", "one line")),
     Case("placeholder-server", {"ansible_host": "trenova1.example.com"}, ("address of the host is still the example",)),
     # -- schedules, numbers, paths
     Case("cron-for-a-calendar", {"backup_schedule": "30 1 * * *"},

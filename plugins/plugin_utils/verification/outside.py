@@ -81,8 +81,9 @@ def scene(services, visitor, seen, passwords, ports=(), way=None):
     published = {
         int(endpoint["published"]) for service in services.values()
         for endpoint in (service.get("endpoints") or {}).values() if "published" in endpoint}
-    # A proxy on the host itself has the ports of the visitors.
-    of_proxy = {http_port(entrance), https_port(entrance)} if loopback(entrance.get("proxies")) else set()
+    # Behind a proxy, the ports of the visitors are its own, and it may stand on this host.
+    has_proxy = entrance.get("behind_proxy") or loopback(entrance.get("proxies"))
+    of_proxy = {http_port(entrance), https_port(entrance)} if has_proxy else set()
     heard = [entry for entry in seen["listeners"] if not is_loopback(entry["address"])]
     of_ssh = {entry["port"] for entry in heard if entry.get("process") == SSH_PROGRAM}
     allowed = {*published, *of_proxy, *of_ssh, *map(int, ports), *filter(None, [seen.get("ssh_port")])}
@@ -91,11 +92,13 @@ def scene(services, visitor, seen, passwords, ports=(), way=None):
         allowed_ports=allowed, asked_ports={entry["port"] for entry in heard} | set(WELL_KNOWN_PORTS),
         holders={entry["port"]: entry["process"] for entry in heard if entry.get("process") not in (None, "unknown")},
         ports_unseen=_ports_unseen(visitor, seen, way or Way()),
-        unseen=_unseen(visitor.addresses if visitor else [], seen), passwords=passwords)
+        unseen=_unseen(visitor.addresses if visitor else [], entrance, seen, way or Way()), passwords=passwords)
 
 
-def _unseen(addresses, seen):
+def _unseen(addresses, entrance, seen, way):
     """Why what is asked at these addresses may be something else than the server; empty where it is that."""
+    if not way.is_local and addresses == [entrance.get("address")] and is_loopback(addresses[0]):
+        return UNSEEN.format(f"the entrance listens on {addresses[0]} of the server alone")
     if is_tunnel(addresses, seen.get("ssh_address")):
         return UNSEEN.format(f"{addresses[0]} is this machine's end of a tunnel to the server")
     return ""
@@ -106,7 +109,7 @@ def _ports_unseen(visitor, seen, way):
     addresses = visitor.server_addresses if visitor else []
     if way.is_local and addresses and all(map(is_loopback, addresses)):
         return UNSEEN.format("this host has no address but its loopback")
-    return _unseen(addresses, seen)
+    return _unseen(addresses, {}, seen, way)
 
 
 def visitor_of(services, server, ssh_address, given_address=None, authority=None, way=None):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Files as those read them that they are written for: the grammars by their documentation and sources, as far as ours go."""
+"""Files as those read them that they are written for: their grammars, as far as our files go."""
 
 from __future__ import annotations
 
@@ -33,41 +33,25 @@ def with_text(value, mark, text):
 # -- Caddy -------------------------------------------------------------------------------------------------------------
 
 
+#: A word of a Caddyfile: in quotes, in backticks, up to a mark, or plain; comments and line ends.
+CADDY_WORD = re.compile(
+    r'"((?:\\"|[^"])*)"|`([^`]*)`|<<(\S+)\n(.*?)\3|#[^\n]*|([^\s]+)|(\n)|[^\S\n]+', re.DOTALL)
+
+
 def caddyfile(text):
-    """Lines of words: quotes with an escaped quote, backticks, texts up to a mark, comments at the beginning of a word."""
-    lines, word, line, quote, is_word, position = [], "", [], "", False, 0
-    while position < len(text):
-        character, following = text[position], text[position + 1:position + 2]
-        position += 1
-        if quote:
-            if quote == '"' and character == "\\" and following == '"':
-                word, position = word + '"', position + 1
-            elif character == quote:
-                line.append(word)
-                quote, word, is_word = "", "", False
-            else:
-                word += character
-        elif character in " \t\r\n":
-            if is_word:
-                line.append(word)
-                word, is_word = "", False
-            if character == "\n" and line:
-                lines.append(line)
-                line = []
-        elif not is_word and character == "#":
-            position = text.find("\n", position) if "\n" in text[position:] else len(text)
-        elif not is_word and character in '"`':
-            quote = character
-        elif not is_word and character == "<" and following == "<":
-            mark, _newline, rest = text[position + 1:].partition("\n")
-            # The mark ends it wherever it stands, and the line end before it is none of the text.
-            content, _mark, after = rest.partition(mark)
+    """Lines of words. Between quotes, a backslash escapes a quote and nothing else."""
+    lines, line = [], []
+    for match in CADDY_WORD.finditer(text):
+        quoted, raw, _mark, content, plain, end = match.groups()
+        if quoted is not None:
+            line.append(quoted.replace('\\"', '"'))
+        elif content is not None:
             line.append(content.removesuffix("\n"))
-            position = len(text) - len(after)
-        else:
-            word, is_word = word + character, True
-    if is_word:
-        line.append(word)
+        elif raw is not None or plain is not None:
+            line.append(raw if plain is None else plain)
+        elif end and line:
+            lines.append(line)
+            line = []
     return lines + ([line] if line else [])
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Field reports of the way of a request: what is written of addresses, ports and proxies arrives everywhere the same."""
+"""Field reports of the way of a request: what is said of addresses, ports and proxies arrives everywhere the same."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Conversation:
     def visitor(self, services, server="192.0.2.7"):
         made = outside.visitor_of(services, server, None)
         made._request = self.request(made)
-        made.plain_request = lambda method, host, path: made._request("http", method, host, path)
+        made.plain_request = functools.partial(made._request, "http")
         return made
 
     def request(self, made):
@@ -147,7 +147,7 @@ def reply(status=200, body=b"", cookies=(), **headers):
     message = email.message.Message()
     for name, value in [*headers.items(), *(("Set-Cookie", cookie) for cookie in cookies)]:
         message[name.replace("_", "-")] = value
-    return types.SimpleNamespace(status=status, headers=message, body=body, text=lambda: body.decode())
+    return types.SimpleNamespace(status=status, headers=message, body=body, text=body.decode)
 
 
 # -- 1 -------------------------------------------------------------------------------------------------------------
@@ -156,8 +156,8 @@ def reply(status=200, body=b"", cookies=(), **headers):
 def test_report_01_another_port_is_in_all_that_names_the_installation():
     """Caddy is published on 8443 because 443 is taken, as preflight itself says; the page loads, and nobody can log in.
 
-    The port is part of the public address, which is known in one place: redirect, API, CORS, presigned links, HTTP/3 and
-    verification have it. Caddy listens on that port inside as well, so that the API signs what it sends.
+    The port is part of the public address, which is known in one place: redirect, API, CORS, links to objects, HTTP/3
+    and verification have it. Caddy listens on that port inside as well, so that the API signs what it sends.
     """
     files = files_with(**ANOTHER_PORT)
     client = yaml.safe_load(files["client/compose.yaml"])["services"]["client"]
@@ -273,10 +273,10 @@ def test_report_01_a_session_cookie_without_secure_is_told():
 
 
 def test_report_02_a_proxy_on_the_host_is_known_by_what_caddy_sees_of_it(tmp_path):
-    """nginx or cloudflared on the server passes requests on to 127.0.0.1; Caddy sees a bridge and answers 403 to everybody.
+    """nginx or cloudflared on the server passes requests on to 127.0.0.1; Caddy sees a bridge, and answers 403 to all.
 
     The loopback in caddy_trusted_proxies works as written: Caddy reads at its start which gateway such connections come
-    from, and believes that one too. It is demanded that the ports are bound to the loopback, or others would come from it.
+    from, and believes that one too. The ports must be bound to the loopback, or others would come from there as well.
     """
     words = readers.caddyfile(files_with(**PROXY_HERE)["caddy/config/Caddyfile"])
     assert ["import", "/config/trusted.caddy", "127.0.0.1"] in words
@@ -325,22 +325,24 @@ def test_report_02_what_would_be_open_or_closed_to_all_is_refused(more, words):
     assert [sentence for sentence in told(**more) if words in sentence]
 
 
-@pytest.mark.parametrize("more", [PROXY_HERE, dict(PROXY_HERE, caddy_bind_address="::1", caddy_trusted_proxies=["::1"]), {
-    "caddy_tls": "proxy", "caddy_trusted_proxies": ["192.0.2.10"]}])
+@pytest.mark.parametrize("more", [
+    PROXY_HERE, dict(PROXY_HERE, caddy_bind_address="::1", caddy_trusted_proxies=["::1"]),
+    {"caddy_tls": "proxy", "caddy_trusted_proxies": ["192.0.2.10"]}])
 def test_report_02_what_fits_together_is_taken(more):
     """Loopback with loopback, and elsewhere with elsewhere."""
     assert [words for words in told(**more) if "prox" in words] == []
 
 
 def test_report_02_ports_of_the_proxy_are_no_violation():
-    """80 and 443 are the proxy's on its own host, and nobody's where the proxy is elsewhere."""
+    """80 and 443 are the proxy's, by whichever address it is named; without one they are nobody's but Caddy's."""
     def allowed(**more):
         services = services_with(**more)
         return outside.scene(services, None, {"listeners": []}, {}, [22]).allowed_ports
 
     assert allowed(**PROXY_HERE) == {22, 80, 443, 8080}
     assert allowed(**PROXY_HERE, caddy_public_https_port=9443) == {22, 80, 9443, 8080}
-    assert allowed(caddy_tls="proxy", caddy_trusted_proxies=["192.0.2.10"]) == {22, 80}
+    assert allowed(caddy_tls="proxy", caddy_http_port=8080, caddy_trusted_proxies=["172.18.0.1"]) == {22, 80, 443, 8080}
+    assert allowed(**ANOTHER_PORT) == {22, 8080, 8443}
 
 
 def test_report_02_a_proxy_that_takes_no_plain_http_is_no_fault():
@@ -367,8 +369,8 @@ def of_host(**docker):
 def test_report_17_visitors_by_ipv6_keep_their_addresses():
     """Everybody who comes by IPv6 has one address, the gateway's: one limit, and one session address for all.
 
-    The network on which ports are published has IPv6 with a subnet of its own where the host has an IPv6 address and the
-    Engine makes rules for it; else the verification says so. Bind addresses, proxies and servers may be IPv6. From
+    The network on which ports are published has IPv6, with a subnet of its own, where the host has an IPv6 address and
+    the Engine makes rules for it; else the verification says so. Bind addresses, proxies and servers may be IPv6. From
     recorded facts.
     """
     capacity = json.dumps({"trenova_capacity": dict(test_bundle.INVENTORY["trenova_capacity"], **IPV6_HOST)})
@@ -487,6 +489,7 @@ def test_report_17_addresses_of_the_host_are_those_that_others_reach(tmp_path):
 
 
 OLD = of_host(version="26.1.5", networks={"trenova_edge": {"ipv6": False}})
+SHARED = "all have one address here, whose failed logins and limits they share: erp.trucks.co leads to 2001:db8::7, "
 
 
 @pytest.mark.parametrize(("more", "networks", "capacity", "names", "expected"), [
@@ -495,11 +498,10 @@ OLD = of_host(version="26.1.5", networks={"trenova_edge": {"ipv6": False}})
         False, "are not served: Docker Engine 26.1.5 makes no rules for IPv6; version 27 does. So erp.trucks.co must "
         "have no IPv6 address")),
     ({}, {"trenova_edge": {"ipv6": False}}, OLD, ["2001:db8::7"], (
-        True, "all have one address here, whose failed logins and limits they share: erp.trucks.co leads to 2001:db8::7, "
-        "and Docker Engine 26.1.5 makes no rules for IPv6; version 27 does. Else give the name no IPv6 address")),
+        True, SHARED + "and Docker Engine 26.1.5 makes no rules for IPv6; version 27 does. Else give the name no IPv6 "
+        "address")),
     ({}, {"trenova_edge": {"ipv6": False}}, IPV6_HOST, ["2001:db8::7"], (
-        True, "all have one address here, whose failed logins and limits they share: erp.trucks.co leads to 2001:db8::7, "
-        "and trenova_ipv6: true makes the network anew, which interrupts for a moment")),
+        True, SHARED + "and trenova_ipv6: true makes the network anew, which interrupts for a moment")),
     ({}, {"trenova_edge": {"ipv6": False}}, dict(OLD, ipv6_addresses=[]), ["2001:db8::7"], None),
     ({"caddy_tls": "proxy", "caddy_trusted_proxies": ["192.0.2.1"]}, {"trenova_edge": {"ipv6": False}}, OLD, ["::2"],
      None),
@@ -581,7 +583,7 @@ def test_report_38_behind_a_jump_host_nothing_is_said_of_the_installation(monkey
     services = services_with()
     made = outside.visitor_of(services, "192.0.2.7", None)
     made.reaches_entrance = lambda: False
-    monkeypatch.setattr(visits, "ask", lambda _scene, visit: {"name": visit["name"], "ok": False, "detail": "timed out"})
+    monkeypatch.setattr(visits, "ask", lambda _scene, visit: {"name": visit["name"], "ok": False, "detail": "none"})
     monkeypatch.setattr(way.Way, "over", lambda _way: over)
     results = outside.run(outside.scene(services, made, seen(), {}), services, 0, way.Way("erp1"))
     assert {entry["ok"] for entry in results} == {bool(over)}
@@ -652,7 +654,7 @@ NASTY = (
 
 @pytest.mark.parametrize("password", NASTY)
 def test_report_43_any_password_reaches_the_mail_server(password):
-    """The password of the mail server has a quote, curl reads another one, and the only alarm of a failed backup is dead.
+    """The password of the mail server has a quote, curl reads another one, and the only alarm of the backups is dead.
 
     Each value is written in the grammar of its reader, and what no line can hold is refused by name. The verification
     connects and logs in to the mail server with the program that would send the mail, and sends none.
@@ -664,7 +666,8 @@ def test_report_43_any_password_reaches_the_mail_server(password):
 def test_report_43_a_mail_server_is_asked_by_the_verification():
     """By a job of the project: the very program, in the container and the network that a mail would come from."""
     checks = services_with(**MAIL, trenova_smtp_password="x")["backup"]["checks"]
-    assert [(check["kind"], check["job"], check["arguments"]) for check in checks] == [("job", "backup-report", ["check"])]
+    assert [(check["kind"], check["job"], check["arguments"]) for check in checks] == [
+        ("job", "backup-report", ["check"])]
     assert services_with()["backup"]["checks"] == []
 
 
@@ -782,8 +785,9 @@ FREE_LISTS = {"pgbouncer_users_extra": lambda text: [{"name": "reports", "passwo
 NOT_FREE = {"api_profile", "docker_source"}
 #: What makes the other options of a role count.
 SURROUNDINGS = {
-    "backup": dict(MAIL, trenova_smtp_password="x", trenova_backup_s3_secret_key="x", backup_target="s3", backup_s3_endpoint="https://s3.trucks.co", backup_s3_bucket="b",
-                   backup_s3_access_key="k"),
+    "backup": dict(
+        MAIL, trenova_smtp_password="x", trenova_backup_s3_secret_key="x", backup_target="s3",
+        backup_s3_endpoint="https://s3.trucks.co", backup_s3_bucket="b", backup_s3_access_key="k"),
     "pgbouncer": {"pgbouncer_auth": "file"},
 }
 MARK = "plainword7"
@@ -888,8 +892,8 @@ class Rendered:
         for role in ("caddy", "client", "api", "minio"):
             path = catalogue.role_path(role)
             loader = jinja2.FileSystemLoader([f"{path}/templates", path])
-            self.environments[role] = jinja2.Environment(
-                loader=loader, trim_blocks=True, keep_trailing_newline=True)  # noqa: S701  # as Ansible has it
+            self.environments[role] = jinja2.Environment(  # noqa: S701  # as Ansible has it
+                loader=loader, trim_blocks=True, keep_trailing_newline=True)
             self.environments[role].filters.update(filters)
             self.defaults[role] = yaml.safe_load(pathlib.Path(path, "defaults/main.yml").read_text())
             self.told[role] = yaml.safe_load(pathlib.Path(path, "meta/service.yml").read_text())
@@ -1033,7 +1037,7 @@ def agree(given, where, services, files):
 
 
 def signed_for(sent, host, secret):
-    """Whether the signature of a presigned request is right for what a server sees: its Host header, method and path."""
+    """Whether the signature of a presigned request is right for what a server sees: Host header, method and path."""
     parts = urlsplit(sent.path)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     signature = query.pop("X-Amz-Signature")
@@ -1062,9 +1066,7 @@ def test_kind_d_what_plain_jinja_makes_of_the_templates_is_what_a_run_makes(by_p
     for role in ("caddy", "client"):
         short = yaml.safe_load(texts_of_templates[role, "compose.yaml.j2"])["services"]["main"]
         whole = yaml.safe_load(files[f"{role}/compose.yaml"])["services"][role]
-        assert {key: whole[key] for key in ("environment", "networks")} == {
-            key: short[key] if key != "environment" else {
-                name: value for name, value in short[key].items()} for key in ("environment", "networks")}
+        assert (whole["environment"], whole["networks"]) == (short["environment"], short["networks"])
         assert whole.get("ports") == short.get("ports")
 
 
