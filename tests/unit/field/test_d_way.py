@@ -625,6 +625,26 @@ def test_report_38_the_end_of_a_tunnel_is_not_the_server():
     assert outside.scene(services, made, seen(ssh_address="127.0.0.1"), {}).unseen == ""
 
 
+def test_report_38_an_entrance_that_is_bound_to_the_loopback_is_not_seen_from_elsewhere():
+    """Who comes by a tunnel of SSH gets there; from here, nothing can be said."""
+    services = services_with(caddy_tls="internal", caddy_bind_address="127.0.0.1")
+    made = outside.visitor_of(services, "192.0.2.7", None)
+    made.reaches_entrance = lambda: False
+    assert made.server_addresses == ["192.0.2.7"]
+    scene = outside.scene(services, made, seen(), {})
+    assert "the entrance listens on 127.0.0.1 of the server alone" in scene.unseen
+    assert scene.ports_unseen == ""
+    assert outside.scene(services, made, seen(), {}, way=way.Way(is_local=True)).unseen == ""
+
+
+@pytest.mark.parametrize(("address", "expected"), [
+    ("127.0.0.1", True), ("127.8.0.0/16", True), ("::1", True), ("::ffff:127.0.0.1", True), ("0:0:0:0:0:0:0:1", True),
+    ("0.0.0.0/0", False), ("192.0.2.1", False), ("fe80::1", False), ("proxy1", False)])
+def test_report_02_the_loopback_is_known_in_every_spelling(address, expected):
+    """As addresses, networks, and those that one family writes for the other."""
+    assert entrance.is_loopback(address) is expected
+
+
 @pytest.mark.parametrize(("more", "given", "expected"), [
     ({}, None, ("192.0.2.7", 443, 80)),
     (ANOTHER_PORT, None, ("192.0.2.7", 8443, 8080)),
