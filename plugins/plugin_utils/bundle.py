@@ -95,9 +95,8 @@ class Bundle:
         services = (self.fragment or {}).get("services", {})
         for container in wanted["containers"]:
             service = container["service"]
-            container["also"] = [compose.digest_of_first_edition(
-                services[service], self._read_by(container["key"], read_at_start),
-                self.at_next_start.get(service, ()))]
+            container["also"] = compose.digests_of_first_edition(
+                services[service], self._read_by(container["key"], read_at_start), self.at_next_start.get(service, ()))
         drain_seconds = (self.description.get("rollout") or {}).get("drain_seconds", DRAIN_SECONDS)
         # Whom it waits for hangs on what runs, and is none of its wish.
         return dict(

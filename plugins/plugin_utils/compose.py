@@ -198,14 +198,18 @@ def digest(definition, files, at_next_start=()):
     return _digest(kept, files)
 
 
-def digest_of_first_edition(definition, files, at_next_start=()):
-    """The digest that the first edition gave to the same container, limits included, so that it need not restart.
+def digests_of_first_edition(definition, files, at_next_start=()):
+    """The digests that the first edition may have given to the same container, so that it need not restart.
 
-    It knew variables of the environment, but no key of the definition, that waits for the next start.
+    Limits were part of it, and so were variables of the environment that wait for the next start, where it knew them.
     """
     kept = {key: value for key, value in _without_no_proxies(definition).items() if key not in at_next_start}
     kept["labels"] = {key: value for key, value in definition["labels"].items() if key != labels.DIGEST}
-    return _digest(kept, files)
+    environment = kept.get("environment") or {}
+    if not environment.keys() & set(at_next_start):
+        return [_digest(kept, files)]
+    without = {name: value for name, value in environment.items() if name not in at_next_start}
+    return [_digest(kept, files), _digest(dict(kept, environment=without), files)]
 
 
 def _digest(definition, files):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, golang, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
-ENVELOPE = container.Envelope(memory=tiers.CADDY_MEMORY, cpus=tiers.CADDY_CPUS, cpu_shares=2048, stop_seconds=20)
+ENVELOPE = container.Envelope(memory=tiers.CADDY_MEMORY, cpus=tiers.CADDY_CPUS, cpu_shares=2048, stop_seconds=30)
 
 #: How long requests and upstreams are waited for: (figure, value, unit, rule, source).
 _PATIENCE = (

@@ -99,7 +99,7 @@ def _unseen(addresses, entrance, seen, way):
     """Why what is asked at these addresses may be something else than the server; empty where it is that."""
     if not way.is_local and addresses == [entrance.get("address")] and is_loopback(addresses[0]):
         return UNSEEN.format(f"the entrance listens on {addresses[0]} of the server alone")
-    if is_tunnel(addresses, seen.get("ssh_address")):
+    if not way.is_local and is_tunnel(addresses, seen.get("ssh_address")):
         return UNSEEN.format(f"{addresses[0]} is this machine's end of a tunnel to the server")
     return ""
 
