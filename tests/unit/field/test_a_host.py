@@ -362,7 +362,7 @@ def test_report_20_that_there_is_no_proxy_is_no_reason_to_replace_a_container(de
     with_none = dict(definition, environment=compose.without_proxies(definition.get("environment")))
     assert compose.digest(with_none, {}) == compose.digest(definition, {})
     labelled = [dict(each, labels={"x": "y"}) for each in (with_none, definition)]
-    assert len({compose.digest_of_first_edition(each, {}) for each in labelled}) == 1
+    assert len({tuple(compose.digests_of_first_edition(each, {})) for each in labelled}) == 1
     with_one = dict(definition, environment={"A": "b", "HTTP_PROXY": "http://p:1"})
     assert compose.digest(with_one, {}) != compose.digest(definition, {})
 
