@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The watch compares times as Docker and Redis tell them."""
+"""The watch knows each start of what it looks at, and leaves its turn out while a deployment is at work."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 import socket
+import subprocess
 import threading
 import time
 import types
@@ -20,12 +22,6 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2] / (
 # Not imported, which would leave byte code among the templates.
 watch = types.ModuleType("api_watch")
 exec(compile(SOURCE.read_text(), SOURCE, "exec"), watch.__dict__)  # noqa: S102
-
-
-def test_times_within_a_tenth_of_a_second_are_ordered():
-    """Docker cuts trailing zeros, so that as text the later of these two comes first."""
-    assert watch.moment("2026-11-24T01:02:03.1Z") < watch.moment("2026-11-24T01:02:03.12345678Z")
-    assert watch.moment("2026-11-24T01:02:03Z") < watch.moment("2026-11-24T01:02:03.000001Z")
 
 
 def test_watch_leaves_its_turn_out_while_a_deployment_is_at_work(tmp_path, monkeypatch):
@@ -82,12 +78,27 @@ def answering(answer):
 def test_age_of_a_redis_elsewhere(tmp_path):
     password = tmp_path / "password"
     password.write_text("secret")
-    port = answering(b"+OK\r\n$40\r\n# Server\r\nuptime_in_seconds:100\r\n\r\n+OK\r\n")
-    started = watch.redis_started({"host": "127.0.0.1", "port": port, "password_file": str(password)})
-    assert abs(time.time() - 100 - started) < 2
+    port = answering(b"+OK\r\n$60\r\n# Server\r\nrun_id:0a1b\r\nuptime_in_seconds:100\r\n\r\n+OK\r\n")
+    identity, since_boot = watch.redis({"host": "127.0.0.1", "port": port, "password_file": str(password)})
+    assert identity == "0a1b"
+    assert abs(time.clock_gettime(time.CLOCK_BOOTTIME) - 100 - since_boot) < 2
 
 
 def test_redis_that_does_not_answer_is_no_reason_to_restart(tmp_path):
     password = tmp_path / "password"
     password.write_text("secret")
-    assert watch.redis_started({"host": "127.0.0.1", "port": 1, "password_file": str(password)}) is None
+    assert watch.redis({"host": "127.0.0.1", "port": 1, "password_file": str(password)}) is None
+
+
+def test_a_container_is_known_by_its_start(monkeypatch):
+    def inspect(words, **_more):
+        running = "true" if words[-1] == "tren-redis" else "false"
+        state = f'{{"Running": {running}, "Pid": {os.getpid()}, "StartedAt": "2026-11-24T01:02:03.1Z"}}'
+        return subprocess.CompletedProcess(words, int(words[-1] == "absent"), f'"0a1b" {state}\n')
+
+    monkeypatch.setattr(watch.subprocess, "run", inspect)
+    identity, since_boot = watch.container("tren-redis")
+    assert identity == "0a1b 2026-11-24T01:02:03.1Z"
+    assert since_boot == watch.started_since_boot(os.getpid())
+    assert watch.container("stopped") is None
+    assert watch.container("absent") is None

@@ -690,7 +690,7 @@ class Removal(Turn):
         """Remove files outside of the project; a unit of systemd is stopped and forgotten."""
         units = [path for path in self.wanted["host_files"] if path.startswith(SYSTEMD)]
         for path in self.host_files:
-            if path in units and path.endswith(".timer"):
+            if path in units and (path.endswith(".timer") or systemd.can_be_enabled(path)):
                 self._systemctl("disable", "--quiet", "--now", os.path.basename(path))
         for path in self.host_files:
             os.unlink(path)

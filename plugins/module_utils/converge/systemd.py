@@ -23,6 +23,15 @@ def path(unit):
     return os.path.join(DIRECTORY, unit)
 
 
+def can_be_enabled(place):
+    """Whether a file of a unit says that it can be enabled."""
+    try:
+        with open(place, encoding="utf-8", errors="replace") as stream:
+            return "[Install]" in stream.read().splitlines()
+    except OSError:
+        return False
+
+
 def ask(run, units):
     """{unit: what systemd says of it}, asked with one command; nothing where it does not answer."""
     if not units:

@@ -31,7 +31,7 @@ def check_data_is_there(facts):
     if was_here and not deployed.get("postgres_major"):
         yield Problem(
             "PostgreSQL was deployed here, and its data is gone.", f"{facts.project.data_dir}/postgres on this host",
-            f"restore a backup; to begin anew: rm {facts.project.directory}/.state/postgres.json")
+            f"mount the disk, or restore a backup; to begin anew: rm {facts.project.directory}/.state/postgres.json")
 
 
 VARIABLES = ()

@@ -24,6 +24,7 @@ NOTE = "/run/trenova-backup.json"
 MOUNTS, FSTAB = "/proc/self/mounts", "/etc/fstab"
 #: An Engine that is being upgraded is away for a while.
 ENGINE_SECONDS = 120
+STOP_SECONDS = 20
 SMTP_SECONDS = 60
 LAST_LINES = 20
 
@@ -80,9 +81,10 @@ def jobs_there(settings):
 
 
 def remove(containers):
-    """Remove containers, whether they run or not."""
-    if containers:
-        subprocess.run(["docker", "rm", "--force", *containers], stdout=subprocess.DEVNULL, check=False)
+    """Remove containers, whether they run or not; one that runs gets a moment to tell how far it came."""
+    for command in (["stop", "--time", str(STOP_SECONDS)], ["rm", "--force"]) if containers else ():
+        subprocess.run(
+            ["docker", *command, *containers], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 # -- The disk ---------------------------------------------------------------------------------------------------------
