@@ -100,7 +100,8 @@ def test_report_32_a_disk_that_is_not_mounted(server, host):
         host.check_output(f"umount {BACKUPS}")
     before = host.check_output(f"ls {BACKUPS}")
     assert host.run("systemctl start trenova-backup").rc != 0
-    assert status(host)["because"] == f"The disk of the backups is not mounted on {BACKUPS}. Nothing was saved. Mount it."
+    assert status(host)["because"] == (
+        f"The disk of the backups is not mounted on {BACKUPS}. Nothing was saved. Mount it.")
     assert host.check_output(f"ls {BACKUPS}") == before
     refused = server.run(expect=2)
     assert f"The disk with {BACKUPS} (Backups) is not mounted: it was mounted on {BACKUPS}." in refused.output

@@ -27,12 +27,12 @@ def test_report_35_a_container_started_from_an_edited_file_is_made_as_planned(se
 
 
 def test_report_35_what_docker_changes_of_a_running_container_is_seen(server, host):
-    """A network, a limit that is not planned, and the list of Compose files; a start from the same files is no change."""
+    """A network, a limit that is not planned, the list of Compose files; a start from the same files is no change."""
     host.check_output(f"cd /opt/trenova && docker compose up --detach --force-recreate --wait redis && "
                       f"docker network connect bridge {NAME}; docker update --cpuset-cpus 0 {NAME}; "
                       "echo COMPOSE_PROFILES=mine >>.env")
     run = server.run()
     assert f"replaced {NAME}: changed by hand (limits, network bridge)" in run.output
     assert "/opt/trenova/.env" in run.gathered("changed_files")
-    host.check_output(f"cd /opt/trenova && docker compose up --detach --force-recreate --wait redis")
+    host.check_output("cd /opt/trenova && docker compose up --detach --force-recreate --wait redis")
     assert server.run().changed == 0
