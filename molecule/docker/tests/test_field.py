@@ -7,15 +7,34 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 
 import pytest
 
 CONFIGURATION = "/etc/docker/daemon.json"
 IMAGE = "172.30.60.2:5000/library/redis:8.4.0"
-#: Holds the lock of the packages for some seconds, as an unattended upgrade does.
-HOLD = (
-    "setsid --fork python3 -c \"import fcntl, time; stream = open('/var/lib/dpkg/lock-frontend', 'rb+'); "
-    "fcntl.lockf(stream, fcntl.LOCK_EX); time.sleep(6)\" > /dev/null 2>&1 < /dev/null; sleep 0.5")
+#: Holds the lock of the packages, as an unattended upgrade does, until a program has come that waits for it.
+HOLD = """
+import fcntl, glob, pathlib, time
+stream = open("/var/lib/dpkg/lock-frontend", "rb+")
+fcntl.lockf(stream, fcntl.LOCK_EX)
+pathlib.Path("/run/held").touch()
+def waits(path):
+    try:
+        return b"DPkg::Lock::Timeout" in pathlib.Path(path).read_bytes()
+    except OSError:
+        return False
+for _second in range(300):
+    if any(map(waits, glob.glob("/proc/[0-9]*/cmdline"))):
+        break
+    time.sleep(0.3)
+time.sleep(1)
+"""
+HELD = (
+    f"rm -f /run/held; printf '%s' {shlex.quote(HOLD)} > /run/hold.py; "
+    "setsid --fork python3 /run/hold.py > /dev/null 2>&1 < /dev/null; until [ -e /run/held ]; do sleep 0.1; done")
+#: Passes every check of a file, and no Engine starts with it.
+UNKNOWN_OPTION = {"log-driver": "gelf", "log-opts": {"no-such-option": "1"}}
 
 
 def configuration(host):
@@ -73,9 +92,9 @@ def test_report_05_an_engine_that_does_not_start_comes_back_with_the_file_that_i
     """With its own words for why it did not."""
     before = host.file(CONFIGURATION).content_string
     with untouched(server):
-        run = server.run(variables={"docker_daemon_extra": {"bip": "10.201.300.1/24"}}, expect=2)
+        run = server.run(variables={"docker_daemon_extra": UNKNOWN_OPTION}, expect=2)
     assert "the Docker Engine starts anew" in run.output
-    assert "10.201.300.1/24" in run.output.partition("The last log lines:")[2]
+    assert "unknown log opt 'no-such-option'" in run.output.partition("The last log lines:")[2]
     assert "The files were put back" in run.output
     assert host.file(CONFIGURATION).content_string == before
 
@@ -101,7 +120,7 @@ def test_report_21_22_23_what_is_missing_is_added_while_others_are_at_work(serve
         "systemctl disable --quiet --now docker docker.socket && "
         "rm /etc/sysctl.d/60-trenova.conf && mount --bind /proc/sys/vm /proc/sys/vm && "
         "mount --options remount,bind,ro /proc/sys/vm")
-    host.check_output(HOLD)
+    host.check_output(HELD)
     try:
         run = server.run()
     finally:
