@@ -26,8 +26,8 @@ options:
     description:
       - What is wanted of it, C(tier) (minimum, small, medium, large) or C(users) or both. Further entries are the
         variables of the inventory without C(trenova_), C(mode), C(reserved_memory_mb), C(strict), C(restore_document),
-        C(accept_undersized_host) and so on, C(overrides) for C(trenova_plan_overrides), C(minio_mode), and C(services),
-        the names of those that are wanted, by default all.
+        C(accept_undersized_host) and so on, C(overrides) for C(trenova_plan_overrides), C(minio_mode), C(pool_mode)
+        for C(pgbouncer_pool_mode), and C(services), the names of those that are wanted, by default all.
     type: dict
     required: true
 """
