@@ -141,7 +141,7 @@ def test_several_hosts_are_planned_together(several, tmp_path):
     assert budgets.count(budgets[0]) == 4
     assert "One of 4 hosts: api on app1, app2; asynq_dashboard on rest1;" in " ".join(output.split())
     assert output.count("nothing on it grows with the users") == 2
-    assert {entry["setting"].split(".")[0] for entry in plans["app1"]["deviations"]} == {"api"}
+    assert {entry["setting"].split(".")[0] for entry in plans["app1"]["deviations"]} == {"api", "host"}
 
 
 def test_several_hosts_are_listed_on_one_page_with_those_that_failed(play, tmp_path):
