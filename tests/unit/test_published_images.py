@@ -30,6 +30,7 @@ BUILT = {
     yaml.safe_load(path.read_text())["path"]: path.parent for path in sorted(ROOT.glob("images/*/image.yml"))}
 WITH_IMAGE = [role for role in ROLES if role != "docker"]
 AT = re.compile(r"([a-z0-9-]+):\d+(-\d+)?")
+COPY = re.compile(r"^COPY (?:--from=(\S+) )?(.+) (\S+)$", re.MULTILINE)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 #: Inventories whose rendered roles are looked at: what is common, and what brings in further scripts and files.
 VARIANTS = {
@@ -80,6 +81,15 @@ def published(told, reference):
         True)
 
 
+def copied(stage, sources, target):
+    """Names of the files that a COPY makes; those in a folder of a stage are what was copied to it there."""
+    if not target.endswith("/"):
+        return {target.rpartition("/")[2]}
+    return {name for source in sources for name in (
+        {name for _stage, inner, place in COPY.findall(stage) if place == source for name in inner.split()}
+        if source.endswith("/") else {source.rpartition("/")[2]})}
+
+
 def built(folder):
     """An image of ours: what its description promises, and what the last stage of its Dockerfile brings."""
     told = yaml.safe_load((folder / "image.yml").read_text())
@@ -92,9 +102,9 @@ def built(folder):
     words = [word for line in re.findall(r"apt-get install ([^&]*)", last) for word in line.split()]
     installed = {re.sub(r"-(\d+|\$\w+)$", "", word.strip('"')) for word in words if not word.startswith("-")}
     programs = {program for package in installed for program in BASES["packages"].get(package, [])}
-    for sources, target in re.findall(r"^COPY (?:--from=\S+ )?(.+) (/usr/(?:local/)?bin/\S*)$", last, re.MULTILINE):
-        names = [target] if not target.endswith("/") else sources.split()
-        programs |= {name.rstrip("/").rpartition("/")[2] for name in names}
+    for stage, sources, target in COPY.findall(last):
+        if re.match(r"/usr/(local/)?bin/", target):
+            programs |= copied(named.get(stage, ""), sources.split(), target)
     if "CADDY_IMAGE" in last.split()[0]:
         programs |= published(FACTS["caddy"], FACTS["caddy"]["version"]).programs
     else:
