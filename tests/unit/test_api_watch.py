@@ -6,22 +6,17 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import socket
 import subprocess
 import threading
 import time
-import types
 
+import host_programs
 import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import locking
 
-SOURCE = pathlib.Path(__file__).resolve().parents[2] / (
-    "roles/api/templates/host/usr/local/lib/trenova/api-watch.py")
-# Not imported, which would leave byte code among the templates.
-watch = types.ModuleType("api_watch")
-exec(compile(SOURCE.read_text(), SOURCE, "exec"), watch.__dict__)  # noqa: S102
+watch = host_programs.load("api/templates/host/usr/local/lib/trenova/api-watch.py")
 
 
 def test_watch_leaves_its_turn_out_while_a_deployment_is_at_work(tmp_path, monkeypatch):

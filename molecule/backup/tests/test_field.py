@@ -57,12 +57,14 @@ def test_report_43_the_mail_arrives_with_any_password_and_a_wrong_one_is_told(se
     settings = {
         "backup_mail_to": "ops@trucks.test", "backup_smtp_host": server.address, "backup_smtp_port": 2525,
         "backup_smtp_user": "erp", "trenova_smtp_password": PASSWORD, "backup_smtp_tls": "none"}
-    check = "cd /opt/trenova && docker compose --progress quiet run --rm --no-deps -T backup-report check"
+    check = "python3 /usr/local/lib/trenova/backup-unit.py check"
     run = server.run(variables=settings)
     assert PASSWORD not in run.output
     assert host.run(check).rc == 0
     assert not host.file("/run/mails").exists
-    host.check_output("systemctl start trenova-backup-failed.service")
+    # What the end of a backup that failed leaves behind.
+    host.check_output("echo '{}' >/var/lib/trenova/backup/unmailed && systemctl start trenova-backup-failed.service")
+    assert not host.file("/var/lib/trenova/backup/unmailed").exists
     assert "Subject: The backup of Trenova failed on backup" in host.file("/run/mails").content_string
     host.check_output("echo '[\"erp\", \"another\"]' >/run/login")
     refused = host.run(check)

@@ -23,6 +23,7 @@ import threading
 import time
 import types
 
+import host_programs
 import pytest
 import test_backup_scripts
 import test_bundle
@@ -59,17 +60,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification impo
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="asks as another user")
 
 
-def program(path):
-    """A program of a role that runs on hosts; not imported, which would leave byte code among the templates."""
-    source = ROOT / "roles" / path
-    module = types.ModuleType(source.stem.replace("-", "_"))
-    module.__file__ = str(source)
-    exec(compile(source.read_text(), source, "exec"), module.__dict__)  # noqa: S102
-    return module
-
-
-backup_unit = program("backup/templates/host/usr/local/lib/trenova/backup-unit.py")
-watch = program("api/templates/host/usr/local/lib/trenova/api-watch.py")
+backup_unit = host_programs.load("backup/templates/host/usr/local/lib/trenova/backup-unit.py")
+watch = host_programs.load("api/templates/host/usr/local/lib/trenova/api-watch.py")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import email.message
 import functools
@@ -18,10 +19,13 @@ import os
 import pathlib
 import re
 import socket
+import socketserver
 import subprocess
+import threading
 import types
 from urllib.parse import parse_qsl, urlsplit
 
+import host_programs
 import jinja2
 import jinja2.nativetypes
 import pytest
@@ -56,6 +60,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification impo
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DOMAIN, S3 = "erp.trucks.co", "s3.erp.trucks.co"
+backup_unit = host_programs.load("backup/templates/host/usr/local/lib/trenova/backup-unit.py")
 #: 443 belongs to somebody else, which is when preflight says to take another port.
 ANOTHER_PORT = {"caddy_tls": "internal", "caddy_http_port": 8080, "caddy_https_port": 8443}
 PROXY_HERE = {"caddy_tls": "proxy", "caddy_http_port": 8080, "caddy_bind_address": "127.0.0.1",
@@ -687,58 +692,113 @@ NASTY = (
 )
 
 
+class MailServer(socketserver.ThreadingTCPServer):
+    """A mail server that takes mails from one login, and keeps what was said to it."""
+
+    def __init__(self, user, password):
+        self.login, self.verbs, self.mails = [user, password], [], []
+        super().__init__(("127.0.0.1", 0), MailConversation)
+
+    @contextlib.contextmanager
+    def serving(self):
+        """Its port while it serves."""
+        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield self.server_address[1]
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
+
+
+class MailConversation(socketserver.StreamRequestHandler):
+    """One client of the mail server."""
+
+    def say(self, line):
+        self.wfile.write(line.encode() + b"\r\n")
+
+    def handle(self):
+        self.say("220 mail")
+        known = False
+        for line in self.rfile:
+            verb, *words = line.decode().split()
+            self.server.verbs.append(verb.upper())
+            if verb.upper() == "EHLO":
+                self.say("250-mail\r\n250 AUTH PLAIN")
+            elif verb.upper() == "AUTH":
+                known = base64.b64decode(words[1]).decode().split("\0")[1:] == self.server.login
+                self.say("235 welcome" if known else "535 authentication failed")
+            elif verb.upper() == "DATA":
+                self.say("354 go on")
+                mail = list(iter(self.rfile.readline, b".\r\n"))
+                self.server.mails.append(b"".join(mail).decode())
+                self.say("250 taken")
+            elif verb.upper() == "QUIT":
+                self.say("221 bye")
+                return
+            else:
+                self.say("250 ok" if known or verb.upper() == "NOOP" else "530 log in first")
+
+
+def mail_settings(tmp_path, port, password):
+    """What the program of the backup's unit works with, its files written below a directory."""
+    files = files_with(**MAIL, trenova_smtp_password=password, backup_smtp_tls="none", backup_smtp_port=port)
+    settings = json.loads(files["/usr/local/lib/trenova/backup-unit.json"])
+    place = tmp_path / "smtp-password"
+    place.write_text(files["backup/secrets/smtp-password"], encoding="utf-8")
+    settings["mail"].update(host="127.0.0.1", password_file=str(place))
+    return settings
+
+
 @pytest.mark.parametrize("password", NASTY)
-def test_report_43_any_password_reaches_the_mail_server(password):
+def test_report_43_any_password_reaches_the_mail_server(tmp_path, password):
     """The password of the mail server has a quote, curl reads another one, and the only alarm of the backups is dead.
 
     Each value is written in the grammar of its reader, and what no line can hold is refused by name. The verification
     connects and logs in to the mail server with the program that would send the mail, and sends none.
     """
-    files = files_with(**MAIL, trenova_smtp_password=password)
-    assert readers.curl(files["backup/secrets/mail.curl"])["user"] == f"erp:{password}"
+    server = MailServer("erp", password)
+    with server.serving() as port:
+        settings = mail_settings(tmp_path, port, password)
+        assert backup_unit.check(settings) == 0
+        assert (server.mails, "AUTH" in server.verbs, "DATA" in server.verbs) == ([], True, False)
+        told = email.message.EmailMessage()
+        told.set_content("It failed.")
+        backup_unit.send(settings["mail"], told)
+    assert "It failed." in server.mails[0]
 
 
 def test_report_43_a_mail_server_is_asked_by_the_verification():
-    """By a job of the project: the very program, in the container and the network that a mail would come from."""
+    """By the program that would send the mail."""
     checks = services_with(**MAIL, trenova_smtp_password="x")["backup"]["checks"]
-    assert [(check["kind"], check["job"], check["arguments"]) for check in checks] == [
-        ("job", "backup-report", ["check"])]
+    assert [(check["kind"], check["program"][-2:]) for check in checks] == [
+        ("program", ["/usr/local/lib/trenova/backup-unit.py", "check"])]
     assert services_with()["backup"]["checks"] == []
 
 
-@pytest.mark.parametrize("answer", [0, 67])
-def test_report_43_the_program_goes_as_far_as_the_login(tmp_path, answer):
-    """What keeps it from that is one sentence with the server's name."""
-    program = tmp_path / "curl"
-    program.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\necho "Login denied" >&2\nexit {answer}\n')
-    program.chmod(0o755)
-    (tmp_path / "report.sh").write_text(files_with(**MAIL, trenova_smtp_password="x")["backup/config/report.sh"])
-    done = subprocess.run(
-        ["sh", tmp_path / "report.sh", "check"], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True,
-        text=True, check=False)
-    asked = (tmp_path / "asked").read_text()
-    assert "--request NOOP" in asked
-    assert "--upload-file" not in asked
-    assert done.returncode == bool(answer)
-    assert done.stderr == ("mail.trucks.co:587 takes no mail from here: Login denied\n" if answer else "")
+def test_report_43_what_the_mail_server_says_is_one_sentence_with_its_name(tmp_path, capsys):
+    """A login that it refuses, and a server that is not there."""
+    server = MailServer("erp", "another")
+    with server.serving() as port:
+        settings = mail_settings(tmp_path, port, "pä'ss")
+        assert backup_unit.check(settings) == 1
+    assert backup_unit.check(settings) == 1
+    refused, absent = capsys.readouterr().err.splitlines()
+    assert refused == f"127.0.0.1:{port} takes no mail from here: (535, b'authentication failed')"
+    assert absent.startswith(f"127.0.0.1:{port} takes no mail from here: ")
+    assert "refused" in absent
 
 
-def test_report_43_a_refused_login_is_not_tried_again(monkeypatch):
+def test_report_43_a_refused_login_is_not_tried_again(tmp_path):
     """Attempts count against the account."""
-    calls = []
-
-    def docker(*words, **options):
-        calls.append((words, options["cwd"]))
-        return types.SimpleNamespace(returncode=1, stdout="", stderr="mail.trucks.co:587 takes no mail from here")
-
-    monkeypatch.setattr(probe.engine, "docker", docker)
-    inspector = types.SimpleNamespace(directory="/opt/trenova")
-    check = {"name": "Mail", "kind": "job", "job": "backup-report", "arguments": ["check"]}
-    result = probe.run_check(inspector, check)
+    asked = tmp_path / "asked"
+    check = {"name": "Mail", "kind": "program", "program": [
+        "/bin/sh", "-c", f"echo asked >>{asked}; echo mail.trucks.co:587 takes no mail from here >&2; exit 1"]}
+    result = probe.run_check(None, check)
     assert (result["ok"], result["lasting"]) == (False, True)
     assert result["detail"] == "mail.trucks.co:587 takes no mail from here"
-    assert calls[0][0][-2:] == ("backup-report", "check")
-    assert calls[0][1] == "/opt/trenova"
+    assert asked.read_text() == "asked\n"
 
 
 def test_report_43_a_login_without_its_password_is_refused():

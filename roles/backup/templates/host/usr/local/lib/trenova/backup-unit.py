@@ -7,6 +7,7 @@ again until somebody takes the mail. check: logs in to the mail server, and mail
 backup-unit.json beside this file.
 """
 
+import base64
 import email.message
 import email.utils
 import json
@@ -229,8 +230,20 @@ def connected(server):
         connection.starttls(context=context)
     if server["user"]:
         with open(server["password_file"], encoding="utf-8") as stream:
-            connection.login(server["user"], stream.read().rstrip("\n"))
+            log_in(connection, server["user"], stream.read().rstrip("\n"))
     return connection
+
+
+def log_in(connection, user, password):
+    """smtplib itself knows only ASCII; RFC 4616 has UTF-8."""
+    if user.isascii() and password.isascii():
+        connection.login(user, password)
+        return
+    connection.ehlo_or_helo_if_needed()
+    words = base64.b64encode(f"\0{user}\0{password}".encode()).decode("ascii")
+    code, answer = connection.docmd("AUTH", "PLAIN " + words)
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, answer)
 
 
 def send(server, told):
