@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, unfit
 
 
 class ActionModule(ActionBase):
@@ -17,5 +18,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
+        if problems := [problem.sentence() for _name, problem in unfit(self, task_vars)]:
+            raise AnsibleActionFail("\n".join(problems))
         references = Catalogue(self, task_vars, project_of(self, task_vars)).images()
         return {"changed": False, "references": references}

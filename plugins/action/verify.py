@@ -14,7 +14,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import formats
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import ask_external, facts_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import current
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import address_of, project_of, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import (
     backups,
     inside,
@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
     def _visitor(self, services, found, task_vars):
         try:
             return outside.visitor_of(
-                services, task_vars.get("ansible_host", task_vars["inventory_hostname"]), found["ssh_address"],
+                services, address_of(self, task_vars), found["ssh_address"],
                 templated(self, task_vars, "trenova_verify_address", None),
                 outside.authority(services, found.get("ca_certificate")))
         except outside.AddressUnknown as error:

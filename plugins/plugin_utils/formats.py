@@ -29,6 +29,9 @@ CRON = re.compile(r"(\S+\s+){4}\S+|@(hourly|daily|weekly|monthly|yearly|reboot)"
 DATE_RANGES = ((1970, 2199), (1, 12), (1, 31))
 TIME_RANGES = ((0, 23), (0, 59), (0, 59))
 
+#: Where a relative path on the controller begins.
+_BEGINNING = "; a relative one begins where the command is given, or beside the inventory"
+
 
 def fault(name, value):
     """(what is wrong, what would be right) of a value by the name of its format; None when nothing is."""
@@ -99,9 +102,19 @@ def _url(value):
 
 
 def _file(value):
-    if os.path.isfile(os.path.expanduser(str(value))):
+    if os.path.isfile(str(value)):
         return None
-    return f"names a file that is not there: {value}", "the path of a file on the controller"
+    return f"names a file that is not there: {value}", f"the path of a file on the controller{_BEGINNING}"
+
+
+def _folder(value):
+    if os.path.isdir(str(value)):
+        return None
+    return f"names a directory that is not there: {value}", f"the path of a directory on the controller{_BEGINNING}"
+
+
+def _name_or_file(value):
+    return _file(value) if "/" in str(value) else None
 
 
 def _directory(value):
@@ -179,5 +192,8 @@ def _component(text, low, high):
 
 FORMATS = {
     "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "url": _url,
-    "file": _file, "directory": _directory, "size": _size, "calendar": _calendar,
+    "file": _file, "folder": _folder, "name_or_file": _name_or_file,
+    # Where something is made; whether it can be shows when it is.
+    "place": lambda _value: None,
+    "directory": _directory, "size": _size, "calendar": _calendar,
 }

@@ -8,7 +8,12 @@ Resolving the variables of a host takes milliseconds, so that is done only where
 
 from __future__ import annotations
 
+import os
+
 from ansible.errors import AnsibleError
+from ansible.inventory.helpers import sort_groups
+from ansible.utils.vars import load_extra_vars
+from ansible.vars.plugins import get_vars_from_inventory_sources
 from jinja2 import TemplateError
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
@@ -70,3 +75,29 @@ def resolved(hostvars, host, names):
         except (AnsibleError, TemplateError):
             continue
     return found
+
+
+def shared_with_others(task_vars, names):
+    """Those of some variables of a host that a group sets which holds hosts outside of `trenova`, too: {name: group}.
+
+    What is set closer to the host, or by the command, is meant for it. Nothing where this version of Ansible does not
+    show who sets what.
+    """
+    groups, hostvars = task_vars.get("groups") or {}, task_vars.get("hostvars")
+    # The controller may be in the inventory to build images.
+    ours = {*(groups.get(ROOT) or ()), "localhost"}
+    if not names or not set(groups.get("all") or ()) - ours:
+        return {}
+    found = {}
+    try:
+        manager, loader = hostvars._inventory, hostvars._loader
+        host = manager.get_host(task_vars["inventory_hostname"])
+        sources = [*manager._sources, loader.get_basedir() + os.sep]
+        for holder in [*sort_groups(host.get_groups()), host]:
+            told = {**holder.vars, **get_vars_from_inventory_sources(loader, sources, [holder], "task")}
+            is_shared = holder is not host and set(groups.get(holder.name) or ()) - ours
+            found.update(dict.fromkeys(names.intersection(told), holder.name if is_shared else None))
+        found.update(dict.fromkeys(names.intersection(load_extra_vars(loader))))
+    except AttributeError:
+        return {}
+    return {name: group for name, group in found.items() if group}

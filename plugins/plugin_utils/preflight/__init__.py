@@ -17,6 +17,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import 
     server,
     services,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.controller import check_packages
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import check_address
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import (
     INVENTORY,
@@ -27,7 +28,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.registr
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.services import check_reachable
 
 __all__ = [
-    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "check_registries",
+    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_packages", "check_reachable",
+    "check_registries",
 ]
 
 #: What is checked whatever services there are.
