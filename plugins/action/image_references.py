@@ -7,7 +7,9 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, unfit
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated, unfit
+
+DOCKER_HUB = "docker.io"
 
 
 class ActionModule(ActionBase):
@@ -21,4 +23,6 @@ class ActionModule(ActionBase):
         if problems := [problem.sentence() for _name, problem in unfit(self, task_vars)]:
             raise AnsibleActionFail("\n".join(problems))
         references = Catalogue(self, task_vars, project_of(self, task_vars)).images()
-        return {"changed": False, "references": references}
+        mirror = templated(self, task_vars, "trenova_image_registry", DOCKER_HUB)
+        return {"changed": False, "references": references,
+                "registry": templated(self, task_vars, "trenova_own_registry", mirror)}

@@ -31,4 +31,9 @@ references:
   type: list
   elements: str
   sample: [docker.io/library/postgres:17.7, docker.io/library/redis:8.4.0]
+registry:
+  description: Registry for the images that nobody publishes.
+  returned: always
+  type: str
+  sample: registry.trucks.co:5000
 """

@@ -36,6 +36,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.role_files import
     short_name,
     taking_part,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import as_specified
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import Member
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated, understood
 
@@ -176,13 +177,15 @@ class Catalogue:
             told = json.loads(json.dumps(dict(templar.template(load(self._action, source))), default=str))
         except Exception as error:
             raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
+        # For messages alone: where a file lies on a controller is nothing to keep on the host.
+        profile_file = (told.get("exports") or {}).pop("profile_file", source)
         is_own = description.is_ours(path)
         if not is_own and (faults := description.faults(told)):
             raise DescriptionInvalid(source, faults)
         profile = (told.get("exports") or {}).get("profile")
         is_known = profile is None or is_own and profiles.is_shipped(profile, path)
         if not is_known and (faults := description.faults(profile, "profile")):
-            raise DescriptionInvalid(str(told["exports"].get("profile_file", source)), faults)
+            raise DescriptionInvalid(str(profile_file), faults)
         # Nobody else can be a member of a service that only the roles of this host know.
         here = members.get(name) or Member(name, self._task_vars["inventory_hostname"], 1)
         return description.resolved(told, self._project, here)
@@ -252,7 +255,8 @@ def own_services():
 
 def services(roles_extra=()):
     """Names of all services that have a group of the inventory: our own and those of further roles."""
-    return tuple(dict.fromkeys([*own_services(), *map(short_name, roles_extra or ())]))
+    further = as_specified(roles_extra or None, "trenova_roles_extra")
+    return tuple(dict.fromkeys([*own_services(), *map(short_name, further)]))
 
 
 def secret_kinds(action, roles, playbook_dir=None):

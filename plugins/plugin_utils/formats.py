@@ -29,6 +29,11 @@ CRON = re.compile(r"(\S+\s+){4}\S+|@(hourly|daily|weekly|monthly|yearly|reboot)"
 DATE_RANGES = ((1970, 2199), (1, 12), (1, 31))
 TIME_RANGES = ((0, 23), (0, 59), (0, 59))
 
+#: Formats of paths on the controller. What must be there is looked for where the command was given, and then beside
+#: the inventory; what may be made begins where the command was given.
+THERE, MADE = ("file", "folder", "name_or_file"), ("place",)
+#: Format of paths on the host.
+ON_HOST = "directory"
 #: Where a relative path on the controller begins.
 _BEGINNING = "; a relative one begins where the command is given, or beside the inventory"
 
@@ -101,6 +106,21 @@ def _url(value):
     return f"is no address of the web: {value}", "as https://s3.company.com"
 
 
+def is_path(value):
+    """Whether a text names a file, and not one of several things by their names."""
+    return "/" in str(value) or str(value).startswith("~")
+
+
+def normalised(path):
+    """A path on a host as it is compared: without slashes and dots that mean nothing.
+
+    What is not absolute, or leads upwards, stays as it is, for the check that refuses it.
+    """
+    if _directory(path):
+        return path
+    return re.sub("^//", "/", os.path.normpath(path))
+
+
 def _file(value):
     if os.path.isfile(str(value)):
         return None
@@ -114,7 +134,7 @@ def _folder(value):
 
 
 def _name_or_file(value):
-    return _file(value) if "/" in str(value) else None
+    return _file(value) if is_path(value) else None
 
 
 def _directory(value):

@@ -16,6 +16,8 @@ from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 from jinja2 import TemplateError
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.role_files import shared_options
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import as_specified
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
     ROOT,
     VARIABLES,
@@ -29,11 +31,15 @@ def structure(groups, hostvars=None) -> Inventory:
     return Inventory(groups, child_groups(hostvars))
 
 
-def with_variables(groups, hostvars) -> Inventory:
-    """Groups, child groups, and the variables of all hosts that the topology looks at."""
+def with_variables(groups, hostvars, completed=lambda found: found) -> Inventory:
+    """Groups, child groups, and the variables of all hosts that the topology looks at.
+
+    `completed` adds to those of a host what follows from them.
+    """
     hosts = groups.get(ROOT) or []
     return Inventory(
-        groups, child_groups(hostvars), {host: resolved(hostvars, host, VARIABLES) for host in hosts})
+        groups, child_groups(hostvars),
+        {host: completed(resolved(hostvars, host, VARIABLES)) for host in hosts})
 
 
 def members_here(task_vars, services, recorded, written):
@@ -59,7 +65,7 @@ def child_groups(hostvars):
 
 
 def resolved(hostvars, host, names):
-    """Those of some variables of a host that are set and can be resolved.
+    """Those of some variables of a host that are set and can be resolved, as their specifications mean them.
 
     What cannot be, as the secrets of a customer whose vault is closed, is for the run that wants that host to tell.
     """
@@ -72,8 +78,11 @@ def resolved(hostvars, host, names):
         try:
             if name in variables:
                 found[name] = variables[name]
+                found[name] = as_specified(found[name], name) if name in shared_options() else found[name]
         except (AnsibleError, TemplateError):
             continue
+        except ValueError:
+            continue  # as it is: the checks of that host tell of it
     return found
 
 

@@ -19,6 +19,7 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, own_services
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.inventory import members_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring import root
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.capacity import measure
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import INTENT_VARIABLES, wanted
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated, unfit
@@ -101,6 +102,7 @@ def current(action, task_vars, names=(), refresh=False):
     catalogue = Catalogue(action, task_vars, project, names)
     if known is None:
         return planned(action, task_vars, catalogue, measure(action, task_vars, catalogue, project))
+    root.keep(action, task_vars, known.capacity)
     places = {**catalogue.places, **known.places}
     if refresh:
         everything = Catalogue(action, task_vars, project, places=places)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +24,9 @@ from ansible.module_utils.common.parameters import DEFAULT_TYPE_VALIDATORS
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_float, check_type_int
 from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE, BOOLEANS_TRUE
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.formats import MADE, ON_HOST, THERE, is_path, normalised
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.inputs import did_you_mean
 
-#: Formats of paths on the controller. What must be there is looked for where the command was given, and then beside
-#: the inventory; what may be made begins where the command was given.
-THERE, MADE = ("file", "folder", "name_or_file"), ("place",)
-#: Format of paths on the server.
-ON_HOST = "directory"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -222,19 +217,9 @@ def listed(value):
     return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
-def is_path(value):
-    """Whether a text names a file and not one of several things by their names."""
-    return "/" in value or value.startswith("~")
-
-
-def normalised(path):
-    """A path on the server as it is compared: without a slash at its end, and others that mean nothing.
-
-    What is not absolute, or leads upwards, stays as it is, for the check that refuses it.
-    """
-    if not path.startswith("/") or ".." in path.split("/"):
-        return path
-    return re.sub("^//", "/", os.path.normpath(path))
+def is_set(value):
+    """Whether a variable has a value, as it is written: what is encrypted is not opened."""
+    return value is not None and not (isinstance(value, str) and value == "")
 
 
 def holds_secret(spec):

@@ -18,7 +18,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import role_files
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import INVENTORY, Problem
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.project import Project
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import Reader
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import Reader, is_set
 
 #: Among the variables of a host, what marks them as read; its value is what was found wrong with them.
 READ = "_variables_read"
@@ -72,6 +72,20 @@ def project_of(action, task_vars):
         data_dir=templated(action, task_vars, "trenova_data_dir", Project.data_dir))
 
 
+def what_follows(variables):
+    """{variable: expression} of what roles share and nobody sets, where it follows from what is set, as s3.<domain>.
+
+    These are no variables of a file beside the playbooks: that would win over group_vars/all of the inventory.
+    """
+    found = {}
+    for name, option in role_files.shared_options().items():
+        default = option.spec.get("default")
+        sources = _OURS.findall(default) if isinstance(default, str) else ()
+        if sources and variables.get(name) is None and all(is_set(variables.get(source)) for source in sources):
+            found[name] = default
+    return found
+
+
 class _Reading:
     """One reading of the variables of a host."""
 
@@ -80,7 +94,7 @@ class _Reading:
         self._unfit, self._unresolved = [], []
         self.variables = {**task_vars, READ: {"unfit": self._unfit, "unresolved": self._unresolved}}
         self._begin = [os.getcwd(), *filter(None, [task_vars.get("inventory_dir")])]
-        self._add_what_follows()
+        self.variables.update(what_follows(self.variables))
         options = dict(role_files.shared_options())
         #: Options whose problems are told: not those of roles that have no part in this run.
         self._told = set(options)
@@ -95,22 +109,6 @@ class _Reading:
         self._add_roles()
         for name in list(self._options):
             self._read(name)
-
-    def _add_what_follows(self):
-        """Add defaults that follow from variables which are set, as s3.<domain>.
-
-        They are none of a file beside the playbooks: that would win over group_vars/all of the inventory.
-        """
-        for name, option in role_files.shared_options().items():
-            default = option.spec.get("default")
-            sources = _OURS.findall(default) if isinstance(default, str) else ()
-            if sources and self.variables.get(name) is None and all(map(self._is_set, sources)):
-                self.variables[name] = default
-
-    def _is_set(self, name):
-        value = self.variables.get(name)
-        # What is encrypted opens when it is compared.
-        return value is not None and not (isinstance(value, str) and value == "")
 
     def _add_roles(self):
         """Add the roles that take part, some of which may be none of this collection."""

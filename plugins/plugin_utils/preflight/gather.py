@@ -18,10 +18,16 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import inventory, preflight, role_files
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import (
+    formats,
+    inventory,
+    preflight,
+    role_files,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring import root
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import of_services
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import (
     HOST_NAMES,
@@ -30,7 +36,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.invento
     remark_on_others,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import PlanImpossible, Run, current
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import ON_HOST
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import (
     address_of,
     project_of,
@@ -47,6 +52,8 @@ VARIABLES = (*HOST_NAMES, "docker_registry_logins", "docker_source")
 def checked_before(action, task_vars):
     """The run, where it has checked the host already with all roles that it knows of now; None otherwise."""
     known = Run.from_facts(task_vars)
+    if known:
+        root.keep(action, task_vars, known.capacity)
     taking_part = Catalogue(action, task_vars, project_of(action, task_vars)).places
     return known if known and known.checked and set(taking_part) <= set(known.places) else None
 
@@ -59,8 +66,10 @@ def check_host(action, task_vars):
     problems = [
         *preflight.check_address({"ansible_host": address_of(action, task_vars)}),
         *_unfit(action, task_vars), *unresolved(action, task_vars)]
+    catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
+    # Descriptions read some of the files.
+    problems += _missing_files(action, task_vars, catalogue.places)
     if not problems:
-        catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
         problems = list(preflight.check_packages(catalogue.python_packages()))
     if problems:
         return problems, None
@@ -68,6 +77,8 @@ def check_host(action, task_vars):
         run = current(action, task_vars)
     except PlanImpossible as error:
         return [preflight.Problem(text, preflight.INVENTORY, "a value that it names") for text in error.problems], None
+    except root.NotRoot as error:
+        return [error.problem], None
     except DescriptionInvalid as error:
         return [
             preflight.Problem(f"{where}: {what}.", error.path, allowed) for where, what, allowed in error.faults], None
@@ -90,6 +101,16 @@ def _unfit(action, task_vars):
                 f"`{name}:` without a value in group_vars/trenova, which stands for the default"))
         else:
             yield problem
+
+
+def _missing_files(action, task_vars, places):
+    """Problems of files on the controller that roles are to have and that are not there."""
+    there = understood(action, task_vars)
+    for path in places.values():
+        for name, option in role_files.role_options(action, path).items():
+            fault = formats.fault(option.format, there.get(name)) if option.format in formats.THERE else None
+            if fault:
+                yield preflight.Problem(f"{name} {fault[0]}.", preflight.INVENTORY, f"{name}: {fault[1]}")
 
 
 def remarks(action, task_vars, run):
@@ -169,7 +190,7 @@ def facts_of(action, run, task_vars):
     shared_formats = {
         name: option.format for name, option in role_files.shared_options().items()
         # Paths on the controller are for playbooks that a deployment may do without.
-        if option.format and (option.format == ON_HOST or ".." in option.format)}
+        if option.format and (option.format == formats.ON_HOST or ".." in option.format)}
     names.update(shared_formats)
     catalogue, there = Catalogue(action, task_vars, project_of(action, task_vars)), understood(action, task_vars)
     # What only a role's defaults say is no wish of the inventory.

@@ -112,7 +112,8 @@ def remark_on_names(facts):
     told = [f"{name} ({meant}?)" for name, meant in near.items() if meant]
     if not told:
         return None
-    return f"No variables of this collection: {', '.join(told)}. Correct what is misspelt, leave what another role reads."
+    return (
+        f"No variables of this collection: {', '.join(told)}. Correct what is misspelt, leave what another role reads.")
 
 
 def remark_on_others(others, variables):

@@ -9,7 +9,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.description impor
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import INVENTORY, Problem
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.project import Project
 
-__all__ = ["INVENTORY", "Facts", "Problem"]
+__all__ = ["INVENTORY", "Facts", "Problem", "content_of"]
 
 
 class Facts:
@@ -33,9 +33,10 @@ class Facts:
         #: Formats of variables that no service owns.
         self.formats = formats or {}
         #: How a file on the controller is read, whose path is in a variable; it may be encrypted there.
-        self.read = read or _content
+        self.read = read or content_of
 
 
-def _content(path):
+def content_of(path):
+    """Text of a file."""
     with open(path, encoding="utf-8") as stream:
         return stream.read()
