@@ -150,9 +150,10 @@ def _options(action, path):
     told = load(action, os.path.join(path, DESCRIPTION))
     formats, texts = (_plain(told.get(key)) for key in ("formats", "texts"))
     page = f"roles/{os.path.basename(path)}/README.md"
+    secrets = {*_plain(told.get("secrets")), *(told.get("secrets_optional") or [])} - set(shared_options())
+    specs = {**dict.fromkeys(secrets, {"type": "str", "no_log": True}), **argument_spec(action, path)}
     return {
-        name: Option(name, spec, page, path, formats.get(name), texts.get(name))
-        for name, spec in argument_spec(action, path).items()}
+        name: Option(name, spec, page, path, formats.get(name), texts.get(name)) for name, spec in specs.items()}
 
 
 def _plain(told):

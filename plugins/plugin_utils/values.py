@@ -57,9 +57,7 @@ class Misfit:
 
     def sentence(self):
         """The misfit as one sentence."""
-        if not self.got:
-            return f"{self.name} {self.expected}."
-        return f"{self.name}: expected {self.expected}; got {self.got}"
+        return f"{self.name}: expected {self.expected}; got {self.got}" if self.got else f"{self.name} {self.expected}."
 
 
 class Reader:
@@ -76,7 +74,7 @@ class Reader:
     def read(self, option, value):
         """What a value of an option means; None where it is null, or does not fit."""
         self._show = kind_of if holds_secret(option.spec) else shown
-        found = self._value(option.name, option.spec, value)
+        found = self._value(option.name, option.spec, plain(value))
         if option.texts is not None and isinstance(found, dict):
             found = self._texts(option, found)
         return self._path(option.format, found) if isinstance(found, str) else found
@@ -146,7 +144,11 @@ class Reader:
         if entries is None:
             return self._misfit(name, "a list", value)
         inner = {**spec, "type": spec.get("elements", "raw"), "elements": None}
-        found = (self._value(f"{name}[{number}]", inner, entry) for number, entry in enumerate(entries))
+        found, before = [], len(self.misfits)
+        for number, entry in enumerate(entries):
+            found.append(self._value(f"{name}[{number}]", inner, entry))
+            if len(self.misfits) > before:
+                break  # the others are likely of the same making
         return [entry for entry in found if entry is not None]
 
     def _dict(self, name, spec, value):
@@ -215,6 +217,17 @@ def listed(value):
         if isinstance(found, list):
             return found
     return [entry.strip() for entry in text.split(",") if entry.strip()]
+
+
+def plain(value):
+    """A value without what Ansible knows of it: one that came from a vault would go back into it where YAML is written."""
+    if isinstance(value, Mapping):
+        return {plain(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(entry) for entry in value]
+    if isinstance(value, (bool, type(None))):
+        return value
+    return next((kind(value) for kind in (str, int, float) if isinstance(value, kind)), value)
 
 
 def is_set(value):

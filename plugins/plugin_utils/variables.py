@@ -112,8 +112,9 @@ class _Reading:
 
     def _add_roles(self):
         """Add the roles that take part, some of which may be none of this collection."""
+        named = (self.variables.get(name) for name in ("trenova_roles", "trenova_roles_extra"))
         names = role_files.taking_part(
-            self.variables, self.variables.get("trenova_roles"), self.variables.get("trenova_roles_extra"))
+            self.variables, *(names if isinstance(names, list) else [] for names in named))
         for path in role_files.places_of(self.variables, names).values():
             options = role_files.role_options(self._action, path)
             self._told.update(options)
@@ -139,7 +140,7 @@ class _Reading:
         except AnsibleError as error:
             if name in self._told:
                 self._unresolved.append(Problem(
-                    f"{name} cannot be resolved: {error}", where(written), f"{name}: {_help(option)}"))
+                    f"{name} cannot be resolved: {error}", where(written), f"{name}: a value that can be resolved ({_help(option)})"))
             return
         if reader.misfits and name in self._told:
             self._unfit.extend((name, _problem(option, misfit, written)) for misfit in reader.misfits)
@@ -168,17 +169,16 @@ class _Reading:
 
 
 def _problem(option, misfit, written):
-    wanted = misfit.expected if misfit.got else _help(option)
-    return Problem(misfit.sentence(), where(written), f"{option.name}: {wanted} (type {_type(option)}, {option.page})")
+    if option.spec.get("no_log"):
+        wanted = "the value in quotes; playbooks/secrets.yml writes what is missing"
+    else:
+        wanted = misfit.expected if misfit.got else "its parts"
+    return Problem(misfit.sentence(), where(written), f"{option.name}: {wanted} ({_help(option)})")
 
 
 def _help(option):
-    return f"a value as {option.page} describes it"
-
-
-def _type(option):
-    kind = option.spec.get("type", "str")
-    return f"{kind} of {option.spec['elements']}" if option.spec.get("elements") else kind
+    kind, elements = option.spec.get("type", "str"), option.spec.get("elements")
+    return f"{kind} of {elements}, see {option.page}" if elements else f"{kind}, see {option.page}"
 
 
 def where(written):
@@ -187,5 +187,4 @@ def where(written):
         from ansible._internal._datatag._tags import Origin  # noqa: PLC0415  # nobody's to use, and nice to have
     except ImportError:
         return INVENTORY
-    origin = Origin.get_tag(written)
-    return f"{INVENTORY}, {origin}" if origin else INVENTORY
+    return str(Origin.get_tag(written) or INVENTORY)

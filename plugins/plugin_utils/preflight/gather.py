@@ -66,11 +66,12 @@ def check_host(action, task_vars):
     problems = [
         *preflight.check_address({"ansible_host": address_of(action, task_vars)}),
         *_unfit(action, task_vars), *unresolved(action, task_vars)]
-    catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
-    # Descriptions read some of the files.
-    problems += _missing_files(action, task_vars, catalogue.places)
     if not problems:
-        problems = list(preflight.check_packages(catalogue.python_packages()))
+        catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
+        # Descriptions read some of the files.
+        problems = [
+            *_missing_files(action, task_vars, catalogue.places),
+            *preflight.check_packages(catalogue.python_packages())]
     if problems:
         return problems, None
     try:

@@ -131,7 +131,9 @@ def remark_on_others(others, variables):
 
 
 def _briefly(value):
-    """A value where it can be no secret, or else what it is."""
+    """A value in few words: what holds secrets is structured."""
+    if isinstance(value, str):
+        return f'"{value[:40]}"'
     return str(value).lower() if isinstance(value, (bool, int)) else "..."
 
 
