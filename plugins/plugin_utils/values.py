@@ -220,7 +220,7 @@ def listed(value):
 
 
 def plain(value):
-    """A value without what Ansible knows of it: one that came from a vault would go back into it where YAML is written."""
+    """A value without what Ansible knows of it: what came from a vault would go back into it where YAML is written."""
     if isinstance(value, Mapping):
         return {plain(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

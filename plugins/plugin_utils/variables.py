@@ -139,8 +139,8 @@ class _Reading:
             value = reader.read(option, self._resolved(option, written))
         except AnsibleError as error:
             if name in self._told:
-                self._unresolved.append(Problem(
-                    f"{name} cannot be resolved: {error}", where(written), f"{name}: a value that can be resolved ({_help(option)})"))
+                wanted = f"{name}: a value that can be resolved ({_help(option)})"
+                self._unresolved.append(Problem(f"{name} cannot be resolved: {error}", where(written), wanted))
             return
         if reader.misfits and name in self._told:
             self._unfit.extend((name, _problem(option, misfit, written)) for misfit in reader.misfits)
