@@ -22,6 +22,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     one_of_several,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, comparison
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import is_set
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import address_of, project_of, templated
 
 UNREACHABLE = "{} cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure=false"
@@ -119,7 +120,7 @@ class ActionModule(ActionBase):
             if not runs_here(run.services[name]):
                 yield Wish(name, None)
                 continue
-            if any(not task_vars.get(secret) for secret in run.services[name].get("secrets") or {}):
+            if any(not is_set(task_vars.get(secret)) for secret in run.services[name].get("secrets") or {}):
                 yield Wish(name, None, "the inventory lacks their secrets (playbooks/secrets.yml)")
                 continue
             try:

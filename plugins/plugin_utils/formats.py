@@ -34,6 +34,8 @@ TIME_RANGES = ((0, 23), (0, 59), (0, 59))
 THERE, MADE = ("file", "folder", "name_or_file"), ("place",)
 #: Format of paths on the host.
 ON_HOST = "directory"
+#: Format of dictionaries that are ours at every depth, so that null is "not set" at every depth.
+NESTED = "nested"
 #: Where a relative path on the controller begins.
 _BEGINNING = "; a relative one begins where the command is given, or beside the inventory"
 
@@ -214,6 +216,6 @@ FORMATS = {
     "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "url": _url,
     "file": _file, "folder": _folder, "name_or_file": _name_or_file,
     # Where something is made; whether it can be shows when it is.
-    "place": lambda _value: None,
+    "place": lambda _value: None, NESTED: lambda _value: None,
     "directory": _directory, "size": _size, "calendar": _calendar,
 }

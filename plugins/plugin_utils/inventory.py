@@ -11,10 +11,14 @@ from __future__ import annotations
 import os
 
 from ansible.errors import AnsibleError
-from ansible.inventory.helpers import sort_groups
 from ansible.utils.vars import load_extra_vars
-from ansible.vars.plugins import get_vars_from_inventory_sources
 from jinja2 import TemplateError
+
+try:
+    from ansible.inventory.helpers import sort_groups
+    from ansible.vars.plugins import get_vars_from_inventory_sources
+except ImportError:  # they are not promised to stay
+    sort_groups = get_vars_from_inventory_sources = None
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.role_files import shared_options
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import as_specified
@@ -95,7 +99,7 @@ def shared_with_others(task_vars, names):
     groups, hostvars = task_vars.get("groups") or {}, task_vars.get("hostvars")
     # The controller may be in the inventory to build images.
     ours = {*(groups.get(ROOT) or ()), "localhost"}
-    if not names or not set(groups.get("all") or ()) - ours:
+    if not names or not set(groups.get("all") or ()) - ours or sort_groups is None:
         return {}
     found = {}
     try:

@@ -8,7 +8,8 @@ environment. Each becomes what the specification names, or a misfit. Where Ansib
 written, the value is a misfit: 2.20 where a text is wanted was read as the number 2.2, and yes as true.
 
 Null means "not set" wherever it stands: for a variable, an entry of a list, a key of a dictionary. In a dictionary
-whose keys no specification describes that holds for the first level only; what lies below is another program's.
+whose keys no specification describes that holds for the first level only, unless its format says that it is ours; what
+lies below is another program's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from ansible.module_utils.common.parameters import DEFAULT_TYPE_VALIDATORS
 from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_float, check_type_int
 from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE, BOOLEANS_TRUE
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.formats import MADE, ON_HOST, THERE, is_path, normalised
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.formats import (
+    MADE,
+    NESTED,
+    ON_HOST,
+    THERE,
+    is_path,
+    normalised,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.inputs import did_you_mean
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -75,6 +83,8 @@ class Reader:
         """What a value of an option means; None where it is null, or does not fit."""
         self._show = kind_of if holds_secret(option.spec) else shown
         found = self._value(option.name, option.spec, plain(value))
+        if option.format == NESTED:
+            found = without_nulls(found)
         if option.texts is not None and isinstance(found, dict):
             found = self._texts(option, found)
         return self._path(option.format, found) if isinstance(found, str) else found
@@ -228,6 +238,13 @@ def plain(value):
     if isinstance(value, (bool, type(None))):
         return value
     return next((kind(value) for kind in (str, int, float) if isinstance(value, kind)), value)
+
+
+def without_nulls(value):
+    """A dictionary without keys whose value is null, at every depth."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: without_nulls(entry) for key, entry in value.items() if entry is not None}
 
 
 def is_set(value):

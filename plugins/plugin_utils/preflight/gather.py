@@ -116,12 +116,18 @@ def _missing_files(action, task_vars, places):
 
 def remarks(action, task_vars, run):
     """Sentences on what may be meant otherwise, and stops nobody."""
-    facts = facts_of(action, run, task_vars)
-    own = {name for name in set(facts.given) & set(facts.known) if not name.startswith(PREFIX)}
-    there = understood(action, task_vars)
-    others = inventory.shared_with_others(task_vars, {
-        name for name in own if name in there and there[name] != role_files.own_variables().get(name)})
-    return [text for text in (remark_on_names(facts), remark_on_others(others, there)) if text]
+    given, known = _given(task_vars, run.services), known_variables(action, task_vars)
+    there, defaults = understood(action, task_vars), role_files.own_variables()
+    own = {name for name in known.intersection(given) if not name.startswith(PREFIX)}
+    others = inventory.shared_with_others(
+        task_vars, {name for name in own if there.get(name) != defaults.get(name)})
+    return [text for text in (remark_on_names(given, known), remark_on_others(others, there)) if text]
+
+
+def _given(task_vars, services):
+    """Names of the inventory that begin like ours."""
+    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *services])
+    return [name for name in task_vars if name.startswith(prefixes)]
 
 
 def checked_run(action, task_vars):
@@ -197,12 +203,11 @@ def facts_of(action, run, task_vars):
     # What only a role's defaults say is no wish of the inventory.
     variables = {name: catalogue.value(name) if name in there else None for name in names}
     known = known_variables(action, task_vars)
-    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *run.services])
     project = project_of(action, task_vars)
     return preflight.Facts(
         variables, run.capacity, run.plan, run.services, now=time.time(),
         project=project,
-        given=[name for name in task_vars if name.startswith(prefixes)], known=known, formats=shared_formats,
+        given=_given(task_vars, run.services), known=known, formats=shared_formats,
         read=action._loader.get_text_file_contents)
 
 

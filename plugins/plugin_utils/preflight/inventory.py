@@ -98,17 +98,17 @@ def check_unknown(facts):
     """No name of the inventory that must be ours is a typing error, or means nothing."""
     for name in sorted(set(facts.given) - set(facts.known)):
         if name.startswith(PREFIX):
-            near = _nearest(name, facts)
+            near = _nearest(name, facts.known)
             meant = f"; {near} is" if near else ""
             yield Problem(
                 f"{name} is no variable of this collection{meant}.", INVENTORY,
                 near or f"a name without the prefix {PREFIX}, if it is yours")
 
 
-def remark_on_names(facts):
+def remark_on_names(given, known):
     """One sentence on names that look like ours and mean nothing, as other roles have them, too; None without any."""
-    names = [name for name in set(facts.given) - set(facts.known) if not name.startswith(PREFIX)]
-    near = {name: _nearest(name, facts) for name in sorted(names)}
+    names = [name for name in set(given) - set(known) if not name.startswith(PREFIX)]
+    near = {name: _nearest(name, known) for name in sorted(names)}
     told = [f"{name} ({meant}?)" for name, meant in near.items() if meant]
     if not told:
         return None
@@ -137,9 +137,9 @@ def _briefly(value):
     return str(value).lower() if isinstance(value, (bool, int)) else "..."
 
 
-def _nearest(name, facts):
+def _nearest(name, known):
     """The name of ours that one is likely a typing error of; None where it is like none."""
-    return next(iter(difflib.get_close_matches(name, facts.known, n=1, cutoff=LIKENESS)), None)
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=LIKENESS)), None)
 
 
 def check_secrets(facts):

@@ -656,10 +656,11 @@ def test_report_12_a_variable_without_a_value_is_not_set(well, name):
 def test_report_12_entries_without_a_value_are_none():
     """What stands below a variable may be null as well."""
     given = {"docker_registry_mirrors": [None, "https://a.co"], "redis_settings_extra": {"save": None, "hz": 20},
-             "redis_compose_extra": {"redis": None}, "trenova_plan_overrides": {"redis": None}}
+             "redis_compose_extra": {"redis": None},
+             "trenova_plan_overrides": {"redis": None, "api": {"worker": None, "instances": 2}}}
     assert read(given) == ({
         "docker_registry_mirrors": ["https://a.co"], "redis_settings_extra": {"hz": "20"}, "redis_compose_extra": {},
-        "trenova_plan_overrides": {}}, [])
+        "trenova_plan_overrides": {"api": {"instances": 2}}}, [])
     _found, [problem] = read({"postgres_roles_extra": [{"name": "bi", "password": None}]})
     assert problem.what == "postgres_roles_extra[0].password is missing."
 
@@ -668,6 +669,16 @@ def test_report_12_what_another_program_reads_keeps_its_nulls():
     """Below the first level a dictionary is Compose's or the application's, which may mean something by null."""
     given = {"caddy_compose_extra": {"caddy": {"networks": {"edge": None}}}}
     assert read(given) == (given, [])
+
+
+@pytest.mark.parametrize(("settings", "says"), [
+    ("x", " is no dictionary."), ({"cpus": "many"}, ".cpus is no number: many."),
+    ({"mem_limit": "lots"}, ".mem_limit is no size: lots."), ({"cpus": "0.5", "mem_limit": "512m"}, None),
+])
+def test_kind_b_what_is_merged_into_compose_can_be_read(well, settings, says):
+    """Its limits are compared with what the host has, whatever they are written as."""
+    found = problems_of(well, redis_compose_extra={"redis": settings})
+    assert [problem.what for problem in found] == ([f"redis_compose_extra.redis{says}"] if says else [])
 
 
 def test_report_13_a_project_behind_a_link_is_ours(tmp_path):
@@ -824,7 +835,8 @@ def ordinary():
     def run_there(*arguments, sudo=True):
         environment = dict(
             os.environ, HOME=str(folder), ANSIBLE_HOME=str(folder / ".ansible"),
-            ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), PATH=(f"{folder}:" if sudo else "") + os.environ["PATH"], PYTHONDONTWRITEBYTECODE="1")
+            ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), PATH=(f"{folder}:" if sudo else "") + os.environ["PATH"],
+            PYTHONDONTWRITEBYTECODE="1")
         command = as_nobody(
             shutil.which("ansible-playbook"), str(ROOT / "playbooks/preflight.yml"), "-i", str(folder / "hosts.yml"),
             "-e", "ansible_python_interpreter=/usr/bin/python3", *arguments)
@@ -837,7 +849,7 @@ def ordinary():
 
 @pytest.mark.skipif(not can_map_users(), reason="an ordinary user cannot become root of anything here")
 def test_report_30_the_host_is_asked_who_comes(ordinary):
-    """The SSH user stands in ~/.ssh/config alone, or the connection is local: the run takes itself for root, and is not.
+    """The SSH user stands in ~/.ssh/config alone, or the connection is local: the run thinks it is root, and is not.
 
     The measurement says who it ran as. Whoever is not root becomes so as Ansible would, by sudo or what the inventory
     names, for the whole run; where that cannot be, one problem says who comes and why. `-b` of the command counts.
