@@ -66,8 +66,8 @@ def check_own_limits(facts):
     for name in sorted(facts.services):
         for service, settings in sorted((facts.variables.get(name + "_compose_extra") or {}).items()):
             if fault := _fault_of(settings):
-                key, what, wanted = fault
-                yield Problem(f"{name}_compose_extra.{service}{key} {what}.", INVENTORY, f"{name}_compose_extra: {wanted}")
+                variable = f"{name}_compose_extra"
+                yield Problem(f"{variable}.{service}{fault[0]} {fault[1]}.", INVENTORY, f"{variable}: {fault[2]}")
                 continue
             cpus, limit = settings.get("cpus"), (size_bytes(settings.get("mem_limit")) or 0) / 1048576
             if cpus and float(cpus) > cores:
