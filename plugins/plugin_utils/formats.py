@@ -31,7 +31,7 @@ TIME_RANGES = ((0, 23), (0, 59), (0, 59))
 
 #: Formats of paths on the controller. What must be there is looked for where the command was given, and then beside
 #: the inventory; what may be made begins where the command was given.
-THERE, MADE = ("file", "folder", "name_or_file"), ("place",)
+THERE, MADE = ("file", "name_or_file"), ("place",)
 #: Format of paths on the host.
 ON_HOST = "directory"
 #: Format of dictionaries that are ours at every depth, so that null is "not set" at every depth.
@@ -129,12 +129,6 @@ def _file(value):
     return f"names a file that is not there: {value}", f"the path of a file on the controller{_BEGINNING}"
 
 
-def _folder(value):
-    if os.path.isdir(str(value)):
-        return None
-    return f"names a directory that is not there: {value}", f"the path of a directory on the controller{_BEGINNING}"
-
-
 def _name_or_file(value):
     return _file(value) if is_path(value) else None
 
@@ -214,7 +208,7 @@ def _component(text, low, high):
 
 FORMATS = {
     "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address, "networks": _networks, "url": _url,
-    "file": _file, "folder": _folder, "name_or_file": _name_or_file,
+    "file": _file, "name_or_file": _name_or_file,
     # Where something is made; whether it can be shows when it is.
     "place": lambda _value: None, NESTED: lambda _value: None,
     "directory": _directory, "size": _size, "calendar": _calendar,

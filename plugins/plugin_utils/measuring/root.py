@@ -3,8 +3,8 @@
 
 """Root on the host. The host is asked who comes there: what the inventory says of users may stand in ~/.ssh/config.
 
-Playbooks become root by what is known beforehand (`trenova_becomes` in group_vars/all.yml). Where that was wrong, the
-task that measures becomes root by itself, and those after it, which read so in the measurement.
+Playbooks become root by what is known beforehand (the filter `becomes`). Where that was wrong, the task that measures
+becomes root by itself, and those after it, which read so in the measurement.
 """
 
 from __future__ import annotations

@@ -143,6 +143,20 @@ SAMPLES = {
 }
 #: Not meant to be set.
 LEFT_OUT = {"api_profile_data"}
+
+
+def made_up(option):
+    """A value of a variable that needs no thought: one of its type that is not the default."""
+    kind, default = option.spec["type"], option.spec.get("default")
+    if option.spec.get("choices"):
+        return next(choice for choice in option.spec["choices"] if choice != default)
+    if kind == "int":
+        return (default or 0) + 1
+    return {"bool": not default, "str": "sample", "path": "/sample", "dict": {"a": "b"},
+            "list": ["a", "b"] if option.spec.get("elements") == "str" else []}[kind]
+
+
+SAMPLES.update((name, made_up(option)) for name, option in OPTIONS.items() if name not in {*SAMPLES, *LEFT_OUT})
 #: The same inventory with everything that somebody else may run run by somebody else, and much left to its default.
 ELSEWHERE = {
     **{name: value for name, value in SAMPLES.items() if name.startswith("trenova_")}, "trenova_ordinals": None,
@@ -259,6 +273,9 @@ def test_kind_b_every_variable_has_a_sample_that_is_not_its_default():
     kept = {name for name, value in SAMPLES.items() if value == OPTIONS[name].spec.get("default")}
     # Without these there is nothing to render.
     assert {name for name in kept if not name.endswith(("_enabled", "_mode"))} <= {"api_profile", "trenova_roles_extra"}
+    # Whether a made-up value is of the format is told by the checks, and not by what reads it.
+    assert all(values.Reader().read(option, SAMPLES[name]) is not None for name, option in OPTIONS.items()
+               if name in SAMPLES)
 
 
 @pytest.mark.usefixtures("vault")
@@ -562,12 +579,11 @@ def test_report_08_a_file_that_is_nowhere_is_told_with_where_it_was_looked_for(w
 def test_report_08_paths_of_playbooks_begin_where_the_command_was_given(monkeypatch, tmp_path):
     """What playbooks hand on to Ansible's own modules is absolute, too."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "api").mkdir()
     assert as_specified.as_specified("api", "trenova_package_api_dir") == f"{tmp_path}/api"
     assert as_specified.as_specified("images.tar", "trenova_images_archive") == f"{tmp_path}/images.tar"
     assert as_specified.as_specified(None, "trenova_images_archive") is None
-    with pytest.raises(AnsibleFilterError, match="trenova_package_api_dir names a directory that is not there: dist"):
-        as_specified.as_specified("dist", "trenova_package_api_dir")
+    with pytest.raises(AnsibleFilterError, match="trenova_build_ca_bundle names a file that is not there: ca.pem"):
+        as_specified.as_specified("ca.pem", "trenova_build_ca_bundle")
 
 
 @pytest.mark.parametrize("text", ["no", "false", "False", "off", "0"])
