@@ -176,13 +176,15 @@ def test_a_container_that_could_not_be_healed_is_not_started_from_the_same_files
     assert host.clock.now - started < 31
 
 
-def test_another_image_behind_a_reference_that_fails_is_not_started_from_the_same_files_twice(host):
+def test_another_image_behind_a_reference_that_fails_gives_the_reference_back(host):
     host.converge(host.service("redis"))
     host.engine.local["redis:1"] = "sha256:new"
     host.engine.ends_up["sha256:new"] = "unhealthy"
-    host.forget_calls()
     run = host.run(host.service("redis"))
-    assert (len(host.engine.calls), run.result()["rolled_back"]) == (1, [])
+    assert run.failure()
+    assert run.result()["rolled_back"] == ["image redis:1", "tren-redis"]
+    assert host.engine.local["redis:1"] == host.container("tren-redis")["Image"] == "sha256:redis:1"
+    assert host.container("tren-redis")["State"]["Health"]["Status"] == "healthy"
 
 
 def test_files_that_cannot_be_written_are_put_back_and_nothing_is_started(host, monkeypatch):
