@@ -730,7 +730,8 @@ def test_report_13_slashes_that_mean_nothing_are_no_part_of_a_path(written):
 @pytest.mark.parametrize("written", ["~/trenova", "opt/trenova", "$HOME/trenova", "/opt/../trenova"])
 def test_report_13_a_path_on_the_server_is_not_resolved_on_the_controller(well, written):
     """`~` would be the controller's home."""
-    assert f"trenova_data_dir is no absolute path: {written}." in [problem.what for problem in problems_of(well, trenova_data_dir=written)]
+    told = [problem.what for problem in problems_of(well, trenova_data_dir=written)]
+    assert f"trenova_data_dir is no absolute path: {written}." in told
 
 
 def test_report_13_a_link_may_lead_to_what_is_not_there_yet(tmp_path):
