@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import image_lock
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated, unfit
+
+DOCKER_HUB = "docker.io"
 
 
 class ActionModule(ActionBase):
@@ -18,5 +21,9 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
+        if problems := [problem.sentence() for _name, problem in unfit(self, task_vars)]:
+            raise AnsibleActionFail("\n".join(problems))
         references = Catalogue(self, task_vars, project_of(self, task_vars)).images()
-        return {"changed": False, "references": references, "lock": image_lock.lock_of(self, task_vars)}
+        mirror = templated(self, task_vars, "trenova_image_registry", DOCKER_HUB)
+        return {"changed": False, "references": references, "lock": image_lock.lock_of(self, task_vars),
+                "registry": templated(self, task_vars, "trenova_own_registry", mirror)}

@@ -23,7 +23,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import (
     one_of_several,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, comparison
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import is_set
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import address_of, project_of, templated
 
 UNREACHABLE = "{} cannot be reached. To plan the host that is needed in its place: -e trenova_plan_measure=false"
 
@@ -82,7 +83,7 @@ class ActionModule(ActionBase):
         name = task_vars["inventory_hostname"]
         if not measure:
             return f"{name} was not contacted (trenova_plan_measure: false). This is the host that is needed."
-        if list(preflight.check_address(task_vars)):
+        if list(preflight.check_address({"ansible_host": address_of(self, task_vars)})):
             return f"The address of {name} is still the example: nobody was contacted. This is the host that is needed."
         return None
 
@@ -123,7 +124,7 @@ class ActionModule(ActionBase):
             if not runs_here(run.services[name]):
                 yield Wish(name, None)
                 continue
-            if any(not task_vars.get(secret) for secret in run.services[name].get("secrets") or {}):
+            if any(not is_set(task_vars.get(secret)) for secret in run.services[name].get("secrets") or {}):
                 yield Wish(name, None, "the inventory lacks their secrets (playbooks/secrets.yml)")
                 continue
             try:

@@ -11,6 +11,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather 
     check_host,
     checked_before,
     message,
+    remarks,
 )
 
 # The controller imports this file once, before it forks a process for each host: none of them has to parse them again.
@@ -30,7 +31,8 @@ class ActionModule(ActionBase):
         is_new = run is None
         if is_new:
             problems, run = check_host(self, task_vars)
-            for text in [*(warning["text"] for warning in run.plan["warnings"]), *run.warnings] if run else []:
+            warnings = [*(warning["text"] for warning in run.plan["warnings"]), *run.warnings] if run else []
+            for text in [*warnings, *(remarks(self, task_vars, run) if run else [])]:
                 self._display.warning("{}: {}".format(task_vars["inventory_hostname"], text))
         told = [problem.lines() for problem in problems]
         if problems and not arguments["together"]:

@@ -9,7 +9,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue,
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import message
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, not_yet, problems_of
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated, what_follows
 
 #: What our playbooks register of each host's checks.
 RESULT = "trenova_preflight"
@@ -23,7 +23,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
-        there = inventory.with_variables(task_vars["groups"], task_vars["hostvars"])
+        there = inventory.with_variables(task_vars["groups"], task_vars["hostvars"], self._completed)
         services = catalogue.services(templated(self, task_vars, "trenova_roles_extra", []))
         # As it is: with expressions resolved, each would be looked through whole, the facts in it included.
         results = {
@@ -38,3 +38,7 @@ class ActionModule(ActionBase):
             if told := [*(result.get("problems") or []), *between.get(host, [])]:
                 problems[host] = message({host: told})
         return {"changed": False, "problems": problems}
+
+    def _completed(self, found):
+        templar = self._templar.copy_with_new_env(available_variables=found)
+        return {**found, **{name: templar.template(value) for name, value in what_follows(found).items()}}

@@ -6,13 +6,12 @@ from __future__ import annotations
 import os
 import tempfile
 
-import yaml
-from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds, vault_files
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.secret_files import (
     file_problems,
+    identity_problems,
     secrets_of,
     shared,
 )
@@ -36,6 +35,8 @@ class ActionModule(ActionBase):
         there = secrets_of(self, installations(structure, services), task_vars, arguments["file"])
         wanted = [secrets for secrets in there if secrets.is_in_play]
         problems = merged(structure_problems(structure, services), file_problems(wanted))
+        problems = merged(problems, identity_problems(
+            [secrets for secrets in wanted if secrets.id not in problems], self._loader._vault.secrets))
         able = [secrets for secrets in wanted if None not in problems and secrets.id not in problems]
         written = self._add(able)
         self._tell(able, written)
@@ -62,18 +63,13 @@ class ActionModule(ActionBase):
         return written
 
     def _write(self, path, added):
-        """Append to what is there, comments included; encrypt the whole when a vault password is configured."""
-        before, vault_secrets = HEADER, self._loader._vault.secrets
-        if os.path.exists(path):
-            before = self._loader.get_text_file_contents(path)
-            if not before.endswith("\n"):
-                before += "\n"
-        text = (before + yaml.safe_dump(added, default_flow_style=False)).encode("utf-8")
-        if vault_secrets:
-            text = VaultLib(vault_secrets).encrypt(text)
+        """Add secrets to a file; the whole is encrypted when a vault password is configured."""
+        # A link stays one.
+        path = os.path.realpath(path)
+        text = vault_files.with_added(path, HEADER, added, self._loader._vault.secrets)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))  # 0600 from the start
-        with os.fdopen(handle, "wb") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
         os.rename(temporary, path)
 

@@ -15,7 +15,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils import formats
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import ask_external, facts_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import current
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import address_of, project_of, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import (
     backups,
     deployed,
@@ -98,7 +98,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
 
     def _server(self, task_vars):
-        return templated(self, task_vars, "ansible_host", task_vars["inventory_hostname"])
+        return address_of(self, task_vars)
 
     def _way(self, task_vars):
         """How this machine comes to the host."""

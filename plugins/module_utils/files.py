@@ -99,7 +99,11 @@ def attributes_differ(path, mode, owner, group):
 
 
 def ensure_directory(path, mode, owner, group):
-    """Create a directory (its missing parents as root, 0755) or mend its attributes."""
+    """Create a directory (its missing parents as root, 0755) or mend its attributes.
+
+    A link is followed, also to where nothing is yet.
+    """
+    path = os.path.realpath(path)
     if not os.path.isdir(path):
         parent = os.path.dirname(path)
         os.makedirs(parent, mode=0o755, exist_ok=True)

@@ -157,7 +157,8 @@ def cgroup_version():
 
 def nearest_existing(path):
     """The path or its nearest parent that exists; a relative one, which a check refuses later, starts at the root."""
-    path = os.path.join("/", path)
+    # A link may lead to what is not there yet.
+    path = os.path.realpath(os.path.join("/", path))
     while not os.path.exists(path):
         path = os.path.dirname(path)
     return path

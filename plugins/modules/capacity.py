@@ -10,6 +10,7 @@ short_description: Measure a host once, for planning and preflight
 version_added: 0.1.0
 description:
   - Measures in one execution all that the plan and the preflight checks need to know of a host.
+  - For a user who is not root, only who that is.
   - Changes nothing.
 options:
   data_dir:
@@ -82,6 +83,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import (
     mounts,
     network_facts,
     package_facts,
+    whereabouts,
 )
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.tools import Engine
@@ -186,9 +188,13 @@ def main():
         },
         supports_check_mode=True,
     )
-    parameters = module.params
-    module.exit_json(changed=False, capacity=measure(
-        parameters["data_dir"], parameters["project_dir"], parameters["paths"], parameters["users"]))
+    parameters, user = module.params, whereabouts.user()
+    if user["uid"] != 0:
+        module.exit_json(changed=False, capacity={"user": user})
+    found = measure(parameters["data_dir"], parameters["project_dir"], parameters["paths"], parameters["users"])
+    directories = {container["working_dir"] for container in found["containers"] if container["working_dir"]}
+    module.exit_json(changed=False, capacity=dict(
+        found, user=user, real_paths=whereabouts.real_paths([parameters["project_dir"], *directories])))
 
 
 if __name__ == "__main__":

@@ -37,4 +37,9 @@ lock:
       C(trenova_images_by_digest) V(false).
   returned: always
   type: dict
+registry:
+  description: Registry for the images that nobody publishes.
+  returned: always
+  type: str
+  sample: registry.trucks.co:5000
 """

@@ -26,7 +26,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.description impor
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, understood
 
 HEADER = "# Managed by trenova.selfhost: change the inventory and run the playbook, not this file.\n"
 #: Rises when a bundle says more than one of the same content before, so that every service is looked at once.
@@ -47,6 +47,7 @@ class Bundle:
     """
 
     def __init__(self, action, task_vars, run, name):
+        task_vars = understood(action, task_vars)
         self.name = name
         self.run = run
         self.project = project_of(action, task_vars, run.capacity)

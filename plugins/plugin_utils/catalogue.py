@@ -14,10 +14,8 @@ import functools
 import json
 import os
 
-from ansible import constants
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.dataloader import DataLoader
-from ansible.utils.collection_loader._collection_finder import _get_collection_role_path
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compiled, description, profiles
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compiled import shared
@@ -25,11 +23,24 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.description impor
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import entrance_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import SUFFIX, sources
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.looks import look_faults, look_of
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.role_files import (
+    DESCRIPTION,
+    expressions,
+    load,
+    main_file,
+    own_files,
+    own_options,
+    own_roles,
+    places_of,
+    role_defaults,
+    role_path,
+    shared_options,
+    short_name,
+    taking_part,
+)
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import as_specified
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import Member
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
-
-COLLECTION = "trenova.selfhost"
-DESCRIPTION = os.path.join("meta", "service.yml")
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated, understood
 
 
 class DescriptionInvalid(AnsibleActionFail):
@@ -52,10 +63,10 @@ class Catalogue:
 
     def __init__(self, action, task_vars, project, names=(), places=None):
         self._action = action
-        self._task_vars = task_vars
+        self._task_vars = understood(action, task_vars)
         self._project = project
         #: {short name: directory} of the roles that describe a service.
-        self.places = places or places_of(task_vars, names or names_in_play(action, task_vars))
+        self.places = places or places_of(self._task_vars, names or names_in_play(action, self._task_vars))
         self._templars = {}
         self._everything = None
         #: Where visitors enter, which descriptions may refer to; known before the first of them is resolved.
@@ -114,6 +125,17 @@ class Catalogue:
                 with contextlib.suppress(AnsibleError, ValueError):
                     found.add(int(self._early(path, "user", 0)))
         return sorted(found)
+
+    def python_packages(self):
+        """Python packages that the controller needs: {package: names of the services that need it}."""
+        found = {}
+        for name, path in self.places.items():
+            told = load(self._action, os.path.join(path, DESCRIPTION)).get("python_packages", [])
+            # What is not ours is checked by its schema.
+            for package in [*told, *([] if description.is_ours(path) else ["jsonschema"])]:
+                if self.is_enabled(name):
+                    found.setdefault(package, []).append(name)
+        return found
 
     def apart_from_data(self):
         """Paths on the host that should lie on another disk than the data."""
@@ -186,13 +208,15 @@ class Catalogue:
             told = json.loads(json.dumps(dict(templar.template(load(self._action, source))), default=str))
         except Exception as error:
             raise AnsibleActionFail(f"roles/{name}/meta/service.yml: {error}") from error
+        # For messages alone: where a file lies on a controller is nothing to keep on the host.
+        profile_file = (told.get("exports") or {}).pop("profile_file", source)
         is_own = description.is_ours(path)
         if not is_own and (faults := description.faults(told)):
             raise DescriptionInvalid(source, faults)
         profile = (told.get("exports") or {}).get("profile")
         is_known = profile is None or is_own and profiles.is_shipped(profile, path)
         if not is_known and (faults := description.faults(profile, "profile")):
-            raise DescriptionInvalid(str(told["exports"].get("profile_file", source)), faults)
+            raise DescriptionInvalid(str(profile_file), faults)
         # Nobody else can be a member of a service that only the roles of this host know.
         here = members.get(name) or Member(name, self._task_vars["inventory_hostname"], 1)
         return description.resolved(told, self._project, here)
@@ -205,42 +229,9 @@ class Catalogue:
 
 def names_in_play(action, task_vars):
     """Names of the roles that take part when nobody names them."""
-    running = task_vars.get("ansible_role_name")
-    in_play = [*task_vars.get("ansible_play_role_names", []), *([running] if running else [])]
-    if in_play:
-        return in_play
-    own = templated(action, task_vars, "trenova_roles", []) or own_roles()
-    return [*own, *templated(action, task_vars, "trenova_roles_extra", [])]
-
-
-def places_of(task_vars, names):
-    """{short name: directory} of the roles among these that describe a service."""
-    found = {name: role_path(name, task_vars.get("playbook_dir")) for name in names}
-    if task_vars.get("ansible_role_name") in found:
-        found[task_vars["ansible_role_name"]] = task_vars.get("role_path")
-    return {
-        short_name(name): path for name, path in found.items()
-        if path and os.path.exists(os.path.join(path, DESCRIPTION))}
-
-
-def short_name(role):
-    """Last part of a fully qualified role name."""
-    return role.rsplit(".", 1)[-1]
-
-
-def role_path(role, playbook_dir=None):
-    """Directory of a role; None when there is none.
-
-    A name without a collection is looked for where Ansible looks for roles, and then in this collection.
-    """
-    if role.count(".") == 2:
-        found = _get_collection_role_path(role)
-        return found[1] if found else None
-    places_of_roles = [os.path.join(playbook_dir, "roles")] if playbook_dir else []
-    for place in [*places_of_roles, *(constants.config.get_config_value("DEFAULT_ROLES_PATH") or [])]:
-        if os.path.isdir(os.path.join(place, role)):
-            return os.path.join(place, role)
-    return role_path(f"{COLLECTION}.{role}")
+    return taking_part(
+        task_vars, templated(action, task_vars, "trenova_roles", []),
+        templated(action, task_vars, "trenova_roles_extra", []))
 
 
 def looks(places):
@@ -260,48 +251,17 @@ def looks(places):
 
 
 def role_variables(action, path, task_vars):
-    """Variables as the role itself sees them: its defaults and its vars/ below everything else."""
-    return {**role_defaults(action, path), **_main_file(action, path, "vars"), **task_vars, "role_path": path}
-
-
-def role_defaults(action, path):
-    """Defaults of a role, not resolved."""
-    return _main_file(action, path, "defaults")
-
-
-def _main_file(action, path, folder):
-    source = os.path.join(path, folder, "main.yml")
-    return load(action, source) or {} if os.path.exists(source) else {}
-
-
-def load(action, path):
-    """Content of a YAML file of a role, in which expressions may stand. Nobody may change what it returns."""
-    known = _own_files().get(_real_path(path))
-    # `unsafe` means that the loader hands out what it has in place of a deep copy.
-    return known if known is not None else action._loader.load_from_file(path, trusted_as_template=True, unsafe=True)
-
-
-@functools.cache
-def _real_path(path):
-    """The path without links: a checkout is reached by one."""
-    return os.path.realpath(path)
+    """Variables as the role itself sees them, understood: its defaults and its vars/ below everything else."""
+    return {
+        **role_defaults(action, path), **main_file(action, path, "vars"), **understood(action, task_vars),
+        "role_path": path}
 
 
 def preload():
     """Parse the files of this collection's roles, and compile their templates, for processes that are forked later."""
-    compiled.prepare(files=_own_templates(), expressions=_expressions(_own_files()))
-
-
-def _expressions(value):
-    """All texts with expressions in a value."""
-    if isinstance(value, dict):
-        for entry in value.values():
-            yield from _expressions(entry)
-    elif isinstance(value, list):
-        for entry in value:
-            yield from _expressions(entry)
-    elif isinstance(value, str) and "{{" in value:
-        yield value
+    own_options()
+    defaults = {name: option.spec.get("default") for name, option in shared_options().items()}
+    compiled.prepare(files=_own_templates(), expressions=expressions([own_files(), defaults]))
 
 
 def _own_templates():
@@ -315,40 +275,19 @@ def _own_templates():
 
 
 @functools.cache
-def _own_files():
-    """{path: content} of the YAML files of this collection's roles. Parsed once, before the controller forks."""
-    loader = DataLoader()
-    found = {}
-    for name in own_roles():
-        for part in ("defaults", "vars", "meta"):
-            directory = os.path.join(ROLES_DIRECTORY, name, part)
-            for file in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
-                if file.endswith(".yml"):
-                    path = os.path.join(directory, file)
-                    found[path] = loader.load_from_file(path, trusted_as_template=True, unsafe=True)
-    return found
-
-
-@functools.cache
-def own_roles():
-    """Names of the roles of this collection that describe a service, sorted."""
-    names = os.listdir(ROLES_DIRECTORY)
-    return sorted(name for name in names if os.path.exists(os.path.join(ROLES_DIRECTORY, name, DESCRIPTION)))
-
-
-@functools.cache
 def own_services():
     """Names of the roles of this collection that run containers.
 
     Asked for in `hosts` of a play, they are known before Ansible makes a process for each host.
     """
     return tuple(
-        name for name in own_roles() if "image" in _own_files()[os.path.join(ROLES_DIRECTORY, name, DESCRIPTION)])
+        name for name in own_roles() if "image" in own_files()[os.path.join(ROLES_DIRECTORY, name, DESCRIPTION)])
 
 
 def services(roles_extra=()):
     """Names of all services that have a group of the inventory: our own and those of further roles."""
-    return tuple(dict.fromkeys([*own_services(), *map(short_name, roles_extra or ())]))
+    further = as_specified(roles_extra or None, "trenova_roles_extra")
+    return tuple(dict.fromkeys([*own_services(), *map(short_name, further)]))
 
 
 def secret_kinds(action, roles, playbook_dir=None):
@@ -360,28 +299,3 @@ def secret_kinds(action, roles, playbook_dir=None):
         if path and os.path.exists(source):
             kinds.update(description.secret_kinds(load(action, source)))
     return kinds
-
-
-def shared_variables(action):
-    """Names of the variables that no role owns, which meta/variables.yml describes."""
-    source = os.path.realpath(os.path.join(ROLES_DIRECTORY, "..", "meta", "variables.yml"))
-    sections = action._loader.load_from_file(source, unsafe=True)["sections"]
-    return [name for section in sections for name in section["options"]]
-
-
-def argument_spec(action, path):
-    """Options of a role's main entry point; required ones are left to the role itself."""
-    source = os.path.join(path, "meta", "argument_specs.yml")
-    if not os.path.exists(source):
-        return {}
-    options = load(action, source)["argument_specs"]["main"].get("options", {})
-    return {name: _validated_part(option) for name, option in options.items()}
-
-
-def _validated_part(option):
-    """The keys of an option that validation knows; a default here could hide that nothing was given."""
-    kept = {key: value for key, value in option.items() if key in ("type", "elements", "choices")}
-    if "options" in option:
-        kept["options"] = {name: dict(_validated_part(sub), required=sub.get("required", False))
-                           for name, sub in option["options"].items()}
-    return kept

@@ -35,6 +35,16 @@ CRON = re.compile(r"(\S+\s+){4}\S+|@(hourly|daily|weekly|monthly|yearly|reboot)"
 DATE_RANGES = ((1970, 2199), (1, 12), (1, 31))
 TIME_RANGES = ((0, 23), (0, 59), (0, 59))
 
+#: Formats of paths on the controller. What must be there is looked for where the command was given, and then beside
+#: the inventory; what may be made begins where the command was given.
+THERE, MADE = ("file", "name_or_file"), ("place",)
+#: Format of paths on the host.
+ON_HOST = "directory"
+#: Format of dictionaries that are ours at every depth, so that null is "not set" at every depth.
+NESTED = "nested"
+#: Where a relative path on the controller begins.
+_BEGINNING = "; a relative one begins where the command is given, or beside the inventory"
+
 
 def fault(name, value):
     """(what is wrong, what would be right) of a value by the name of its format; None when nothing is."""
@@ -135,10 +145,29 @@ def _url(value):
     return f"is no address of the web: {value}", "as https://s3.company.com"
 
 
+def is_path(value):
+    """Whether a text names a file, and not one of several things by their names."""
+    return "/" in str(value) or str(value).startswith("~")
+
+
+def normalised(path):
+    """A path on a host as it is compared: without slashes and dots that mean nothing.
+
+    What is not absolute, or leads upwards, stays as it is, for the check that refuses it.
+    """
+    if _directory(path):
+        return path
+    return re.sub("^//", "/", os.path.normpath(path))
+
+
 def _file(value):
-    if os.path.isfile(os.path.expanduser(str(value))):
+    if os.path.isfile(str(value)):
         return None
-    return f"names a file that is not there: {value}", "the path of a file on the controller"
+    return f"names a file that is not there: {value}", f"the path of a file on the controller{_BEGINNING}"
+
+
+def _name_or_file(value):
+    return _file(value) if is_path(value) else None
 
 
 def _directory(value):
@@ -259,4 +288,7 @@ FORMATS = {
     "networks": _networks, "ports": _ports, "url": _url, "file": _file, "directory": _directory, "size": _size,
     "calendar": _calendar, "name": _name, "named": _named, "virtual_host": _virtual_host, "login": _login,
     "routes": _routes, "text": _text,
+    "name_or_file": _name_or_file,
+    # Where something is made; whether it can be shows when it is.
+    "place": lambda _value: None, NESTED: lambda _value: None,
 }

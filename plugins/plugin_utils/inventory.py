@@ -8,9 +8,20 @@ Resolving the variables of a host takes milliseconds, so that is done only where
 
 from __future__ import annotations
 
+import os
+
 from ansible.errors import AnsibleError
+from ansible.utils.vars import load_extra_vars
 from jinja2 import TemplateError
 
+try:
+    from ansible.inventory.helpers import sort_groups
+    from ansible.vars.plugins import get_vars_from_inventory_sources
+except ImportError:  # they are not promised to stay
+    sort_groups = get_vars_from_inventory_sources = None
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.role_files import shared_options
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import as_specified
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
     ROOT,
     VARIABLES,
@@ -24,11 +35,15 @@ def structure(groups, hostvars=None) -> Inventory:
     return Inventory(groups, child_groups(hostvars))
 
 
-def with_variables(groups, hostvars) -> Inventory:
-    """Groups, child groups, and the variables of all hosts that the topology looks at."""
+def with_variables(groups, hostvars, completed=lambda found: found) -> Inventory:
+    """Groups, child groups, and the variables of all hosts that the topology looks at.
+
+    `completed` adds to those of a host what follows from them.
+    """
     hosts = groups.get(ROOT) or []
     return Inventory(
-        groups, child_groups(hostvars), {host: resolved(hostvars, host, VARIABLES) for host in hosts})
+        groups, child_groups(hostvars),
+        {host: completed(resolved(hostvars, host, VARIABLES)) for host in hosts})
 
 
 def members_here(task_vars, services, recorded, written):
@@ -54,7 +69,7 @@ def child_groups(hostvars):
 
 
 def resolved(hostvars, host, names):
-    """Those of some variables of a host that are set and can be resolved.
+    """Those of some variables of a host that are set and can be resolved, as their specifications mean them.
 
     What cannot be, as the secrets of a customer whose vault is closed, is for the run that wants that host to tell.
     """
@@ -67,6 +82,35 @@ def resolved(hostvars, host, names):
         try:
             if name in variables:
                 found[name] = variables[name]
+                found[name] = as_specified(found[name], name) if name in shared_options() else found[name]
         except (AnsibleError, TemplateError):
             continue
+        except ValueError:
+            continue  # as it is: the checks of that host tell of it
     return found
+
+
+def shared_with_others(task_vars, names):
+    """Those of some variables of a host that a group sets which holds hosts outside of `trenova`, too: {name: group}.
+
+    What is set closer to the host, or by the command, is meant for it. Nothing where this version of Ansible does not
+    show who sets what.
+    """
+    groups, hostvars = task_vars.get("groups") or {}, task_vars.get("hostvars")
+    # The controller may be in the inventory to build images.
+    ours = {*(groups.get(ROOT) or ()), "localhost"}
+    if not names or not set(groups.get("all") or ()) - ours or sort_groups is None:
+        return {}
+    found = {}
+    try:
+        manager, loader = hostvars._inventory, hostvars._loader
+        host = manager.get_host(task_vars["inventory_hostname"])
+        sources = [*manager._sources, loader.get_basedir() + os.sep]
+        for holder in [*sort_groups(host.get_groups()), host]:
+            told = {**holder.vars, **get_vars_from_inventory_sources(loader, sources, [holder], "task")}
+            is_shared = holder is not host and set(groups.get(holder.name) or ()) - ours
+            found.update(dict.fromkeys(names.intersection(told), holder.name if is_shared else None))
+        found.update(dict.fromkeys(names.intersection(load_extra_vars(loader))))
+    except AttributeError:
+        return {}
+    return {name: group for name, group in found.items() if group}

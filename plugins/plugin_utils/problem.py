@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+INVENTORY = "group_vars of the inventory"
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -19,9 +19,10 @@ from ansible.errors import AnsibleActionFail
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, own_services
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.inventory import members_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring import root
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.capacity import measure
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import wanted
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import INTENT_VARIABLES, wanted
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated, unfit
 
 #: Marks facts as those of this run. The controller imports this file before it forks, so all workers share the
 #: value; were it not shared, hosts would be measured again, and never planned on yesterday's cached facts.
@@ -100,10 +101,14 @@ def current(action, task_vars, names=(), refresh=False):
     `names` are the roles that take part, those of the play when there are none. A role that the play includes only
     late adds itself.
     """
+    # Of its own wishes the engine tells itself, all at once.
+    if problems := [problem.sentence() for name, problem in unfit(action, task_vars) if name not in INTENT_VARIABLES]:
+        raise PlanImpossible(problems)
     known, project = Run.from_facts(task_vars), project_of(action, task_vars)
     catalogue = Catalogue(action, task_vars, project, names)
     if known is None:
         return planned(action, task_vars, catalogue, measure(action, task_vars, catalogue, project))
+    root.keep(action, task_vars, known.capacity)
     places = {**catalogue.places, **known.places}
     if refresh:
         everything = Catalogue(action, task_vars, project, places=places)

@@ -8,8 +8,10 @@ from __future__ import annotations
 import functools
 import os
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, vault_files
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Problem
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import as_specified
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import is_set
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 
@@ -27,7 +29,7 @@ class InstallationSecrets:
         self.kinds = kinds_of(
             (*(self._given("trenova_roles") or catalogue.own_roles()), *(self._given("trenova_roles_extra") or [])))
         #: Path of the file; None where the inventory is none that could have files beside it.
-        self.path = file or self._usual_file() if self.is_in_play else None
+        self.path = (os.path.abspath(file) if file else self._usual_file()) if self.is_in_play else None
 
     def missing(self):
         """Names of the secrets that are neither set nor in the file, sorted."""
@@ -35,7 +37,8 @@ class InstallationSecrets:
         there = self._action._loader.load_from_file(self.path) if os.path.exists(self.path) else None
         # As they are written: what cannot be resolved now is there all the same.
         variables = self._task_vars if self._is_at_work else self._task_vars["hostvars"].raw_get(self._host)
-        return sorted(str(name) for name in self.kinds if not variables.get(name) and not (there or {}).get(name))
+        return sorted(
+            str(name) for name in self.kinds if not is_set(variables.get(name)) and not is_set((there or {}).get(name)))
 
     def values(self):
         """Secrets that are set and can be resolved: {name: value}."""
@@ -44,7 +47,7 @@ class InstallationSecrets:
     def _usual_file(self):
         """What the inventory names, or else the file that Ansible reads for this installation alone."""
         if given := self._given("trenova_secrets_file"):
-            return os.path.expanduser(os.path.expandvars(given))
+            return as_specified(given, "trenova_secrets_file")
         folder = "host_vars" if self._installation.group is None else "group_vars"
         beside = self._given("inventory_dir")
         return os.path.join(beside, folder, self.id, "secrets.yml") if beside else None
@@ -81,6 +84,20 @@ def file_problems(several):
                 f"{', '.join(ids)} would get the same secrets, those of {path}.", "trenova_secrets_file",
                 "a file for each installation; or nothing, then it is one below group_vars or host_vars")]))
     return found
+
+
+def identity_problems(several, vault_secrets):
+    """{id: [Problem]} of installations whose secrets several identities of the vault could encrypt."""
+    try:
+        vault_files.new_lock(vault_secrets)
+    except vault_files.IdentityUnknown as error:
+        problem = Problem(
+            f"Several identities of the vault could encrypt new secrets: {error}.", "--vault-id of this command",
+            f"ANSIBLE_VAULT_ENCRYPT_IDENTITY={error.names[0]} before the command, or only one --vault-id")
+        return {
+            secrets.id: [problem] for secrets in several
+            if secrets.path and vault_files.needs_new_lock(secrets.path) and secrets.missing()}
+    return {}
 
 
 def shared(several, told):

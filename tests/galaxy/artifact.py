@@ -17,7 +17,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 GENERATED = {"MANIFEST.json", "FILES.json"}
 #: What belongs to the checkout only, by pattern of the path.
 UNWANTED = (
-    ".*", "tests/*", "molecule/*", "collections/*", "reports/*", "build/*", "inventories/demo/*", "Makefile",
+    ".*", "tests/*", "molecule/*", "collections/*", "playbooks/collections*",
+    "reports/*", "build/*", "inventories/demo/*", "Makefile",
     "ansible.cfg", "pyproject.toml", "requirements-dev.txt", "docs/generate.py", "docs/generator/*", "*.pyc",
     "*__pycache__*", "*.gitignore", "*.tar.gz", "*/group_vars/*secrets.yml", "*/host_vars/*secrets.yml",
     "*.vault-pass", "*/ca-bundle.crt",
@@ -25,7 +26,7 @@ UNWANTED = (
 #: What somebody who installs the collection cannot do without, by pattern of the path.
 NEEDED = (
     "README.md", "COPYING", "requirements.txt", "meta/runtime.yml", "playbooks/site.yml", "playbooks/secrets.yml",
-    "playbooks/group_vars*", "group_vars/all.yml", "images/*/Dockerfile", "inventories/prod/hosts.yml",
+    "images/*/Dockerfile", "inventories/prod/hosts.yml",
     "roles/*/defaults/main.yml", "roles/*/meta/service.yml", "roles/*/meta/argument_specs.yml", "docs/decisions/*.md",
     "plugins/modules/service.py", "plugins/plugin_utils/sizing/__init__.py",
     *(f"plugins/plugin_utils/report/{name}" for name in (

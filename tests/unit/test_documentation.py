@@ -154,14 +154,14 @@ def test_every_secret_is_described(role):
     assert set(service.get("secrets") or {}) <= set(secrets)
 
 
-def test_defaults_of_all_inventories_are_those_of_the_description():
-    for name, value in yaml.safe_load((ROOT / "group_vars/all.yml").read_text()).items():
-        assert SHARED[name]["default"] == value
+def test_no_variables_beside_the_playbooks_hide_those_of_an_inventory():
+    """Variables beside a playbook would win over group_vars/all of the inventory."""
+    assert list(ROOT.glob("group_vars")) == list(ROOT.glob("playbooks/group_vars")) == []
 
 
 def test_shared_variables_are_those_that_are_used():
     texts = [
-        path.read_text() for folder in ("playbooks", "roles", "plugins", "group_vars", "inventories/prod")
+        path.read_text() for folder in ("playbooks", "roles", "plugins", "inventories/prod")
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and path.name != "README.md" and path.suffix != ".pem" and "__pycache__" not in path.parts]
     used = {name for text in texts for name in re.findall(r"\btrenova_[a-z0-9_]*[a-z0-9]\b", text)} - NO_VARIABLES

@@ -321,6 +321,8 @@ def test_the_authority_is_the_one_that_is_given_or_that_of_the_host(tmp_path):
     path.write_text("given")
     assert outside.authority({"caddy": {"entrance": {"authority": {"file": str(path)}}}}, "of the host") == "given"
     assert outside.authority({"caddy": {"entrance": {"authority": {"file": ""}}}}, "of the host") == "of the host"
+    told = {"caddy": {"entrance": {"authority": {"certificate": "of the inventory", "path": "/x"}}}}
+    assert outside.authority(told, "of the host") == "of the inventory"
     assert outside.authority({}, None) is None
 
 

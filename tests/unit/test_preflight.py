@@ -190,7 +190,6 @@ def test_example_inventory_is_refused_before_anybody_is_contacted():
 @pytest.mark.parametrize(("given", "what", "write"), [
     ("trenova_teir", "trenova_teir is no variable of this collection; trenova_tier is.", "trenova_tier"),
     ("trenova_make_it_fast", "trenova_make_it_fast is no variable of this collection.", "a name without the prefix"),
-    ("redis_imgae", "redis_imgae is no variable of this collection; redis_image is.", "redis_image"),
 ])
 def test_typing_error_is_told_with_what_was_meant(given, what, write):
     [problem] = problems(given=[given], known={"trenova_tier", "redis_image"})

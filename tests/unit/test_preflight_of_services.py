@@ -92,7 +92,8 @@ def test_mail_address_that_nobody_reads(address, fault):
 
 def test_certificate_files_are_looked_at_where_they_are_chosen(monkeypatch):
     module = of_services.module_of("caddy")
-    monkeypatch.setattr(module, "certificate_fault", lambda variables: "The certificate has expired on 2020-01-01.")
+    told = ("The certificate has expired on 2020-01-01.", "another one")
+    monkeypatch.setattr(module, "_fault", lambda _variables, _read: told)
     caddy = test_preflight.SERVICES["caddy"]
     assert what(services={"caddy": dict(caddy, exports={"tls": "files"})}) == [
         "The certificate has expired on 2020-01-01."]

@@ -67,8 +67,9 @@ def page(problems):
         "Every case is a test (`molecule/default/tests/bad_input.py`), and this page its output. All problems of a",
         "host come at once, before anything is changed.", "", "| mistake | message |", "|---|---|"]
     for case in CASES:
-        for what, where, write in problems[case.name]:
-            text = "<br>".join(part.strip().replace("|", "\\|") for part in (what, where, write))
+        for problem in problems[case.name]:
+            text = "<br>".join(part.strip().replace("|", "\\|") for part in problem)
+            text = re.sub(r"/\S+/hosts\.yml:\d+:\d+", "file, line and column of the value", text)
             lines.append(f"| {case.name.replace('-', ' ')} | {text} |")
     return "\n".join(lines) + "\n"
 

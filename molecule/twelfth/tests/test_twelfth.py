@@ -83,7 +83,8 @@ def test_change_is_reloaded(server, host):
 
 @pytest.mark.parametrize(("variables", "words"), [
     ({"greeter_port": 99999}, ["greeter_port is 99999.", "a number from 1 to 65535"]),
-    ({"greeter_greetnig": "Hi"}, ["greeter_greetnig is no variable of this collection; greeter_greeting is."]),
+    ({"trenova_greeter_tokn": "x"}, [
+        "trenova_greeter_tokn is no variable of this collection; trenova_greeter_token is."]),
     ({"trenova_greeter_token": "short"}, ["trenova_greeter_token is too short: 5 characters"]),
     ({"greeter_image": "docker.io/library/caddy"}, ["greeter_image names no version"]),
     ({"greeter_enabled": "perhaps"}, ["greeter_enabled", "bool"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compose import merge
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.root import as_root
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 
@@ -23,11 +24,19 @@ def measure(action, task_vars, catalogue, project):
     arguments = {
         "data_dir": project.data_dir, "project_dir": project.directory, "paths": catalogue.apart_from_data(),
         "users": catalogue.users()}
-    result = action._execute_module(  # the documented way for an action to run a module
-        module_name="trenova.selfhost.capacity", module_args=arguments, task_vars=task_vars)
-    if result.get("failed") or result.get("unreachable"):
-        raise AnsibleActionFail("The host could not be measured: {}".format(result.get("msg")), result=result)
-    capacity, disks = result["capacity"], result["capacity"]["disks"]
+
+    def ask():
+        result = action._execute_module(  # the documented way for an action to run a module
+            module_name="trenova.selfhost.capacity", module_args=arguments, task_vars=task_vars)
+        if result.get("failed") or result.get("unreachable"):
+            # What the shell or sudo had to say, where no module answers.
+            said = str(result.get("module_stderr") or "").strip().splitlines()[-1:]
+            raise AnsibleActionFail(
+                "The host could not be measured: " + "; ".join(map(str, [result.get("msg"), *said])), result=result)
+        return result["capacity"]
+
+    capacity = as_root(action, task_vars, ask)
+    disks = capacity["disks"]
     # The module resolves `~`, which a check of formats refuses later.
     apart = [disks[path]["device"] for path in arguments["paths"] if path in disks]
     if apart and arguments["data_dir"] in disks:

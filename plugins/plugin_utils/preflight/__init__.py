@@ -22,6 +22,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import 
     texts,
     visitors,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.controller import check_packages
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import check_address
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import (
     INVENTORY,
@@ -32,7 +33,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.registr
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.services import check_reachable
 
 __all__ = [
-    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_reachable", "check_registries", "warnings",
+    "INVENTORY", "Facts", "Problem", "check_address", "check_all", "check_packages", "check_reachable",
+    "check_registries", "warnings",
 ]
 
 #: What is checked whatever services there are.

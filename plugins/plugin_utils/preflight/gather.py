@@ -9,19 +9,26 @@ A playbook asks for it by `trenova.selfhost.preflight`; a role that is used alon
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 import time
 
-from ansible.errors import AnsibleActionFail, AnsibleTemplateError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import image_lock, preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import (
+    formats,
+    image_lock,
+    inventory,
+    preflight,
+    role_files,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import Catalogue, DescriptionInvalid
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.daemon_json import merged
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring import root
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import (
     accounts,
     contents,
@@ -30,22 +37,32 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import 
     texts,
     visitors,
 )
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import HOST_NAMES
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.inventory import (
+    HOST_NAMES,
+    PREFIX,
+    remark_on_names,
+    remark_on_others,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import PlanImpossible, Run, current
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of, templated
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import (
+    address_of,
+    project_of,
+    templated,
+    understood,
+    unfit,
+    unresolved,
+)
 
 #: Variables of the inventory that the checks look at, besides those that services name and what their checks need.
 VARIABLES = (
     *HOST_NAMES, *visitors.FORMATS, *texts.PATHS, *places.VARIABLES, "docker_registry_logins", "docker_source")
 
 
-#: What our own playbooks register.
-OWN_RESULTS = ("trenova_preflight", "trenova_report")
-
-
 def checked_before(action, task_vars):
     """The run, where it has checked the host already with all roles that it knows of now; None otherwise."""
     known = Run.from_facts(task_vars)
+    if known:
+        root.keep(action, task_vars, known.capacity)
     taking_part = Catalogue(action, task_vars, project_of(action, task_vars)).places
     return known if known and known.checked and set(taking_part) <= set(known.places) else None
 
@@ -55,13 +72,23 @@ def check_host(action, task_vars):
 
     The run is None where the inventory alone is wrong enough, so that nobody is contacted in vain.
     """
-    problems = list(preflight.check_address(task_vars)) + argument_problems(action, task_vars)
+    problems = [
+        *preflight.check_address({"ansible_host": address_of(action, task_vars)}),
+        *_unfit(action, task_vars), *unresolved(action, task_vars)]
+    if not problems:
+        catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
+        # Descriptions read some of the files.
+        problems = [
+            *_missing_files(action, task_vars, catalogue.places),
+            *preflight.check_packages(catalogue.python_packages())]
     if problems:
         return problems, None
     try:
         run = current(action, task_vars)
     except PlanImpossible as error:
         return [preflight.Problem(text, preflight.INVENTORY, "a value that it names") for text in error.problems], None
+    except root.NotRoot as error:
+        return [error.problem], None
     except DescriptionInvalid as error:
         return [
             preflight.Problem(f"{where}: {what}.", error.path, allowed) for where, what, allowed in error.faults], None
@@ -72,6 +99,45 @@ def check_host(action, task_vars):
         problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.places), facts)
         problems += contents_problems(action, task_vars, facts)
     return problems, run.but(checked=not problems, warnings=preflight.warnings(facts) + accounts.remarks(facts))
+
+
+def _unfit(action, task_vars):
+    """Problems of values that do not fit; of another role's, perhaps, how both go on side by side."""
+    found = unfit(action, task_vars)
+    others = inventory.shared_with_others(task_vars, {name for name, _problem in found})
+    for name, problem in found:
+        if name in others:
+            yield dataclasses.replace(problem, write=(
+                f"{problem.write}; or, as it is set for {others[name]} and may be another role's, "
+                f"`{name}:` without a value in group_vars/trenova, which stands for the default"))
+        else:
+            yield problem
+
+
+def _missing_files(action, task_vars, places):
+    """Problems of files on the controller that roles are to have and that are not there."""
+    there = understood(action, task_vars)
+    for path in places.values():
+        for name, option in role_files.role_options(action, path).items():
+            fault = formats.fault(option.format, there.get(name)) if option.format in formats.THERE else None
+            if fault:
+                yield preflight.Problem(f"{name} {fault[0]}.", preflight.INVENTORY, f"{name}: {fault[1]}")
+
+
+def remarks(action, task_vars, run):
+    """Sentences on what may be meant otherwise, and stops nobody."""
+    given, known = _given(task_vars, run.services), known_variables(action, task_vars)
+    there, defaults = understood(action, task_vars), role_files.own_variables()
+    own = {name for name in known.intersection(given) if not name.startswith(PREFIX)}
+    others = inventory.shared_with_others(
+        task_vars, {name for name in own if there.get(name) != defaults.get(name)})
+    return [text for text in (remark_on_names(given, known), remark_on_others(others, there)) if text]
+
+
+def _given(task_vars, services):
+    """Names of the inventory that begin like ours."""
+    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *services])
+    return [name for name in task_vars if name.startswith(prefixes)]
 
 
 def checked_run(action, task_vars):
@@ -159,54 +225,35 @@ def facts_of(action, run, task_vars):
         asked = service.get("reachable", [])
         names.update(entry["password_variable"] for entry in asked if "password_variable" in entry)
     names.update(f"{name}_compose_extra" for name in run.services)
-    catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
+    shared_formats = {
+        name: option.format for name, option in role_files.shared_options().items()
+        # Paths on the controller are for playbooks that a deployment may do without.
+        if option.format and (option.format == formats.ON_HOST or ".." in option.format)}
+    names.update(shared_formats)
+    catalogue, there = Catalogue(action, task_vars, project_of(action, task_vars)), understood(action, task_vars)
     for path in catalogue.places.values():
-        names.update(name for name in roles.argument_spec(action, path) if name in task_vars)
+        names.update(name for name in role_files.role_options(action, path) if name in there)
     # What only a role's defaults say is no wish of the inventory.
-    variables = {name: catalogue.value(name) if name in task_vars else None for name in names}
+    variables = {name: catalogue.value(name) if name in there else None for name in names}
     known = known_variables(action, task_vars)
-    prefixes = tuple(f"{prefix}_" for prefix in ["trenova", *run.services])
     project = project_of(action, task_vars, run.capacity)
     return preflight.Facts(
         variables, run.capacity, run.plan, run.services, now=time.time(),
         project=project,
-        given=[name for name in task_vars if name.startswith(prefixes)], known=known)
+        given=_given(task_vars, run.services), known=known, formats=shared_formats,
+        read=action._loader.get_text_file_contents)
 
 
 def known_variables(action, task_vars):
     """Names that mean something: options and secrets of the roles, and what crosses roles."""
     paths = {name: roles.role_path(name) for name in roles.own_roles()}
     paths.update(Catalogue(action, task_vars, project_of(action, task_vars)).places)
-    known = {*roles.shared_variables(action), *OWN_RESULTS}
+    known = set(role_files.shared_variables())
     for path in paths.values():
-        known.update(
-            roles.argument_spec(action, path), roles.role_defaults(action, path))
+        known.update(role_files.role_options(action, path), roles.role_defaults(action, path))
         described = roles.load(action, os.path.join(path, roles.DESCRIPTION))
         known.update(described.get("secrets") or {}, described.get("secrets_optional") or [])
     return known
-
-
-def argument_problems(action, task_vars):
-    """Problems of type and value, by the argument specifications of the roles."""
-    problems = []
-    catalogue = Catalogue(action, task_vars, project_of(action, task_vars))
-    for name, path in sorted(catalogue.places.items()):
-        spec = roles.argument_spec(action, path)
-        variables = roles.role_variables(action, path, task_vars)
-        defaults = roles.role_defaults(action, path)
-        templar = catalogue.templar(path)
-        given, help_page = {}, f"a value as roles/{name}/README.md describes it"
-        # The roles' own defaults refer to secrets that may be missing; a check of their own looks for these.
-        for option in (key for key in spec if key in variables and variables[key] != defaults.get(key)):
-            try:
-                given[option] = templar.template(variables[option])
-            except AnsibleTemplateError as error:
-                problems.append(preflight.Problem(
-                    f"{option} cannot be resolved: {error}", preflight.INVENTORY, help_page))
-        given = {option: value for option, value in given.items() if value is not None}
-        for message in ArgumentSpecValidator(spec).validate(given).error_messages:
-            problems.append(preflight.Problem(message, preflight.INVENTORY, help_page))
-    return problems
 
 
 def message(problems):

@@ -15,7 +15,10 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.formats import (
     PLACEHOLDER_DOMAIN,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import LIKENESS
 
+#: What begins with it can be nobody else's.
+PREFIX = "trenova_"
 #: Host names under which people and their browsers find the installation; there is always the first.
 DOMAIN = "trenova_domain"
 HOST_NAMES = (DOMAIN, "trenova_s3_domain", "trenova_jobs_domain")
@@ -83,22 +86,60 @@ def check_required(facts):
 
 def check_formats(facts):
     """Values have the format that the software takes."""
-    for _name, service in sorted(facts.all_services.items()):
-        for variable, kind in sorted((service.get("formats") or {}).items()):
+    of_services = [service.get("formats") or {} for _name, service in sorted(facts.all_services.items())]
+    for told in (facts.formats, *of_services):
+        for variable, kind in sorted(told.items()):
             found = formats.fault(kind, facts.variables.get(variable))
             if found:
                 yield Problem(f"{variable} {found[0]}.", INVENTORY, f"{variable}: {found[1]}")
 
 
 def check_unknown(facts):
-    """No name of the inventory is a typing error of one that means something."""
+    """No name of the inventory that must be ours is a typing error, or means nothing."""
     for name in sorted(set(facts.given) - set(facts.known)):
-        near = difflib.get_close_matches(name, facts.known, n=1, cutoff=0.8)
-        if near or name.startswith("trenova_"):
-            meant = f"; {near[0]} is" if near else ""
+        if name.startswith(PREFIX):
+            near = _nearest(name, facts.known)
+            meant = f"; {near} is" if near else ""
             yield Problem(
                 f"{name} is no variable of this collection{meant}.", INVENTORY,
-                f"{near[0]}" if near else "a name without the prefix trenova_, if it is yours")
+                near or f"a name without the prefix {PREFIX}, if it is yours")
+
+
+def remark_on_names(given, known):
+    """One sentence on names that look like ours and mean nothing, as other roles have them, too; None without any."""
+    names = [name for name in set(given) - set(known) if not name.startswith(PREFIX)]
+    near = {name: _nearest(name, known) for name in sorted(names)}
+    told = [f"{name} ({meant}?)" for name, meant in near.items() if meant]
+    if not told:
+        return None
+    return (
+        f"No variables of this collection: {', '.join(told)}. Correct what is misspelt, leave what another role reads.")
+
+
+def remark_on_others(others, variables):
+    """One sentence on variables that hosts of somebody else have, too, and that are taken for ours; None without any.
+
+    `others` is {variable: group that sets it}.
+    """
+    if not others:
+        return None
+    told = [f"{name}: {_briefly(variables[name])}" for name in sorted(others)]
+    groups = ", ".join(sorted(set(others.values())))
+    return (
+        f"Taken for Trenova's, although set for {groups}, where other hosts are, too: {'; '.join(told)}. Where another "
+        "role is meant, set Trenova's own value in group_vars/trenova; a name without a value stands for its default.")
+
+
+def _briefly(value):
+    """A value in few words: what holds secrets is structured."""
+    if isinstance(value, str):
+        return f'"{value[:40]}"'
+    return str(value).lower() if isinstance(value, (bool, int)) else "..."
+
+
+def _nearest(name, known):
+    """The name of ours that one is likely a typing error of; None where it is like none."""
+    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=LIKENESS)), None)
 
 
 def check_secrets(facts):

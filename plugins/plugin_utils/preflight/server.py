@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compose import version_tuple
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.formats import normalised
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import Problem
 
 SUPPORTED_ARCHITECTURES = ("x86_64", "aarch64")
@@ -85,8 +86,16 @@ def _ports_of_project(facts):
     return {
         port for container in facts.capacity["containers"]
         if container["project"] == facts.project.name
-        and container["working_dir"] in (None, facts.project.directory)
+        and _is_ours(facts, container["working_dir"])
         for port in _published(container)}
+
+
+def _is_ours(facts, working_dir):
+    """Whether a project lies where ours does. Compose writes down the path without links, or the one that was typed."""
+    real_paths = facts.capacity.get("real_paths") or {}
+    directory = facts.project.directory
+    return working_dir is None or real_paths.get(working_dir, normalised(working_dir)) in (
+        directory, real_paths.get(directory))
 
 
 def _container_on(facts, port):
@@ -100,7 +109,7 @@ def check_project(facts):
     """No other Compose project of the same name, and no foreign container with one of our names."""
     for container in facts.capacity["containers"]:
         directory = container["working_dir"]
-        if container["project"] == facts.project.name and directory not in (None, facts.project.directory):
+        if container["project"] == facts.project.name and not _is_ours(facts, directory):
             yield Problem(
                 f"Another Compose project is called {facts.project.name}; its container is {container['name']}.",
                 str(directory),

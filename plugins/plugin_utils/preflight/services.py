@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import is_pinned
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import formats
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.compose import size_bytes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import is_available
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import (
     INVENTORY,
     Problem,
 )
+
+#: No machine has more; a limit beyond was written in another unit.
+MOST_CORES = 4096
 
 
 def check_needs(facts):
@@ -61,6 +65,10 @@ def check_own_limits(facts):
     cores, memory_mb = facts.capacity["cores"], facts.capacity["memory_mb"]
     for name in sorted(facts.services):
         for service, settings in sorted((facts.variables.get(name + "_compose_extra") or {}).items()):
+            if fault := _fault_of(settings):
+                variable = f"{name}_compose_extra"
+                yield Problem(f"{variable}.{service}{fault[0]} {fault[1]}.", INVENTORY, f"{variable}: {fault[2]}")
+                continue
             cpus, limit = settings.get("cpus"), (size_bytes(settings.get("mem_limit")) or 0) / 1048576
             if cpus and float(cpus) > cores:
                 yield Problem(
@@ -70,3 +78,15 @@ def check_own_limits(facts):
                 yield Problem(
                     f"{name}_compose_extra gives {service} {limit:.0f} MiB of memory; the host has {memory_mb}.",
                     INVENTORY, f"mem_limit: {memory_mb}m or less")
+
+
+def _fault_of(settings):
+    """(key, what is wrong, what would be right) of what is merged into a Compose service; None where it can be read."""
+    if not isinstance(settings, dict):
+        return "", "is no dictionary", "keys of a service of Compose, by the service's name"
+    if fault := formats.fault(f"0..{MOST_CORES}", settings.get("cpus")):
+        return ".cpus", *fault
+    size = settings.get("mem_limit")
+    if size is not None and size_bytes(size) is None:
+        return ".mem_limit", f"is no size: {size}", "a number with k, m or g, as 512m"
+    return None

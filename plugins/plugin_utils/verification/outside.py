@@ -142,11 +142,12 @@ def visitor_of(services, server, ssh_address, given_address=None, authority=None
 
 def authority(services, of_host):
     """Certificate of the authority that a visitor must know besides the public ones; of_host is what lies there."""
-    given = entrance_of(services).get("authority", {}).get("file")
-    if not given:
-        return of_host
-    with open(given, encoding="utf-8") as stream:
-        return stream.read()
+    told = entrance_of(services).get("authority", {})
+    # Records of the first edition have the path of a file here.
+    if told.get("file"):
+        with open(told["file"], encoding="utf-8") as stream:
+            return stream.read()
+    return told.get("certificate") or of_host
 
 
 def addresses_of(name, ssh_address=None):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import datetime
 import os
-import ssl
 
 try:
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 except ImportError:  # never with ansible-core, which requires it; ansible-test imports this without
     x509 = None
 
@@ -30,7 +31,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.invento
     check_domain,
     mail_fault,
 )
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem, content_of
 
 #: Option by which an Engine binds published ports to one address.
 HOST_BINDING = "com.docker.network.bridge.host_binding_ipv4"
@@ -43,11 +44,9 @@ def check_tls(facts):
     if fault:
         yield Problem(
             f"caddy_acme_email is {fault}.", INVENTORY, "caddy_acme_email: a mail address that you read")
-    fault = certificate_fault(facts.variables) if tls == "files" else None
+    fault = _fault(facts.variables, facts.read) if tls == "files" else None
     if fault:
-        yield Problem(
-            fault, "caddy_certificate_file and caddy_certificate_key_file",
-            "a certificate that is valid for all host names, with its key; or caddy_tls: acme")
+        yield Problem(fault[0], "caddy_certificate_file and caddy_certificate_key_file", fault[1])
 
 
 def check_binding(facts):
@@ -63,15 +62,42 @@ def check_binding(facts):
 
 def certificate_fault(variables):
     """What is wrong with the certificate files on the controller, in words; None when nothing is."""
+    return (_fault(variables, content_of) or (None,))[0]
+
+
+def _fault(variables, read):
+    """(what is wrong with the certificate files, what would be right); None when nothing is."""
     paths = [variables.get("caddy_certificate_file"), variables.get("caddy_certificate_key_file")]
     if not all(path and os.path.isfile(path) for path in paths):
         return None  # told by the checks of formats and of what is required
+    wanted = "a certificate that is valid for all host names, with its key; or caddy_tls: acme"
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(*paths)
-        with open(paths[0], "rb") as stream:
-            certificate = x509.load_pem_x509_certificate(stream.read())
-    except (ssl.SSLError, ValueError) as error:
-        return f"The certificate and its key are not a pair in PEM: {error}."
+        texts = [read(path).encode("utf-8") for path in paths]
+    except Exception as error:  # of whatever reads: a file may be closed to us, be no text, or lie in a vault
+        return f"The certificate and its key cannot be read: {error}.", wanted
+    try:
+        key = load_pem_private_key(texts[1], None)
+    except TypeError:
+        return f"The key {paths[1]} is encrypted, and Caddy cannot ask for its password.", (
+            f"a key without one, in Ansible Vault if you like: openssl pkey -in {paths[1]} -out <another file>")
+    except (ValueError, UnsupportedAlgorithm) as error:
+        return f"The certificate and its key are not a pair in PEM: {error}.", wanted
+    try:
+        certificate = x509.load_pem_x509_certificate(texts[0])
+    except (ValueError, UnsupportedAlgorithm) as error:
+        return f"The certificate and its key are not a pair in PEM: {error}.", wanted
+    if _bytes_of(certificate.public_key()) != _bytes_of(key.public_key()):
+        return "The certificate and its key are not a pair in PEM: the key is that of another certificate.", wanted
+    what = _fault_of(certificate, [variables.get(name) for name in HOST_NAMES])
+    return (what, wanted) if what else None
+
+
+def _bytes_of(key):
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _fault_of(certificate, wanted):
+    """Why a certificate does not do for some host names, in words; None where it does."""
     ends = certificate.not_valid_after_utc
     if ends < datetime.datetime.now(datetime.UTC):
         return f"The certificate has expired on {ends:%Y-%m-%d}."
@@ -80,7 +106,6 @@ def certificate_fault(variables):
         covered = names.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
         covered = []
-    wanted = [variables.get(name) for name in HOST_NAMES]
     missing = [name for name in wanted if name and not is_covered(name, covered)]
     return "The certificate is not valid for {}.".format(", ".join(missing)) if missing else None
 
