@@ -22,7 +22,7 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/lab"))
-from load import Entrance, Load  # noqa: E402  # found by the line above
+from load import SESSIONS, Entrance, Load  # noqa: E402  # found by the line above
 
 SCENARIO = pathlib.Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 STATE = pathlib.Path.home() / ".local/state/trenova-lab"
@@ -206,9 +206,10 @@ def secrets():
 
 @pytest.fixture
 def load(server, host, secrets):
-    """A stream of requests by the administrator through the entrance."""
+    """A stream of requests by the administrator through the entrance, from some browsers of his."""
     entrance = Entrance(server.address, "trenova.test")
-    return Load(entrance, entrance.log_in("admin@trenova.test", secrets["trenova_admin_password"]))
+    password = secrets["trenova_admin_password"]
+    return Load(entrance, [entrance.log_in("admin@trenova.test", password) for _session in range(SESSIONS)])
 
 
 @pytest.fixture

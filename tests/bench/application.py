@@ -30,7 +30,7 @@ class Account(NamedTuple):
 
 
 class Crowd:
-    """Readers and uploaders with one session."""
+    """Readers and uploaders, with a session for each reader: the application reads all of one with each request."""
 
     def __init__(self, visitor: Visitor, account: Account):
         self.visitor = visitor
@@ -38,7 +38,7 @@ class Crowd:
         self.seen: collections.Counter = collections.Counter()
         self.uploaded = 0
         self._lock = threading.Lock()
-        self._headers = {"Cookie": self._login()}
+        self._sessions = [self._login() for _reader in range(READERS)]
 
     def _login(self) -> str:
         body = json.dumps(
@@ -52,8 +52,11 @@ class Crowd:
     def _ask(self, method: str, path: str, body=None, headers=None) -> Answer:
         return self.visitor.request(method, self.account.domain, path, body, headers)
 
+    def _headers(self, number: int) -> dict:
+        return {"Cookie": self._sessions[number % len(self._sessions)]}
+
     def _read(self, number: int) -> int:
-        return self._ask("GET", _READ[number % len(_READ)], headers=self._headers).status
+        return self._ask("GET", _READ[number % len(_READ)], headers=self._headers(number)).status
 
     def _upload(self, number: int) -> int:
         edge = secrets.token_hex(8)
@@ -64,7 +67,7 @@ class Crowd:
                 "Content-Type: application/octet-stream\r\n\r\n")
         body = head.encode() + secrets.token_bytes(DOCUMENT_BYTES) + f"\r\n--{edge}--\r\n".encode()
         return self._ask("POST", "/api/v1/documents/upload", body, dict(
-            self._headers, **{"Content-Type": f"multipart/form-data; boundary={edge}"})).status
+            self._headers(number), **{"Content-Type": f"multipart/form-data; boundary={edge}"})).status
 
     def _keep_on(self, act, number: int, ends: float) -> None:
         while time.monotonic() < ends:

@@ -25,6 +25,8 @@ from typing import NamedTuple
 REQUEST_SECONDS = 30
 #: Enough for a second of requests that wait for a server that is being replaced, thirty times over.
 WORKERS = 96
+#: Browsers in which somebody is logged in; no divisor of the number of paths, so that each asks for all of them.
+SESSIONS = 8
 #: Errors of a connection that the other side has closed while it was idle.
 CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
@@ -54,7 +56,7 @@ class Entrance:
         return connection
 
     def log_in(self, mail, password):
-        """Cookies of a session."""
+        """Cookies of a new session."""
         connection = self.connection()
         body = json.dumps({"emailAddress": mail, "password": password, "rememberMe": False})
         connection.request("POST", "/api/v1/auth/login/", body, {
@@ -68,13 +70,16 @@ class Entrance:
 class Load:
     """The stream of requests: a context in which it goes on, and what came of it."""
 
-    def __init__(self, entrance, cookies, rate=50):
+    def __init__(self, entrance, sessions, rate=50):
         self.entrance = entrance
-        self.headers = {"Cookie": cookies}
+        #: Cookies of several sessions, which take turns: the application reads with each request all that it remembers
+        #: of a session, and that is every request before.
+        self.sessions = sessions
         self.rate = rate
         #: The page of the client, and requests that read the session from Redis and rows from PostgreSQL. The
-        #: application answers an address only so often: lists five times a second, the user fifty times.
-        self.paths = ("/api/v1/shipments/?limit=2&offset=0", *["/api/v1/users/me/", "/", "/api/v1/users/me/"] * 8)
+        #: application answers a user of one address only so often: lists five times a second, himself fifty times,
+        #: which leaves room for those that had to wait.
+        self.paths = ("/api/v1/shipments/?limit=2&offset=0", *["/api/v1/users/me/", "/"] * 12)
         self.answers = []
         #: Requests on a new connection that were closed upon and made once more.
         self.made_again = 0
@@ -99,7 +104,7 @@ class Load:
 
     def again(self):
         """Another stream of the same requests."""
-        return Load(self.entrance, self.headers["Cookie"], self.rate)
+        return Load(self.entrance, self.sessions, self.rate)
 
     @contextlib.contextmanager
     def unfailing(self, capsys, what):
@@ -122,24 +127,25 @@ class Load:
             if self._stop.wait(max(0.0, due - self.now())):
                 return
             path = self.paths[number % len(self.paths)]
+            headers = {"Cookie": self.sessions[number % len(self.sessions)]}
             began = self.now()
-            fault = self._ask(connection, path)
+            fault = self._ask(connection, path, headers)
             if fault == CLOSED and not is_new:
                 connection.close()
-                fault = self._ask(connection, path)
+                fault = self._ask(connection, path, headers)
             if fault == CLOSED:
                 self.made_again += 1
                 connection.close()
-                fault = self._ask(connection, path)
+                fault = self._ask(connection, path, headers)
             self.answers.append(Answer(due, self.now() - began, str(fault) if fault else None))
             is_new = bool(fault)
             if fault:
                 connection.close()
 
-    def _ask(self, connection, path):
+    def _ask(self, connection, path, headers):
         """What was wrong with a request; None when it was answered with 200."""
         try:
-            connection.request("GET", path, headers=self.headers)
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             body = answer.read()
         except CLOSED:

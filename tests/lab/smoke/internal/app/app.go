@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"trenova.selfhost/smoke/internal/config"
@@ -36,7 +35,7 @@ type application struct {
 	cfg *config.Config
 	log zerolog.Logger
 
-	redis     *redis.Client
+	redis     *cache
 	limiter   *rateLimiter
 	sessions  *sessionStore
 	files     *fileStore
@@ -93,8 +92,8 @@ func build() (*application, error) {
 	if a.files, err = newFileStore(cfg.MinIO, a.log); err != nil {
 		return nil, fmt.Errorf("minio: %w", err)
 	}
-	a.limiter = &rateLimiter{redis: a.redis, log: a.log}
-	a.sessions = &sessionStore{redis: a.redis}
+	a.limiter = &rateLimiter{redis: a.redis, log: a.log, now: time.Now}
+	a.sessions = &sessionStore{redis: a.redis, log: a.log}
 	a.db = &database{}
 	a.jobs = newJobService(cfg.Redis, a.db, a.log)
 	a.http = a.newHTTP()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,7 +31,7 @@ func (a *application) me(c *fiber.Ctx) error {
 		return a.fail(c, err)
 	}
 	if u == nil {
-		return problem(c, fiber.StatusNotFound, "User not found")
+		return a.fail(c, errors.New("failed to get user by id: no rows in result set"))
 	}
 	return c.JSON(u)
 }

@@ -71,21 +71,21 @@ func (a *application) newHTTP() *fiber.App {
 	// From here on every path needs a session, those that do not exist too.
 	v1.Use(a.authenticate)
 	v1.Get("/users/me", a.limiter.perSecond(50), a.me)
-	v1.Get("/customers", a.limiter.perSecond(5), a.listCustomers)
-	v1.Get("/shipments", a.limiter.perSecond(5), a.listShipments)
-	v1.Get("/shipments/live", a.liveShipments)
+	v1.Get("/customers", a.limiter.perSecond(5), a.permitted, a.listCustomers)
+	v1.Get("/shipments", a.limiter.perSecond(5), a.permitted, a.listShipments)
+	v1.Get("/shipments/live", a.permitted, a.liveShipments)
 	v1.Get("/audit-logs/live", a.liveAuditLogs)
-	v1.Post("/documents/upload", a.limiter.perSecond(30), a.uploadDocument)
-	v1.Get("/documents/:resourceType/:resourceID", a.limiter.perSecond(5), a.listDocuments)
-	v1.Get("/database-backups", a.limiter.perMinute(60), a.listBackups)
-	v1.Post("/database-backups", a.limiter.perMinute(5), a.createBackup)
-	v1.Post("/database-backups/restore", a.limiter.perMinute(5), a.restoreBackup)
-	v1.Get("/database-backups/:filename", a.limiter.perMinute(60), a.downloadBackup)
-	v1.Delete("/database-backups/:filename", a.limiter.perMinute(5), a.deleteBackup)
+	v1.Post("/documents/upload", a.limiter.perSecond(30), a.permitted, a.uploadDocument)
+	v1.Get("/documents/:resourceType/:resourceID", a.limiter.perSecond(5), a.permitted, a.listDocuments)
+	v1.Get("/database-backups", a.limiter.perMinute(60), a.permitted, a.listBackups)
+	v1.Post("/database-backups", a.limiter.perMinute(5), a.permitted, a.createBackup)
+	v1.Post("/database-backups/restore", a.limiter.perMinute(5), a.permitted, a.restoreBackup)
+	v1.Get("/database-backups/:filename", a.limiter.perMinute(60), a.permitted, a.downloadBackup)
+	v1.Delete("/database-backups/:filename", a.limiter.perMinute(5), a.permitted, a.deleteBackup)
 	v1.Post("/test/notification", a.testNotification)
 	v1.Post("/test/org-notification", a.testNotification)
 
-	a.smokeRoutes(v1.Group("/smoke"))
+	a.smokeRoutes(v1.Group("/smoke", a.permitted))
 	return app
 }
 
