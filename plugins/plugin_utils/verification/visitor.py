@@ -10,6 +10,8 @@ import socket
 import ssl
 import time
 
+from ansible_collections.trenova.selfhost.plugins.module_utils.account import Answer
+from ansible_collections.trenova.selfhost.plugins.module_utils.patience import NotYet
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import HTTP_PORT, HTTPS_PORT, with_port
 
 TIMEOUT_SECONDS = 20
@@ -17,29 +19,12 @@ TIMEOUT_SECONDS = 20
 REACH_SECONDS = 5
 
 
-class CheckFailed(Exception):
-    """A check did not find what it expects. One that is lasting will not be otherwise a moment later."""
-
-    def __init__(self, text, lasting=False):
-        super().__init__(text)
-        self.lasting = lasting
+class CheckFailed(NotYet):
+    """A check did not find what it expects."""
 
 
 class NotAsked(Exception):
     """A check cannot be made from here, which says nothing of the installation."""
-
-
-class Answer:
-    """Status, headers and body of an HTTP answer."""
-
-    def __init__(self, response):
-        self.status = response.status
-        self.headers = response.headers
-        self.body = response.read()
-
-    def text(self):
-        """Body as text."""
-        return self.body.decode("utf-8", "replace")
 
 
 class _PinnedConnection(http.client.HTTPConnection):
