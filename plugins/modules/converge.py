@@ -269,6 +269,28 @@ options:
             required: true
           seconds: {description: How long each command may take., type: int, default: 30}
           says: {description: "What is done, for messages.", type: str, required: true}
+      ready:
+        description:
+          - Logins that must work at a container that was started, beyond its health check. Where the account is
+            refused, that is said, and the health check decides alone.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          container: {description: Name of the container., type: str, required: true}
+          port: {description: Port on which it listens., type: int, required: true}
+          origin: {description: Origin of the page from which the login comes., type: str, required: true}
+          user: {description: "Account that logs in, for messages.", type: str, required: true}
+          body: {description: Body of the login in base64., type: str, required: true}
+          login:
+            description: Paths of the login, of what only somebody who is logged in can read, and of the logout.
+            type: dict
+            required: true
+            suboptions:
+              uri: {description: Path of the login., type: str, required: true}
+              me: {description: Path that is read., type: str, required: true}
+              data: {description: Another one., type: str, required: true}
+              logout: {description: Path that ends the session., type: str}
       release:
         description: What is kept for later runs.
         type: dict
@@ -460,6 +482,22 @@ HOLD_OPTIONS = {
     "seconds": {"type": "int", "default": 30},
     "says": {"type": "str", "required": True},
 }
+READY_OPTIONS = {
+    "container": {"type": "str", "required": True},
+    "port": {"type": "int", "required": True},
+    "origin": {"type": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "body": {"type": "str", "required": True, "no_log": True},
+    "login": {
+        "type": "dict", "required": True,
+        "options": {
+            "uri": {"type": "str", "required": True},
+            "me": {"type": "str", "required": True},
+            "data": {"type": "str", "required": True},
+            "logout": {"type": "str"},
+        },
+    },
+}
 SERVICE_OPTIONS = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -484,6 +522,7 @@ SERVICE_OPTIONS = {
         required_by={"signal": ["container"]}),
     "follows": strings(),
     "hold": dicts(HOLD_OPTIONS),
+    "ready": dicts(READY_OPTIONS),
     "release": {
         "type": "dict", "default": {},
         "options": {"description": {"type": "dict", "default": {}}, "plan": {"type": "dict", "default": {}}},

@@ -14,6 +14,7 @@ import os
 import yaml
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
+from ansible_collections.trenova.selfhost.plugins.module_utils.account import filled
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import systemd
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, hashes, image_lock, routes
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import (
@@ -102,7 +103,7 @@ class Bundle:
         # Whom it waits for hangs on what runs, and is none of its wish.
         return dict(
             wanted, wish=self.wish, pull=self.pulls_again(), needs=self._needs(), drain_seconds=drain_seconds,
-            **self._stages())
+            ready=self._ready(), **self._stages())
 
     def pulls_again(self):
         """Whether the run shall ask for its images although they are there."""
@@ -338,6 +339,24 @@ class Bundle:
             if hold and runs_here(service):
                 for name in container_names(service, hold.get("container", "main")):
                     found.append(dict(hold, container=name))
+        return found
+
+    def _ready(self):
+        """Logins that must work at a container that was started, of accounts whose passwords are there."""
+        found = []
+        for entry in self.description.get("ready", []):
+            password = self._value(entry["password_variable"])
+            if entry.get("skip") or password is None:
+                continue
+            login = entry["login"]
+            body = json.dumps(filled(login["body"], {"mail": entry["user"], "password": password}))
+            found += [
+                {
+                    "container": name, "port": entry["port"], "origin": "https://{host}".format(**entry),
+                    "user": entry["user"], "body": encoded(body),
+                    "login": {key: path for key, path in login.items() if key != "body"},
+                }
+                for name in container_names(self.description, entry.get("container", "main"))]
         return found
 
     def _part_of_plan(self):

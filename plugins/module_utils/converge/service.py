@@ -17,6 +17,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.converge import (
     containers,
     images,
     jobs,
+    readiness,
     releases,
     reloads,
     seen,
@@ -483,7 +484,11 @@ class Service(Turn):
         container = containers.wait(self.tools, finding.wanted)
         if compare.differing_limits(container, finding.wanted["limits"], self.tools.engine):
             containers.set_limits(self.tools, finding.wanted)
+        said = [
+            readiness.prove(self.tools, entry, container, finding.wanted["wait_seconds"])
+            for entry in self.wanted["ready"] if entry["container"] == finding.name]
         self._say_finding(finding)
+        self.says += filter(None, said)
 
     @contextlib.contextmanager
     def _clients_held(self, is_needed):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import time
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import account
 from ansible_collections.trenova.selfhost.plugins.module_utils import engine as docker_engine
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 
@@ -83,9 +84,10 @@ def run_on_host(command, seconds=COMMAND_SECONDS):
 
 
 class Tools:
-    """The Engine, a clock (`monotonic` and `sleep`) and the function that runs a command on the host."""
+    """The Engine, a clock (`monotonic` and `sleep`), and the functions that run a command and that send a request."""
 
-    def __init__(self, engine, clock=time, run=run_on_host):
+    def __init__(self, engine, clock=time, run=run_on_host, request=account.request):
         self.engine = engine
         self.clock = clock
         self.run = run
+        self.request = request

@@ -52,6 +52,8 @@ class Host:
         #: Commands on the host, and which of them fail: {text: (return code, output)} or {text: exception}.
         self.commands, self.failing_commands = [], {}
         self.networks = dict(NETWORKS)
+        #: What containers answer: a function (address, port, method, path, body, headers); the address is the name.
+        self.answers = None
 
     # -- What is wanted -----------------------------------------------------------------------------------------------
 
@@ -123,7 +125,7 @@ class Host:
         parameters = validated(dict({
             "project": {"directory": str(self.directory), "networks": self.networks}, "services": list(services),
             "version": "0.2.0"}, **more))
-        run = Run(parameters, Tools(self.engine, self.clock, self.command), check)
+        run = Run(parameters, Tools(self.engine, self.clock, self.command, self.request), check)
         run.execute()
         return run
 
@@ -143,6 +145,11 @@ class Host:
                     raise outcome
                 return subprocess.CompletedProcess(command, *outcome)
         return subprocess.CompletedProcess(command, 0, "")
+
+    def request(self, *request):
+        """Send a request to a container."""
+        self.mortal.step()
+        return self.answers(*request)
 
     def forget_calls(self):
         """Forget what was done so far."""

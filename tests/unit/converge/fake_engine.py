@@ -295,7 +295,7 @@ class FakeEngine:
             "HostConfig": self._host_config(definition),
             "NetworkSettings": {"Networks": {
                 network["Name"]: {
-                    "NetworkID": network["Id"], "Aliases": [name, service], "IPAddress": f"10.0.0.{self.moment}",
+                    "NetworkID": network["Id"], "Aliases": [name, service], "IPAddress": name,
                     "IPAMConfig": None} for network in networks}},
             "State": {"Status": "created", "StartedAt": "", "ExitCode": 0, "Health": {"Status": "starting", "Log": []}},
         }
