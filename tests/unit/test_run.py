@@ -150,6 +150,7 @@ def test_a_service_that_is_switched_off_goes_with_its_files_outside_of_the_proje
     assert removal.wish is None
     assert removal.arguments() == {"name": "api", "state": "absent", "host_files": [
         "/etc/systemd/system/trenova-api-watch.service", "/etc/systemd/system/trenova-api-watch.timer",
+        "/usr/local/lib/trenova/api-sessions.json", "/usr/local/lib/trenova/api-sessions.py",
         "/usr/local/lib/trenova/api-watch.json", "/usr/local/lib/trenova/api-watch.py"]}
 
 
