@@ -64,10 +64,13 @@ def test_runtime_knows_its_limits(containers):
 
 def test_change_restarts_the_api_alone(server, host):
     change = {"api_config_extra": {"logging": {"level": "error"}}}
+    last_login = "SELECT max(last_login_at) FROM users"
+    before = int(psql(host, last_login))
     # The configuration holds passwords, so that the difference says only that there is one.
     with server.change(change, restarts=["tren-api"], shows=["(a secret)"]) as run:
         assert request(server, "/api/v1/")[0] == 401
         assert "secretKey" not in run.output
+        assert int(psql(host, last_login)) > before, "it is ready when a login worked"
 
 
 def test_jobs_outlive_a_restart_of_the_api(server, host, secrets):
