@@ -24,6 +24,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.description impor
     runs_here,
     used,
 )
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import origin
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.rendering import Renderer, sources, without_suffix
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.plan_file import part_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
@@ -352,7 +353,7 @@ class Bundle:
             body = json.dumps(filled(login["body"], {"mail": entry["user"], "password": password}))
             found += [
                 {
-                    "container": name, "port": entry["port"], "origin": "https://{host}".format(**entry),
+                    "container": name, "port": entry["port"], "origin": origin(entry["host"], self.run.entrance),
                     "user": entry["user"], "body": encoded(body),
                     "login": {key: path for key, path in login.items() if key != "body"},
                 }
