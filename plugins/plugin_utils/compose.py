@@ -193,8 +193,7 @@ def digest(definition, files, at_next_start=()):
     kept = {key: value for key, value in _without_no_proxies(definition).items()
             if key not in LIVE_KEYS and key not in at_next_start}
     if at_next_start:
-        kept["environment"] = {
-            name: value for name, value in (kept.get("environment") or {}).items() if name not in at_next_start}
+        kept["environment"] = _without(kept.get("environment") or {}, at_next_start)
     return _digest(kept, files)
 
 
@@ -206,10 +205,15 @@ def digests_of_first_edition(definition, files, at_next_start=()):
     kept = {key: value for key, value in _without_no_proxies(definition).items() if key not in at_next_start}
     kept["labels"] = {key: value for key, value in definition["labels"].items() if key != labels.DIGEST}
     environment = kept.get("environment") or {}
-    if not environment.keys() & set(at_next_start):
-        return [_digest(kept, files)]
-    without = {name: value for name, value in environment.items() if name not in at_next_start}
-    return [_digest(kept, files), _digest(dict(kept, environment=without), files)]
+    without = _without(environment, at_next_start)
+    return [_digest(kept, files)] + [_digest(dict(kept, environment=without), files)] * (without != environment)
+
+
+def _without(environment, names):
+    """Variables of an environment, a mapping or a list as Compose takes both, without some."""
+    if isinstance(environment, list):
+        return [entry for entry in environment if str(entry).partition("=")[0] not in names]
+    return {name: value for name, value in environment.items() if name not in names}
 
 
 def _digest(definition, files):

@@ -77,16 +77,18 @@ def test_variables_that_wait_for_the_next_start_are_no_part_of_a_digest():
 
 
 def test_keys_that_wait_for_the_next_start_are_no_part_of_a_digest_of_either_edition():
-    before = {"image": "i", "environment": {}, "labels": {}}
+    before = {"image": "i", "environment": {"HOME": "/h"}, "labels": {}}
     after = dict(before, sysctls={"net.ipv4.tcp_migrate_req": "1"})
     for digest in (compose.digest, compose.digests_of_first_edition):
         assert digest(after, {}, ["sysctls"]) == digest(before, {}, ["sysctls"]) == digest(before, {})
         assert digest(after, {}) != digest(before, {})
 
 
-def test_variables_that_wait_for_the_next_start_may_have_been_there_in_the_first_edition():
-    with_limit = {"image": "i", "environment": {"HOME": "/h", "GOMEMLIMIT": "1MiB"}, "labels": {}}
-    without = dict(with_limit, environment={"HOME": "/h"})
+@pytest.mark.parametrize("form", [dict, lambda variables: [f"{name}={value}" for name, value in variables.items()]])
+def test_variables_that_wait_for_the_next_start_may_have_been_there_in_the_first_edition(form):
+    with_limit = {"image": "i", "environment": form({"HOME": "/h", "GOMEMLIMIT": "1MiB"}), "labels": {}}
+    without = dict(with_limit, environment=form({"HOME": "/h"}))
+    assert compose.digest(with_limit, {}, ["GOMEMLIMIT"]) == compose.digest(without, {}, ["GOMEMLIMIT"])
     assert compose.digests_of_first_edition(with_limit, {}, ["GOMEMLIMIT"]) == [
         *compose.digests_of_first_edition(with_limit, {}), *compose.digests_of_first_edition(without, {})]
 

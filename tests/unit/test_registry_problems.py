@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import image_registry
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine_facts, image_registry
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
-from ansible_collections.trenova.selfhost.plugins.modules import capacity
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import preflight
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import registries
 
@@ -104,11 +101,10 @@ def test_login_is_whole_and_its_password_is_not_repeated(logins, what):
 
 
 def test_images_on_the_host_are_known_by_tag_and_by_digest():
-    entries = [
-        {"Repository": "postgres", "Tag": "17.11", "Digest": "sha256:aa", "ID": "sha256:1"},
-        {"Repository": "redis", "Tag": "<none>", "Digest": "sha256:bb", "ID": "sha256:2"},
-        {"Repository": "loaded", "Tag": "1", "Digest": "<none>", "ID": "sha256:3"}]
-    found = capacity.image_facts("\n".join(map(json.dumps, entries)))
+    found = engine_facts.images([
+        {"RepoTags": ["postgres:17.11"], "RepoDigests": ["postgres@sha256:aa"], "Id": "sha256:1"},
+        {"RepoTags": ["<none>:<none>"], "RepoDigests": ["redis@sha256:bb"], "Id": "sha256:2"},
+        {"RepoTags": ["loaded:1"], "RepoDigests": None, "Id": "sha256:3"}])
     references = ["docker.io/library/postgres:17.11", "postgres:17.11@sha256:aa", "redis@sha256:bb", "loaded:1"]
     assert [found.get(familiar(reference)) for reference in references] == [
         "sha256:1", "sha256:1", "sha256:2", "sha256:3"]

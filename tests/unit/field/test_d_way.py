@@ -39,12 +39,14 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import addresses
 from ansible_collections.trenova.selfhost.plugins.modules import probe
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import (
     catalogue,
+    compose,
     entrance,
     formats,
     ipv6,
     preflight,
     project,
     quoting,
+    role_files,
     routes,
     secret_kinds,
 )
@@ -382,9 +384,10 @@ def test_report_02_a_proxy_that_takes_no_plain_http_is_no_fault():
 IPV6_HOST = {"ipv6_addresses": ["2001:db8::7"], "docker": {"version": "28.5.1", "daemon_json": None, "networks": {}}}
 
 
-def of_host(**docker):
-    """A host with IPv6, and another Engine."""
-    return dict(IPV6_HOST, docker=dict(IPV6_HOST["docker"], **docker))
+def of_host(edge=None, **docker):
+    """A host with IPv6, another Engine, and where that is said, a network of the entrance with IPv6 or without."""
+    networks = [] if edge is None else [{"name": "trenova_edge", "ipv6": edge}]
+    return dict(IPV6_HOST, docker=dict(IPV6_HOST["docker"], **docker), networks=networks)
 
 
 def test_report_17_visitors_by_ipv6_keep_their_addresses():
@@ -417,10 +420,10 @@ def test_report_17_visitors_by_ipv6_keep_their_addresses():
     (of_host(version=None), None, False),
     (dict(IPV6_HOST, ipv6_addresses=[]), None, False),
     # What is there stays: nobody loses the entrance for it.
-    (of_host(networks={"trenova_edge": {"ipv6": False}}), None, False),
-    (of_host(version="26.1.5", networks={"trenova_edge": {"ipv6": True}}), None, True),
-    (of_host(networks={"trenova_edge": {"ipv6": False}}), True, True),
-    (of_host(networks={"trenova_edge": {"ipv6": True}}), False, False),
+    (of_host(edge=False), None, False),
+    (of_host(edge=True, version="26.1.5"), None, True),
+    (of_host(edge=False), True, True),
+    (of_host(edge=True), False, False),
 ])
 def test_report_17_whether_a_network_has_ipv6(capacity, wished, is_on):
     """By what the host and the Engine can, and what is there already."""
@@ -854,8 +857,8 @@ def test_report_43_a_reader_takes_back_what_was_written(grammar):
 
 def options_of(role):
     """Options of a role that are texts of any form, with the form in which one is given: {name: function of a text}."""
-    described = catalogue.load(test_bundle.action_for({}), f"{catalogue.role_path(role)}/meta/service.yml")
-    specification = catalogue.argument_spec(test_bundle.action_for({}), catalogue.role_path(role))
+    described = role_files.load(test_bundle.action_for({}), f"{role_files.role_path(role)}/meta/service.yml")
+    specification = role_files.argument_spec(test_bundle.action_for({}), role_files.role_path(role))
     kinds = described.get("formats") or {}
     found = {}
     for name, option in specification.items():
@@ -940,7 +943,7 @@ def test_report_50_streams_outlive_a_reload():
     for more in ({}, PROXY_HERE, ANOTHER_PORT):
         words = readers.caddyfile(files_with(**more)["caddy/config/Caddyfile"])
         proxied = [line for line in words if line[0] == "reverse_proxy"]
-        assert len(proxied) == len([line for line in words if line == ["stream_close_delay", "12h"]]) > 0
+        assert len(proxied) == len([line for line in words if line == ["stream_close_delay", "43200s"]]) > 0
         assert not [line for line in words if line[0] == "grace_period"]
     caddy = yaml.safe_load(files_with()["caddy/compose.yaml"])["services"]["caddy"]
     assert caddy["stop_grace_period"] == "30s"
@@ -1161,7 +1164,8 @@ def test_kind_d_what_plain_jinja_makes_of_the_templates_is_what_a_run_makes(by_p
     for role in ("caddy", "client"):
         short = yaml.safe_load(texts_of_templates[role, "compose.yaml.j2"])["services"]["main"]
         whole = yaml.safe_load(files[f"{role}/compose.yaml"])["services"][role]
-        assert (whole["environment"], whole["networks"]) == (short["environment"], short["networks"])
+        assert whole["environment"] == compose.without_proxies(short["environment"])
+        assert whole["networks"] == short["networks"]
         assert whole.get("ports") == short.get("ports")
 
 
