@@ -18,8 +18,8 @@ from .markdown import MADE, plain, table
 SIZING = "plugins/plugin_utils/sizing"
 #: Modules with formulas, in the order in which a plan needs them; then those beside the plan.
 FORMULAS = (
-    "host", "balance", "container", "golang", "tiers", "disk", "postgres", "pgbouncer", "redis", "rabbitmq", "minio",
-    "api", "backup", "tuners", "load", "storage", "recovery", "quorum")
+    "host", "balance", "container", "golang", "tiers", "disk", "load", "demand", "postgres", "pgbouncer", "redis",
+    "rabbitmq", "minio", "api", "backup", "tuners", "storage", "recovery", "quorum")
 #: Parameters of functions that carry a plan out instead of calculating a number.
 CARRIERS = {"draft", "sheet", "sheets", "capacity"}
 NO_FORMULAS = {"tiers.every"}

@@ -38,6 +38,8 @@ def batch(seed: int) -> dict | None:
             if "overrides" not in intent and chance.random() < 0.1:
                 invariants.check_more(capacity, intent, chance)
                 invariants.check_accepted(result, capacity, intent)
+            if chance.random() < 0.02:
+                invariants.check_bought(intent)
         except Exception as error:  # whatever it is, the host that causes it is wanted
             return {"error": f"{type(error).__name__}: {error}", "seed": seed, "capacity": capacity, "intent": intent}
     return None

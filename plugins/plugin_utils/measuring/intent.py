@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import sizing
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import container_resources, runs_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Profile
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
 #: Variable of the inventory -> entry of the intent.
@@ -38,8 +41,15 @@ def wanted(action, task_vars, catalogue, known):
     intent["foreign"] = {
         name: told["resources"] for name, told in sorted(here.items())
         if told["resources"] and name not in sizing.SERVICES}
-    intent["profile"] = next((here[name]["profile"] for name in intent["services"] if here[name]["profile"]), None)
+    intent["profile"] = next(
+        (_of_profile(here[name]["profile"]) for name in intent["services"] if here[name]["profile"]), None)
     return intent
+
+
+def _of_profile(profile):
+    """What the engine must know of an application profile, which says much more."""
+    known = [field.name for field in dataclasses.fields(Profile)]
+    return {key: value for key, value in profile.items() if key in known}
 
 
 def services_here(catalogue, known):

@@ -15,6 +15,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     backup,
     caddy,
     client,
+    demand,
     deviations,
     disk,
     document,
@@ -29,7 +30,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     refusals,
     totals,
 )
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import PlanError
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES as _KNOWN
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import MAIN, Draft
@@ -70,13 +70,16 @@ def plan_hosts(capacities, groups, intent):
     the capacity of the first host of each group. The sums of a host are those of the services that run on it.
 
     A plan is a JSON-able dict, always the same for the same input, with the values (`services`), how each came about
-    (`explain`), the sums (`totals`), the disk (`disk`), every departure from the requirements document
-    (`deviations`), what that asks of the host and its line (`requirements`), and what speaks against carrying it out
+    (`explain`), the sums (`totals`), the disk (`disk`), every departure from the requirements document (`deviations`),
+    what that asks of the host and its line (`requirements`), what the users ask for (`load`), what could be made better
+    (`notes`) and what speaks against carrying it out
     (`warnings`, `refusals`). A host that is too small fills `refusals`.
 
     Raises PlanError, with every problem of all hosts at once, for input that cannot be used.
     """
-    problems, read = [], {}
+    problems, read = inputs.unlike_hosts(capacities, groups), {}
+    if problems:
+        raise PlanError(problems)
     services = [*SERVICES, *inputs.foreign_names(intent)]
     problems.extend(
         f"groups: no service is called {inputs.shown(service)}{inputs.did_you_mean(service, services)}"
@@ -102,9 +105,8 @@ def plan_hosts(capacities, groups, intent):
 
 def _plan(found, wanted, elsewhere):
     draft = _decided(found, wanted, elsewhere)
-    if wanted.mode == "balanced" and totals.headroom_mb(draft) < 0:
-        lean = _decided(found, wanted, elsewhere, Growth(0))
-        draft = _decided(found, wanted, elsewhere, Growth(max(0, totals.headroom_mb(lean))))
+    if wanted.mode == "balanced" and (headroom := totals.headroom_mb(draft)) < 0:
+        draft = _decided(found, wanted, elsewhere, draft.growth.within(host.allocatable_of(found), -headroom))
     return _assemble(draft)
 
 
@@ -158,6 +160,8 @@ def _assemble(draft):
             *(entry for entry in draft.deviations if entry["setting"].split(".", 1)[0] in draft.here),
             *document.departures(draft)]),
         "requirements": {"lines": document.lines(draft), "network": document.network(draft)},
+        "load": demand.summary(draft.intent.users) if draft.intent.users else None,
+        "notes": refusals.notes(draft),
         "warnings": warnings,
         "refusals": refused,
     }

@@ -8,10 +8,10 @@ from __future__ import annotations
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, golang, tiers
 
 ENVELOPE = container.Envelope(
-    memory=tiers.DASHBOARD_MEMORY, cpus=tiers.DASHBOARD_CPUS, cpu_shares=512, pids=128, oom_score_adj=300,
-    stop_seconds=10)
+    memory=tiers.DASHBOARD_MEMORY, cpus=tiers.DASHBOARD_CPUS, least_memory_mb=16, cpu_shares=512, pids=128,
+    oom_score_adj=300, stop_seconds=10)
 
 
 def plan(draft):
     """Decide the dashboard."""
-    golang.plan_runtime(container.plan_container(draft, "asynq_dashboard", ENVELOPE))
+    golang.plan_runtime(container.plan_container(draft, "asynq_dashboard", ENVELOPE), ENVELOPE.least_memory_mb)

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula, part
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",
-    cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)
+    least_memory_mb=64, cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)
 
 DATABASE_COPIES = 3
 OBJECT_COPIES = 2
@@ -20,14 +21,16 @@ COMPRESSED_SHARE = 0.3
 LEAST_OBJECT_COPIES = 1.1
 
 
+@formula
 def gfs_full_copies(weekly: int = 4, monthly: int = 6) -> int:
     """Full backups that are kept at once, as a number, when each week and each month has one.
 
     Source: grandfather, father, son; the dailies between them are increments.
     """
-    return arguments.whole("weekly", weekly) + arguments.whole("monthly", monthly)
+    return weekly + monthly
 
 
+@formula(changed_share=part, compressed_share=part, wal_compressed_share=part)
 def gfs_storage_gb(database_gb: float, full_copies: int = 10, incremental_copies: int = 0,
                    changed_share: float = 0.1, compressed_share: float = COMPRESSED_SHARE, wal_gb_per_day: float = 0,
                    wal_days: float = 0, wal_compressed_share: float = 1) -> float:
@@ -36,23 +39,18 @@ def gfs_storage_gb(database_gb: float, full_copies: int = 10, incremental_copies
     With ten compressed full copies it is the document's three times the database; six increments of a tenth between
     them add 0.18 of it. Source: grandfather, father, son retention.
     """
-    copies = (arguments.whole("full_copies", full_copies)
-              + arguments.whole("incremental_copies", incremental_copies)
-              * arguments.part("changed_share", changed_share))
-    wal = (arguments.amount("wal_gb_per_day", wal_gb_per_day) * arguments.amount("wal_days", wal_days)
-           * arguments.part("wal_compressed_share", wal_compressed_share))
-    return (arguments.amount("database_gb", database_gb) * arguments.part("compressed_share", compressed_share) * copies
-            + wal)
+    copies = full_copies + incremental_copies * changed_share
+    return database_gb * compressed_share * copies + wal_gb_per_day * wal_days * wal_compressed_share
 
 
+@formula
 def objects_storage_gb(objects_gb: float, deleted_share: float = 1) -> float:
     """Backup storage in GB of objects that hardly compress: one copy and what was deleted and is still kept, at least
     1.1 times the objects.
 
     With all deleted once it is the document's twice. Source: restic deduplicates; a prune leaves some space unused.
     """
-    copies = max(LEAST_OBJECT_COPIES, 1 + arguments.amount("deleted_share", deleted_share))
-    return arguments.amount("objects_gb", objects_gb) * copies
+    return objects_gb * max(LEAST_OBJECT_COPIES, 1 + deleted_share)
 
 
 def plan(draft):

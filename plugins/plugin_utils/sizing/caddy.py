@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, golang, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, demand, golang, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
-ENVELOPE = container.Envelope(memory=tiers.CADDY_MEMORY, cpus=tiers.CADDY_CPUS, cpu_shares=2048, stop_seconds=30)
+ENVELOPE = container.Envelope(
+    memory=tiers.CADDY_MEMORY, cpus=tiers.CADDY_CPUS, cpu_shares=2048, stop_seconds=30, least_memory_mb=32,
+    users_memory_mb=demand.caddy_memory_mb, users_cpus=demand.caddy_cores,
+    users_source="chosen: about 60 KiB for the connection of each user, 2400 requests a second for a core")
+#: A request has a connection of its browser and one to where it is passed on, and a page opens several.
+_FILES_PER_USER = 4
 
 #: How long requests and upstreams are waited for: (figure, value, unit, rule, source).
 _PATIENCE = (
@@ -26,8 +31,10 @@ _PATIENCE = (
 
 def plan(draft):
     """Decide Caddy."""
-    sheet = container.plan_container(draft, "caddy", ENVELOPE)
-    golang.plan_runtime(sheet)
+    files = max(container.OPEN_FILES, _FILES_PER_USER * (draft.intent.users or 0))
+    sheet = container.plan_container(
+        draft, "caddy", ENVELOPE, open_files=files, files_rule="max(65536, 4 for each user)")
+    golang.plan_runtime(sheet, ENVELOPE.least_memory_mb)
     for name, value, unit, rule, source in _PATIENCE:
         sheet.setting(name, value, unit=unit, rule=rule, source=source, bounds=Bounds(least=1, most=86400))
     sheet.setting("volume_mb", 100, unit="MB", rule="the document's figure", source=str(tiers.CADDY_VOLUME),

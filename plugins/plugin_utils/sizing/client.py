@@ -18,4 +18,4 @@ def plan(draft):
     sheet, tier, row = container.plan_container(draft, "client", ENVELOPE), draft.intent.tier, tiers.CLIENT_INSTANCES
     sheet.limit("instances", row.value(tier), unit="instances", rule="the figure of the tier", source=row.source(tier),
                 inputs={"tier": tier}, bounds=Bounds(floor=row.floor(tier), least=1))
-    golang.plan_runtime(sheet)
+    golang.plan_runtime(sheet, ENVELOPE.least_memory_mb)

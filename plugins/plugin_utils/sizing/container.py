@@ -38,6 +38,10 @@ class Envelope(NamedTuple):
     start_seconds: int = 60
     health_seconds: int = 15
     job: bool = False
+    #: What so many users ask for beyond the tiers: MiB, cores, and who says so.
+    users_memory_mb: Callable[[int], int] | None = None
+    users_cpus: Callable[[int], float] | None = None
+    users_source: str = ""
     #: In mode balanced: the part of what containers may use, and the limit in MiB beyond which more does not help.
     share: float = 0
     most_memory_mb: int | None = None
@@ -45,15 +49,16 @@ class Envelope(NamedTuple):
     balanced_cpus: Callable[[float], float] | None = None
 
 
-def plan_memory(draft, service, envelope, containers=1, **how):
+def plan_memory(draft, service, envelope, containers=1, total_mb=None, **how):
     """Decide the memory of a service's container: limit, reservation and no swap.
 
-    `containers` counts those that divide a share among them, one that gets half of a limit as a half.
+    `containers` counts those that divide a share among them, one that gets half of a limit as a half; `total_mb` is
+    what all containers of the service take where one has a limit of so many MiB, if there are several.
     """
     sheet, row, tier = draft.sheet(service), envelope.memory, draft.intent.tier
-    planned, explanation = _planned_memory(draft, service, envelope, containers)
+    planned, explanation = _planned_memory(draft, service, envelope, containers, total_mb or _itself)
     limit = sheet.limit(
-        "memory_limit_mb", planned, unit="MiB", source=row.source(tier), **explanation,
+        "memory_limit_mb", planned, unit="MiB", **explanation,
         bounds=Bounds(floor=row.floor(tier), least=envelope.least_memory_mb), **how)
     sheet.limit(
         "memory_reservation_mb", (limit or row.value(tier)) // 2 if envelope.reserved else 0, unit="MiB",
@@ -73,37 +78,64 @@ def plan_no_swap(sheet):
         bounds=Bounds(least=limit, most=None if limit else 0))
 
 
-def _planned_memory(draft, service, envelope, containers):
+def _itself(limit_mb):
+    return limit_mb
+
+
+def _of_tier(draft, row, of_users, envelope, unit):
+    """(figure, what explains it): that of the tier, or what the users ask for where that is more."""
+    tier, users = draft.intent.tier, draft.intent.users
+    figure, asked = row.value(tier), of_users(users) if users and of_users else 0
+    inputs = {"tier": tier}
+    if not of_users:
+        return figure, {"rule": "the figure of the tier", "source": row.source(tier), "inputs": inputs}
+    return max(figure, asked), {
+        "rule": "max(the figure of the tier, what the users ask for)",
+        "source": row.source(tier) if asked <= figure else envelope.users_source,
+        "inputs": {**inputs, "users": users, f"for_users_{unit}": asked}}
+
+
+def _planned_memory(draft, service, envelope, containers, total_mb):
     """The limit before overrides, and what explains it."""
-    tier = draft.intent.tier
-    document = envelope.memory.value(tier)
+    least, explanation = _of_tier(draft, envelope.memory, envelope.users_memory_mb, envelope, "mb")
     if draft.intent.mode != "balanced" or not envelope.share or draft.is_given(service, "memory_limit_mb"):
-        return document, {"rule": "the figure of the tier", "inputs": {"tier": tier}}
+        return least, explanation
     allocatable = host.allocatable_of(draft.capacity_of(service))
-    wanted = balance.share_mb(allocatable, envelope.share, containers)
-    if envelope.most_memory_mb:
-        wanted = min(wanted, max(envelope.most_memory_mb, document))
+    most = max(envelope.most_memory_mb or math.inf, least)
+    claim = balance.Claim(least, most, envelope.share, containers, total_mb)
+    grown = draft.growth_of(service).grown(claim, allocatable)
     each = "" if containers == 1 else " / containers"
-    most = f", at most {envelope.most_memory_mb} MiB" if envelope.most_memory_mb else ""
-    return draft.growth_of(service).grown(document, wanted, containers), {
-        "rule": f"max(the figure of the tier, {envelope.share:g} * allocatable{each} in steps of 256 MiB{most}), "
+    at_most = f", at most {envelope.most_memory_mb} MiB" if envelope.most_memory_mb else ""
+    return grown, {
+        "rule": f"max({explanation['rule']}, {envelope.share:g} * allocatable{each} in steps of 256 MiB{at_most}), "
                 "as far as the host has it",
-        "inputs": {"tier": tier, "allocatable_mb": allocatable, "share": envelope.share, "containers": containers,
-                   "wanted_mb": wanted}}
+        "source": explanation["source"] if grown == least else
+        f"chosen: {envelope.share:g} of what containers may use; at least {explanation['source']}",
+        "inputs": {**explanation["inputs"], "allocatable_mb": allocatable, "share": envelope.share,
+                   "containers": containers, "wanted_mb": claim.limit_mb(allocatable)}}
 
 
-def plan_cpus(draft, service, envelope):
-    """Decide the CPU quota of a service's container; Docker refuses more than the host has."""
+def plan_cpus(draft, service, envelope, spare=0):
+    """Decide the CPU quota of a service's container; Docker refuses more than the host has.
+
+    `spare` cores are left to others as far as there is more than one.
+    """
     row, tier = envelope.cpus, draft.intent.tier
     cores = math.floor(draft.capacity_of(service).cores * 100) / 100
-    planned, rule = float(row.value(tier)), "the figure of the tier, at most the host's cores"
+    of_tier, explanation = _of_tier(draft, row, envelope.users_cpus, envelope, "cores")
+    planned = of_tier = float(of_tier)
+    rule, source = explanation["rule"], explanation["source"]
     if draft.intent.mode == "balanced" and envelope.balanced_cpus:
         planned = max(planned, float(envelope.balanced_cpus(cores)))
-        rule = "max(the figure of the tier, the service's part of the host's cores), at most the host's cores"
+        rule = f"max({rule}, the service's part of the host's cores)"
+        if planned > of_tier:
+            source = f"chosen: the service's part of the host's cores; at least {source}"
+    most = max(min(cores, 1), cores - spare)
     return draft.sheet(service).limit(
-        "cpus", planned, unit="cores", rule=rule,
-        source=row.source(tier), inputs={"tier": tier, "host_cores": cores},
-        bounds=Bounds(high=cores, floor=row.floor(tier), least=0.01, cap=cores))
+        "cpus", planned, unit="cores",
+        rule=rule + (", at most one less than the host has" if spare else ", at most the host's cores"),
+        source=source, inputs={**explanation["inputs"], "host_cores": cores},
+        bounds=Bounds(high=round(most, 2), floor=row.floor(tier), least=0.01, cap=cores))
 
 
 def plan_weights(sheet, envelope, pids=None, open_files=OPEN_FILES, files_rule="65536, always explicit", **stop):
@@ -140,9 +172,10 @@ def _plan_patience(sheet, envelope, stop):
         source="chosen: a check is a process of its own; Docker's own are 30", bounds=Bounds(least=1, most=86400))
 
 
-def plan_container(draft, service, envelope):
-    """Decide everything that Docker is told, for services in which nothing of it depends on other figures."""
+def plan_container(draft, service, envelope, **weights):
+    """Decide everything that Docker is told, for services in which nothing of it depends on other figures; `weights` as
+    in `plan_weights`."""
     plan_memory(draft, service, envelope)
     plan_cpus(draft, service, envelope)
-    plan_weights(draft.sheet(service), envelope)
+    plan_weights(draft.sheet(service), envelope, **weights)
     return draft.sheet(service)

@@ -9,8 +9,9 @@ has an id; an operator who lists it in `trenova_restore_document` gets the docum
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, NamedTuple
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.values import did_you_mean, shown
 
 #: How a departure is undone, unless the departure says otherwise.
 _RESTORE = "trenova_restore_document: [{0}]"
@@ -24,14 +25,14 @@ class Deviation(NamedTuple):
     reason: str
     restore: str = ""
 
-    def entry(self, setting: str, planned: Any) -> dict[str, Any]:
-        """The departure as a plan lists it."""
+    def entry(self, setting: str, planned: Any, here: str = "") -> dict[str, Any]:
+        """The departure as a plan lists it; `here` are the figures of that plan behind the reason."""
         return {
             "id": self.id,
             "setting": setting,
             "document": self.document,
             "planned": planned,
-            "reason": self.reason,
+            "reason": f"{self.reason} {here}".rstrip(),
             "restore": self.restore or _RESTORE.format(self.id),
         }
 
@@ -40,8 +41,9 @@ _ALL = (
     Deviation(
         "postgres-backends",
         "max_connections: 100 (200-500 for high concurrency), without a pool size",
-        "100 busy backends need 400 MiB before they sort a row, more than 512 MB of memory can give; PgBouncer "
-        "therefore lets only as many reach PostgreSQL as its cores can use, and max_connections stays as headroom.",
+        "each busy backend needs about 4 MiB before it sorts a row, and more of them than the cores can use wait for "
+        "each other; PgBouncer therefore lets only as many reach PostgreSQL as its cores can use, and max_connections "
+        "stays as headroom.",
     ),
     Deviation(
         "postgres-cache-hint",
@@ -51,7 +53,7 @@ _ALL = (
     Deviation(
         "postgres-wal-size",
         "not named; upstream's Compose file: max_wal_size 4GB",
-        "4 GB of WAL on a volume of that size leave too little for data; 20 % of the volume are safe.",
+        "4 GB of WAL leave too little of a small volume for data; 20 % of it are safe.",
     ),
     Deviation(
         "postgres-slot-wal",
@@ -61,8 +63,8 @@ _ALL = (
     Deviation(
         "postgres-shm",
         "not named; Docker's default: 64MB of /dev/shm",
-        "64 MB equal one maintenance_work_mem of 64 MB: parallel queries and index builds fail with "
-        '"could not resize shared memory segment".',
+        "parallel queries and index builds share their memory there; where it does not hold two maintenance_work_mem "
+        'they fail with "could not resize shared memory segment".',
     ),
     Deviation(
         "redis-policy",
@@ -86,8 +88,7 @@ _ALL = (
     Deviation(
         "rabbitmq-limit",
         "Memory: No explicit limit (monitor usage)",
-        "without a limit RabbitMQ takes its watermark from the host's memory (7.2 GiB of 12) and starves its "
-        "neighbours.",
+        "without a limit RabbitMQ takes its watermark from the host's memory, 60 % of it, and starves its neighbours.",
     ),
     Deviation(
         "rabbitmq-volume",
@@ -97,8 +98,7 @@ _ALL = (
     Deviation(
         "minio-single-node",
         "Consider distributed MinIO setup for high availability",
-        "every distributed server allocates 2 GiB at start and needs three peers; with 512 MB on one host it cannot "
-        "run.",
+        "every distributed server allocates 2 GiB at start and needs three peers; one host has no room for it.",
         restore="minio_mode: external, with the address of a distributed store",
     ),
     Deviation(
@@ -140,9 +140,7 @@ def known(deviation_id) -> str:
     variable.
     """
     if not isinstance(deviation_id, str) or deviation_id not in CATALOGUE:
-        close = difflib.get_close_matches(str(deviation_id), CATALOGUE, n=1, cutoff=0.65)
-        hint = f". Did you mean {close[0]}?" if close else ""
-        raise ValueError(f'no deviation is called "{deviation_id}"{hint}')
+        raise ValueError(f"no deviation is called {shown(deviation_id)}{did_you_mean(deviation_id, CATALOGUE)}")
     if CATALOGUE[deviation_id].restore:
         raise ValueError(f"{deviation_id} is not undone by name; set {CATALOGUE[deviation_id].restore}")
     return str(deviation_id)

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import tiers
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import plain
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import rabbitmq, redis, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import above_zero, formula, part
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS, plain
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
 
 #: A log file of a container and how many of them there are; the docker role sets the same.
 LOG_FILE_MB = 10
 LOG_FILES = 3
+#: Part of a disk that logs may take, and what of them is counted with the images.
+LOGS_SHARE = 0.05
+_LOGS_COUNTED_GB = 1
+#: Parts of PostgreSQL's volume that WAL may take, a fifth between checkpoints and one for a dead slot, before it counts
+#: besides.
+_WAL_SHARE = 0.4
 #: Part of the disk that may be filled before somebody must act.
 FULL_SHARE = 0.8
 _DAYS_PER_YEAR = 365
@@ -24,12 +31,14 @@ DOCUMENT_VOLUMES_GB = {name: service.volume_gb for name, service in SERVICES.ite
 GROWTH_SHARES = {name: service.growth_share for name, service in SERVICES.items() if service.growth_share}
 
 
+@formula
 def system_gb() -> float:
     """Disk in GB for images (twice at an upgrade), logs and whatever else is no data: the document's base installation
     less its volumes. Source: "Base Installation: 25GB" and "Persistent Volumes"."""
     return round(tiers.BASE_GB - sum(DOCUMENT_VOLUMES_GB.values()), 1)
 
 
+@formula(tier=TIERS)
 def data_gb(tier: str, users: int | None, besides_gb: float) -> float:
     """Disk in GB that database and objects together are planned for: the document's figure for the tier (or a year's
     growth of so many users), less what else lies there; at least the document's two volumes. Source: "Total Storage
@@ -38,6 +47,7 @@ def data_gb(tier: str, users: int | None, besides_gb: float) -> float:
                tiers.storage_gb(tier, users) - besides_gb)
 
 
+@formula(service=tuple(GROWTH_SHARES), tier=TIERS)
 def volume_gb(service: str, tier: str, users: int | None, besides_gb: float, disk_total_gb: float) -> int:
     """Disk in GB to plan for the data of PostgreSQL or MinIO: the document's volume and its part of the growth planned
     for, a third for the database and two for the objects; at most a third and three fifths of the disk.
@@ -50,14 +60,27 @@ def volume_gb(service: str, tier: str, users: int | None, besides_gb: float, dis
     return int(max(document, min(document + growth * GROWTH_SHARES[service], most)) + 1e-9)
 
 
-def besides_gb(draft, service: str) -> float:
-    """Disk in GB that is taken beside the data that grows, on the host of a service."""
-    mates = draft.intent.services if service in draft.intent.services else SERVICES
-    return system_gb() + sum(
-        _volume_gb(draft.sheets[mate]) for mate in DOCUMENT_VOLUMES_GB
-        if mate not in GROWTH_SHARES and mate in draft.sheets and mate in mates)
+@formula(tier=TIERS)
+def besides_gb(tier: str) -> float:
+    """Disk in GB that a tier takes beside the data that grows: images and logs, and the volumes of Redis, RabbitMQ and
+    Caddy at the tier's own figures, so that a larger Redis takes nothing from the database.
+
+    Source: `system_gb`, `redis.volume_gb`, `rabbitmq.volume_gb`.
+    """
+    return _BESIDES_GB[tier]
 
 
+def _besides_gb(tier) -> float:
+    of_redis = redis.volume_gb(redis.maxmemory_mb(tiers.REDIS_MEMORY.value(tier)))
+    watermark = rabbitmq.watermark_mb(tiers.RABBITMQ_MEMORY.value(tier))
+    of_rabbitmq = rabbitmq.volume_gb(rabbitmq.disk_free_limit_mb(watermark))
+    return system_gb() + of_redis + of_rabbitmq + DOCUMENT_VOLUMES_GB["caddy"]
+
+
+_BESIDES_GB = {tier: _besides_gb(tier) for tier in TIERS}
+
+
+@formula
 def logs_gb(containers: int, files: int = LOG_FILES, file_mb: float = LOG_FILE_MB) -> float:
     """Disk in GB that the logs of so many containers take at most: files * size for each of them.
 
@@ -66,6 +89,7 @@ def logs_gb(containers: int, files: int = LOG_FILES, file_mb: float = LOG_FILE_M
     return containers * files * file_mb / 1000
 
 
+@formula(growth_gb_per_year=above_zero, full_share=part)
 def days_until_full(disk_gb: float, base_gb: float, growth_gb_per_year: float,
                     full_share: float = FULL_SHARE) -> float:
     """Days until so large a part of a disk is full, not rounded: (share * disk - base) / growth per day; 0 when it is
@@ -73,6 +97,7 @@ def days_until_full(disk_gb: float, base_gb: float, growth_gb_per_year: float,
     return max(0.0, (full_share * disk_gb - base_gb) / (growth_gb_per_year / _DAYS_PER_YEAR))
 
 
+@formula(growth_gb_per_year=above_zero)
 def runway_days(disk_gb: float, base_gb: float, growth_gb_per_year: float) -> int:
     """Days until a disk is 80 % full: (0.8 * disk - base) / growth per day; 0 when it is already.
 
@@ -92,24 +117,44 @@ def budget(draft) -> dict[str, Any]:
     containers = sum(sheet.count for sheet in draft.here.values())
     first = {service: gb if draft.is_given(service, "volume_gb") else DOCUMENT_VOLUMES_GB[service]
              for service, gb in volumes.items()}
-    day_one_gb = round(system_gb() + sum(first.values()), 1)
+    wal_gb, logs = _wal_besides_gb(draft), logs_gb(containers)
+    system = round(system_gb() + max(0, logs - _LOGS_COUNTED_GB), 1)
+    day_one_gb = round(system + sum(first.values()) + wal_gb, 1)
     growth = _growth_gb(draft, volumes)
     available_gb = draft.capacity.disk_available_gb
     return {
         "total_gb": draft.capacity.disk_total_gb,
         "available_gb": available_gb,
         "items": [
-            {"name": "images and logs", "gb": system_gb(),
-             "what": f"images, twice at an upgrade; of logs at most {plain(logs_gb(containers))}"},
-            *({"name": service, "gb": gb, "what": "volume"} for service, gb in volumes.items()),
+            {"name": "images and logs", "gb": system,
+             "what": f"images, twice at an upgrade; of logs at most {plain(logs)}"},
+            *(_item(service, gb, wal_gb) for service, gb in volumes.items()),
         ],
         "day_one_gb": day_one_gb,
-        "planned_gb": round(system_gb() + sum(volumes.values()), 1),
+        "planned_gb": round(system + sum(volumes.values()) + wal_gb, 1),
+        "logs_gb": logs,
         "growth_gb_per_year": growth,
         "runway_days": runway_days(available_gb, day_one_gb, growth) if growth else None,
         "full_days": int(days_until_full(available_gb, day_one_gb, growth, 1) + 1e-9) if growth else None,
-        "backup_storage_gb": draft.sheets["backup"]["storage_need_gb"],
+        # Of the whole installation; a host on which no backup runs has nothing to do with it.
+        "backup_storage_gb": draft.sheets["backup"]["storage_need_gb"] if "backup" in draft.here else None,
     }
+
+
+def _item(service, gb, wal_gb):
+    """A volume as it lies on the disk."""
+    if service != "postgres" or not wal_gb:
+        return {"name": service, "gb": gb, "what": "volume"}
+    return {"name": service, "gb": round(gb + wal_gb, 1), "what": f"volume, and {plain(wal_gb)} of WAL beside it"}
+
+
+def _wal_besides_gb(draft) -> float:
+    """Disk in GB that WAL may take beyond its part of PostgreSQL's volume on this host."""
+    if "postgres" not in draft.here:
+        return 0
+    sheet = draft.here["postgres"]
+    wal_mb = sheet["max_wal_size_mb"] + max(0, sheet["max_slot_wal_keep_size_mb"])
+    return round(max(0.0, wal_mb * 1024 ** 2 / 1000 ** 3 - _WAL_SHARE * sheet["volume_gb"]), 1)
 
 
 def _volume_gb(sheet) -> float:

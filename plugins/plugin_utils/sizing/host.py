@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS, Capacity
 
 #: (width of the step in MiB, percent of it that the system keeps)
@@ -31,15 +32,17 @@ def _climb(ladder, amount):
     return taken
 
 
+@formula
 def reserve_memory_mb(memory_mb: float) -> float:
     """Memory in MiB that the system keeps: 25 % of the first 4 GiB, 20 % of the next 4, 10 % of the next 8, 6 % of the
     next 112 and 2 % beyond.
 
     Source: Google Kubernetes Engine's ladder; at 12 GiB it keeps 2.2, the document's "10GB allocated to Docker".
     """
-    return _climb(_MEMORY_LADDER, arguments.amount("memory_mb", memory_mb)) / 100
+    return _climb(_MEMORY_LADDER, memory_mb) / 100
 
 
+@formula
 def allocatable_mb(memory_mb: int, reserved_mb: int = 0) -> int:
     """Memory in MiB that the limits of all containers together may take, rounded to the nearest MiB: what the system
     (`reserve_memory_mb`) and other software on the host leave."""
@@ -51,15 +54,17 @@ def allocatable_of(capacity: Capacity) -> int:
     return allocatable_mb(capacity.memory_mb, capacity.reserved_memory_mb)
 
 
+@formula
 def reserve_cpu_millicores(cores: float) -> int:
     """CPU in millicores that the system needs: 60 for the first core, 40 for the second, 20 each for the third and
     fourth, 10 for each further one.
 
     Source: Azure Kubernetes Service. It is shown, not enforced: CPU is compressible.
     """
-    return int(_climb(_CPU_LADDER, int(arguments.amount("cores", cores))))
+    return int(_climb(_CPU_LADDER, int(cores)))
 
 
+@formula
 def accepted_memory_mb(nominal_gib: int) -> int:
     """Least memory in MiB that passes for a machine sold with so many GB: 90 %, rounded up.
 
@@ -68,6 +73,7 @@ def accepted_memory_mb(nominal_gib: int) -> int:
     return -(-nominal_gib * 1024 * MEMORY_ACCEPTED_PERCENT // 100)
 
 
+@formula
 def memory_acceptance(memory_mb: int, nominal_gib: int) -> str:
     """How a memory in MiB compares with a nominal size in GiB: `accept` from 95 %, `warn` from 90 %, else `refuse`.
 
@@ -78,6 +84,7 @@ def memory_acceptance(memory_mb: int, nominal_gib: int) -> str:
     return "warn" if memory_mb >= accepted_memory_mb(nominal_gib) else "refuse"
 
 
+@formula
 def accepted_disk_gb(nominal_gb: float) -> float:
     """Least disk in GB that passes for a nominal size: 95 %, which is what a file system leaves of it.
 

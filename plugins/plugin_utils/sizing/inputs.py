@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import math
 import re
 from collections.abc import Mapping
 
@@ -23,14 +21,22 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
     plain,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import RESOURCES, SERVICES, known
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.values import (
+    UNITS,
+    choice,
+    did_you_mean,
+    flag,
+    number,
+    shown,
+    whole,
+    without_unit,
+)
 
 MODES = ("document", "balanced")
 DISK_KINDS = ("ssd", "nvme", "hdd", "unknown")
 MINIO_MODES = ("managed", "external")
 POOL_MODES = ("transaction", "session")
 
-#: Beyond this no host exists, and floats stop being exact.
-LARGEST_NUMBER = 10**15
 #: Docker takes quotas of a hundredth of a core; no host has less than this.
 LEAST_CORES = 0.1
 MOST_CORES = 4096
@@ -41,72 +47,10 @@ MOST_DISK_GB = 1000 * 1000
 #: Beyond this an installation has other limits than those of one plan.
 MOST_USERS = 100000
 
-#: An amount with its unit, as people write it: 12GB, 12 GiB, 512m.
-_WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt])i?b?\s*", re.IGNORECASE)
-#: Units of figures: the base and the power that an amount with a unit of its own is converted by.
-UNITS = {"kB": (1024, 1), "MiB": (1024, 2), "GB": (1000, 3)}
-_POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
-
+#: What `uname -m` prints.
+_ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 #: What a service and a kind of containers may be called.
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-#: The words of YAML and INI for a boolean.
-TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-
-
-def number(value):
-    """An int or float from a number or its text (`-e users=50` hands over text).
-
-    Raises ValueError for anything else: booleans, NaN, infinities and numbers that no host has.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise ValueError(f"expected a number, got {shown(value)}")
-    try:
-        result = float(value)
-    except (ValueError, OverflowError):
-        raise ValueError(f"expected a number, got {shown(value)}") from None
-    if math.isnan(result) or abs(result) > LARGEST_NUMBER:
-        raise ValueError(f"expected a number, got {shown(value)}")
-    return int(result) if result.is_integer() else result
-
-
-def whole(value):
-    """A whole number. Raises ValueError otherwise."""
-    try:
-        result = number(value)
-    except ValueError:
-        result = None
-    if not isinstance(result, int):
-        raise ValueError(f"expected a whole number, got {shown(value)}")
-    return result
-
-
-def flag(value):
-    """A boolean, or the words an INI inventory leaves as text. Raises ValueError otherwise."""
-    truth = value if isinstance(value, bool) else TRUTH.get(str(value).lower())
-    if truth is None:
-        raise ValueError(f"expected true or false, got {shown(value)}")
-    return truth
-
-
-def choice(value, choices):
-    """One of some words. Raises ValueError with the nearest of them otherwise."""
-    if not isinstance(value, str) or value not in choices:
-        message = "expected one of {}; got {}".format(", ".join(choices), shown(value))
-        raise ValueError(message + did_you_mean(value, choices))
-    return str(value)
-
-
-def shown(value):
-    """A value in a message, cut to a readable length."""
-    text = f'"{value}"' if isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def did_you_mean(name, known):
-    """`. Did you mean x?` for a name that is close to a known one, else nothing."""
-    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.65)
-    return f". Did you mean {close[0]}?" if close else ""
 
 
 class _Reader:
@@ -161,16 +105,22 @@ def _read_capacity(mapping, problems):
     def take(key, convert, default=None, required=False):
         return reader.take(key, "capacity." + key, convert, default, required)
 
-    return Capacity(
+    found = Capacity(
         cores=take("cores", _cores, 1, required=True),
         memory_mb=int(take("memory_mb", _memory_mb, LEAST_MEMORY_MB, required=True)),
         disk_free_gb=take("disk_free_gb", _disk_gb, 0, required=True),
         disk_total_gb=take("disk_total_gb", _disk_gb, 0, required=True),
         disk_used_by_trenova_gb=take("disk_used_by_trenova_gb", _disk_gb, 0),
         disk_kind=take("disk_kind", lambda value: choice(value, DISK_KINDS), "unknown"),
-        architecture=take("architecture", str, "unknown"),
+        architecture=take("architecture", _architecture, "unknown"),
         backup_on_data_disk=take("backup_on_data_disk", flag),
     )
+    if not any(problem.startswith("capacity") for problem in problems):
+        problems.extend(
+            f"capacity.{name}: {plain(getattr(found, name))} GB are more than the disk has "
+            f"(disk_total_gb {plain(found.disk_total_gb)})"
+            for name in ("disk_free_gb", "disk_used_by_trenova_gb") if getattr(found, name) > found.disk_total_gb)
+    return found
 
 
 def _read_intent(mapping, problems):
@@ -214,15 +164,10 @@ def _cores(value):
     return result
 
 
-def without_unit(value, unit):
-    """A value that stands for an amount in a unit, as it is. Raises ValueError, with what to write, for text that has
-    a unit of its own: memory is sold in powers of 1024, disks in those of 1000, whatever the letters say."""
-    base, power = UNITS[unit]
-    match = _WITH_UNIT.fullmatch(value) if isinstance(value, str) else None
-    if match:
-        meant = float(match.group(1)) * base ** (_POWERS[match.group(2).lower()] - power)
-        raise ValueError(f"expected {unit} as a plain number, got {shown(value)}; write {meant:.10g}")
-    return value
+def _architecture(value):
+    if not isinstance(value, str) or not _ARCHITECTURE.fullmatch(value):
+        raise ValueError(f'expected a name as "uname -m" prints it, got {shown(value)}')
+    return str(value)
 
 
 def _amount(value, unit):
@@ -310,6 +255,19 @@ def _settings(place, value):
     return value
 
 
+def unlike_hosts(capacities, groups) -> list[str]:
+    """What is wrong with the form of hosts and groups, before it is looked into."""
+    problems = [f"{name}: expected a mapping, got {shown(value)}" for name, value in (
+        ("capacities", capacities), ("groups", groups)) if not isinstance(value, Mapping)]
+    if not problems:
+        problems = [f"groups: {shown(service)}: expected a list of hosts, got {shown(hosts)}"
+                    for service, hosts in groups.items()
+                    if not isinstance(hosts, (list, tuple)) or not all(isinstance(host, str) for host in hosts)]
+        problems += [f"groups: {shown(service)}: a host is named twice: {', '.join(hosts)}"
+                     for service, hosts in groups.items() if not problems and len(set(hosts)) < len(hosts)]
+    return problems
+
+
 def foreign_names(intent) -> list[str]:
     """Names of the services of somebody else's that an intent has, before it is known to be sound."""
     found = intent.get("foreign") if isinstance(intent, Mapping) else None
@@ -382,6 +340,10 @@ def _services(value):
 def _profile(value):
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping, got {shown(value)}")
+    known_entries = [field.name for field in dataclasses.fields(Profile)]
+    for key in value:
+        if key not in known_entries:
+            raise ValueError(f"{shown(key)} is unknown{did_you_mean(key, known_entries)}")
     found = {}
     for key, convert in (("job_concurrency", _positive), ("worker_only", flag), ("stop_seconds", _positive)):
         try:

@@ -59,7 +59,7 @@ class Capacity:
     @property
     def disk_available_gb(self) -> float:
         """Free space as it was before we came: our own data must not make a second run refuse."""
-        return round(self.disk_free_gb + self.disk_used_by_trenova_gb, 3)
+        return min(self.disk_total_gb, round(self.disk_free_gb + self.disk_used_by_trenova_gb, 3))
 
     @property
     def usable_memory_mb(self) -> int:
@@ -211,4 +211,4 @@ def ceil_to(value, step: int) -> int:
 
 def plain(value) -> str:
     """A number as a person writes it: 6, 0.5, 11060."""
-    return f"{value:.10g}" if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -5,19 +5,25 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import api, arguments, container, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import api, container, demand, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, ceil_to, clamp
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import counted
 
 ENVELOPE = container.Envelope(
     memory=tiers.PGBOUNCER_MEMORY, cpus=tiers.PGBOUNCER_CPUS, reservation=tiers.PGBOUNCER_RESERVATION,
-    cpu_shares=2048, pids=64, stop_seconds=30)
+    cpu_shares=2048, pids=64, stop_seconds=30, least_memory_mb=demand.PGBOUNCER_MB)
 
 #: Connections that PostgreSQL keeps for its superuser.
 SUPERUSER_RESERVED = 3
 #: Connections past PgBouncer: migrations 1, backup 2, exporter 1, administrators 2, scheduled jobs 2.
 DIRECT_CONNECTIONS = 8
+#: Memory in MiB of a backend besides its work_mem: rule books say 5 to 10, measurements 2 to 5.
+BACKEND_MB = 4
 #: Backends of the smallest pool with its reserve; fewer serve nobody.
 LEAST_BACKENDS = 20 + 5 + DIRECT_CONNECTIONS
+#: The document's most connections of PostgreSQL.
+MOST_CONNECTIONS = 500
 #: Descriptors that PgBouncer needs for itself.
 _OWN_FILES = 10
 #: What the application's statements may take: as long as Asynq lets a task run.
@@ -27,14 +33,16 @@ WAIT_SECONDS = 30
 _MOST_SECONDS = 2147483
 
 
+@formula
 def hikari_connections(cores: int, spindles: int = 1) -> int:
     """Connections that keep a database of so many cores and disks busy: 2 * cores + spindles.
 
     Source: HikariCP's "About Pool Sizing".
     """
-    return 2 * arguments.whole("cores", cores) + arguments.whole("spindles", spindles)
+    return 2 * cores + spindles
 
 
+@formula(cpus=1)
 def server_pool(cpus: int) -> int:
     """Server connections that keep so many cores of PostgreSQL busy: 2 * (2 * cores + 1), between 20 and 100.
 
@@ -43,16 +51,19 @@ def server_pool(cpus: int) -> int:
     return clamp(2 * hikari_connections(cpus), 20, 100)
 
 
+@formula
 def reserve_pool(pool: int) -> int:
     """Extra connections for bursts: a quarter of the pool, rounded up, at least 5. Source: chosen here."""
     return max(5, -(-pool // 4))
 
 
+@formula
 def pool_for(connections: int) -> int:
     """The largest pool in connections that fits with its reserve into so many. Source: `reserve_pool`."""
-    return next((pool for pool in range(connections, 0, -1) if pool + reserve_pool(pool) <= connections), 1)
+    return max(1, min(connections - 5, connections * 4 // 5))
 
 
+@formula(bouncers=1)
 def pool_of_one(pool: int, bouncers: int) -> int:
     """Server connections of each of several PgBouncers that share a pool, rounded up, at least 5.
 
@@ -61,27 +72,29 @@ def pool_of_one(pool: int, bouncers: int) -> int:
     return max(5, -(-pool // bouncers)) if bouncers > 1 else pool
 
 
+@formula(app_pools=1)
 def session_pool(app_pools: int) -> int:
     """Server connections that pool mode session needs: as many as the application's pools together.
 
     Source: PgBouncer; a session keeps its server connection until the client leaves.
     """
-    return arguments.whole("app_pools", app_pools, 1)
+    return app_pools
 
 
+@formula(cpus=1, bouncers=1)
 def pool(cpus: int, bouncers: int = 1) -> dict[str, int]:
     """What each of some PgBouncers is told before a PostgreSQL of so many cores, as numbers of connections, and the
     `backends` that all of them and the direct connections come to.
 
     Source: `server_pool`, `pool_of_one`, `reserve_pool`, with max_db_connections as the hard cap.
     """
-    count = arguments.whole("bouncers", bouncers, 1)
-    size = pool_of_one(server_pool(arguments.whole("cpus", cpus, 1)), count)
+    size = pool_of_one(server_pool(cpus), bouncers)
     most = size + reserve_pool(size)
     return {"default_pool_size": size, "reserve_pool_size": reserve_pool(size), "max_db_connections": most,
-            "backends": count * most + DIRECT_CONNECTIONS}
+            "backends": bouncers * most + DIRECT_CONNECTIONS}
 
 
+@formula
 def client_connections(app_pools: int) -> int:
     """max_client_conn for the sum of the application's pools: half as many again in fifties, between 200 and 5000.
 
@@ -90,18 +103,19 @@ def client_connections(app_pools: int) -> int:
     return clamp(ceil_to(1.5 * app_pools, 50), 200, 5000)
 
 
+@formula(databases=1, users=1)
 def file_descriptors(clients: int, pool: int, databases: int = 1, users: int = 1) -> int:
     """Descriptors that PgBouncer opens at most: clients, 10 of its own, and a pool for each database and user.
 
-    A database whose user is forced counts one user.     Source: PgBouncer's `check_limits`.
+    A database whose user is forced counts one user. Source: PgBouncer's `check_limits`.
     """
-    pools = arguments.whole("databases", databases, 1) * arguments.whole("users", users, 1)
-    return arguments.whole("clients", clients) + _OWN_FILES + pools * arguments.whole("pool", pool)
+    return clients + _OWN_FILES + databases * users * pool
 
 
+@formula
 def open_files(file_descriptors: int) -> int:
     """Limit of open files: twice what PgBouncer opens at most, at least 65536. Source: chosen here."""
-    return max(container.OPEN_FILES, 2 * arguments.whole("file_descriptors", file_descriptors))
+    return max(container.OPEN_FILES, 2 * file_descriptors)
 
 
 def plan_servers(draft, postgres_cpus):
@@ -114,11 +128,14 @@ def plan_servers(draft, postgres_cpus):
         "pool_mode", draft.intent.pool_mode, derived=True, source="pgbouncer_pool_mode",
         rule="when a server connection goes back to the pool")
     planned, how = _servers(draft, postgres_cpus, bouncers)
+    most = pool_for((MOST_CONNECTIONS - SUPERUSER_RESERVED - DIRECT_CONNECTIONS) // bouncers)
     pool = sheet.setting(
         "default_pool_size", planned, **how,
-        bounds=Bounds(low=20 if bouncers == 1 else 5, high=None if mode == "session" else 100, least=1),
+        bounds=Bounds(low=20 if bouncers == 1 else 5, high=None if mode == "session" else most, least=1),
         deviation="postgres-backends",
-        document=pool_for((nominal - SUPERUSER_RESERVED - DIRECT_CONNECTIONS) // bouncers))
+        document=pool_for((nominal - SUPERUSER_RESERVED - DIRECT_CONNECTIONS) // bouncers),
+        here=f"Here {nominal} backends would take {nominal * BACKEND_MB} of PostgreSQL's "
+             f"{draft.sheet('postgres')['memory_limit_mb']} MiB, and it has {counted(postgres_cpus, 'core')}.")
     reserve = sheet.setting(
         "reserve_pool_size", reserve_pool(pool), rule="ceil(pool / 4), at least 5",
         source="chosen: a quarter more for bursts", inputs={"default_pool_size": pool})
@@ -130,16 +147,18 @@ def plan_servers(draft, postgres_cpus):
 
 def _servers(draft, postgres_cpus, bouncers):
     """(server connections of one PgBouncer, what explains them)."""
-    base = server_pool(postgres_cpus)
+    running, of_cores = api.processes(draft), server_pool(postgres_cpus)
+    of_users, of_pools = demand.server_pool(draft.intent.users or 0), api.server_pool_least(**running)
     if draft.intent.pool_mode != "session":
-        return pool_of_one(base, bouncers), {
-            "rule": "2 * (2 * postgres cores + 1), 20 to 100, shared by all PgBouncers",
-            "source": "HikariCP, about pool sizing; doubled for transactions that idle",
-            "inputs": {"postgres_cpus": postgres_cpus, "pgbouncers": bouncers}}
-    hosts, concurrency = draft.intent.hosts_of("api"), draft.intent.profile.job_concurrency
-    instances, workers = (hosts * sheet.count for sheet in (draft.sheet("api"), draft.sheet("api", api.WORKER)))
-    app_pools = (instances * api.session_database_pool(base, instances)
-                 + workers * api.worker_database_pool(concurrency))
+        return pool_of_one(max(of_cores, of_users, of_pools), bouncers), {
+            "rule": "max(2 * (2 * postgres cores + 1) from 20 to 100, what the users keep busy / 0.75, a quarter of the"
+                    " application's least pools), shared by all PgBouncers",
+            "source": "HikariCP, about pool sizing; doubled for transactions that idle; Little's law",
+            "inputs": {"postgres_cpus": postgres_cpus, "for_users": of_users, "for_pools": of_pools,
+                       "pgbouncers": bouncers}}
+    instances, of_workers = running["instances"], running["workers"] * running["worker_pool"]
+    of_instance = api.session_database_pool(max(of_cores, of_users), instances)
+    app_pools = int(instances * draft.sheet("api").asked("database_pool", of_instance) + of_workers)
     return -(-session_pool(max(1, app_pools)) // bouncers), {
         "rule": "sum of the application's pools, shared by all PgBouncers",
         "source": "PgBouncer: in pool mode session a client keeps its server connection until it leaves",
@@ -154,7 +173,7 @@ def plan_clients(draft, app_pools):
         rule="1.5 * sum of the application's pools / pgbouncers, in fifties",
         source="PgBouncer: its default of 100 is one API instance's default pool",
         inputs={"app_pools": app_pools, "pgbouncers": bouncers},
-        bounds=Bounds(low=200, high=5000, least=1))
+        bounds=Bounds(low=200, high=5000, least=1, most=demand.pgbouncer_clients_most(sheet["memory_limit_mb"])))
     _plan_patience(draft, sheet)
     files = sheet.setting(
         "file_descriptors", file_descriptors(clients, sheet["default_pool_size"]), unit="files", derived=True,

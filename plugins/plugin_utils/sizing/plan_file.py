@@ -41,7 +41,7 @@ def read_plan(text) -> dict[str, Any]:
     again = "make it again with playbooks/plan.yml"
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise PlanFileError(f"This is no JSON ({error}); {again}.") from None
     if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
         version = found.get("schema_version") if isinstance(found, dict) else None

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula
 
 
+@formula(members=1)
 def majority(members: int) -> int:
     """Members that must agree: more than half of all. Source: Raft; Redis Sentinel and RabbitMQ count the same way."""
-    return arguments.whole("members", members, 1) // 2 + 1
+    return members // 2 + 1
 
 
+@formula(members=1)
 def failures_tolerated(members: int) -> int:
     """Members that may fail while the others still are a majority; four tolerate no more than three do.
 

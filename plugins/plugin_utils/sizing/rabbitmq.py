@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, quorum, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, quorum, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, ceil_to, clamp
 
 ENVELOPE = container.Envelope(
@@ -29,20 +30,23 @@ class Cluster(NamedTuple):
     failures_tolerated: int
 
 
+@formula
 def watermark_mb(memory_limit_mb: int) -> int:
     """Memory in MiB at which publishers are throttled: 60 % of the limit.
 
     Source: RabbitMQ recommends 0.4 to 0.7, and the absolute form in containers.
     """
-    return arguments.whole("memory_limit_mb", memory_limit_mb) * 6 // 10
+    return memory_limit_mb * 6 // 10
 
 
+@formula
 def raft_wal_mb(memory_limit_mb: int) -> int:
     """Write-ahead log of quorum queues in MiB: an eighth of the limit, 32 to 512. Three of them must fit under the
     watermark. Source: RabbitMQ, quorum queues."""
     return clamp(memory_limit_mb // 8, 32, 512)
 
 
+@formula(nodes=1)
 def quorum_group(nodes: int) -> int:
     """Replicas of a quorum queue in a cluster of so many nodes: all up to three, then three, five from five nodes on.
 
@@ -51,14 +55,16 @@ def quorum_group(nodes: int) -> int:
     return nodes if nodes < 3 else 5 if nodes >= 5 else 3
 
 
+@formula
 def schedulers(cpus: float) -> int:
     """Schedulers of the Erlang machine: the CPU quota rounded up, at least 2.
 
     Source: Erlang starts one for each core of the host unless told; RabbitMQ asks for more than one core.
     """
-    return max(2, int(math.ceil(arguments.amount("cpus", cpus))))
+    return max(2, math.ceil(cpus))
 
 
+@formula
 def volume_gb(disk_free_limit_mb: int) -> int:
     """Disk in GB: the document's 1 and what must stay free, or publishers are blocked.
 
@@ -67,40 +73,49 @@ def volume_gb(disk_free_limit_mb: int) -> int:
     return 1 + ceil_to(disk_free_limit_mb * 1.048576 / 1000, 1)
 
 
+@formula
 def disk_free_limit_mb(watermark: int, memory_limit_mb: int | None = None) -> int:
     """Disk in MiB that must stay free: as much as the watermark, at least 1 GiB; a memory limit, where it is given, as
     the careful choice.
 
     Source: RabbitMQ, production checklist.
     """
-    careful = 0 if memory_limit_mb is None else arguments.whole("memory_limit_mb", memory_limit_mb)
-    return max(1024, arguments.whole("watermark", watermark), careful)
+    return max(1024, watermark, memory_limit_mb or 0)
 
 
+@formula
 def peak_memory_mb(watermark: int) -> int:
     """Memory in MiB when publishers are held back: the watermark, and a fifth for what comes in until RabbitMQ has seen
     that it is reached, and for what it does not count, such as the kernel's socket buffers.
 
     Source: make bench-memory.
     """
-    return round(arguments.whole("watermark", watermark) * _BLOCKED_PERCENT / 100)
+    return round(watermark * _BLOCKED_PERCENT / 100)
 
 
+@formula(nodes=1)
 def cluster(nodes: int) -> Cluster:
     """Nodes that must agree, as a number, and nodes that may fail, in a cluster of 1, 3, 5 or 7.
 
     Raises ValueError for other sizes: an even one survives no more failures than one node less. Source: RabbitMQ,
     clustering and quorum queues.
     """
-    count = arguments.whole("nodes", nodes, 1)
-    if count not in CLUSTER_SIZES:
-        raise ValueError(f"nodes: expected 1, 3, 5 or 7 nodes, which have a majority, got {count}")
-    return Cluster(count, quorum.majority(count), quorum.failures_tolerated(count))
+    if nodes not in CLUSTER_SIZES:
+        raise ValueError(f"nodes: expected 1, 3, 5 or 7 nodes, which have a majority, got {nodes}")
+    return Cluster(nodes, quorum.majority(nodes), quorum.failures_tolerated(nodes))
+
+
+def _free_most_mb(draft) -> int:
+    """What is free on the disk of RabbitMQ when only the base installation lies there, in MiB."""
+    free_gb = draft.capacity_of("rabbitmq").disk_available_gb - tiers.BASE_GB
+    return max(0, int(free_gb * 1000 ** 3 / 1024 ** 2))
 
 
 def plan(draft):
     """Decide RabbitMQ."""
-    limit = container.plan_memory(draft, "rabbitmq", ENVELOPE, deviation="rabbitmq-limit", document=0)
+    of_host = watermark_mb(draft.capacity_of("rabbitmq").memory_mb)
+    limit = container.plan_memory(draft, "rabbitmq", ENVELOPE, deviation="rabbitmq-limit", document=0,
+                                  here=f"Here that would be {of_host} MiB.")
     container.plan_cpus(draft, "rabbitmq", ENVELOPE)
     sheet = draft.sheet("rabbitmq")
     container.plan_weights(sheet, ENVELOPE)
@@ -117,7 +132,7 @@ def plan(draft):
     free = sheet.setting(
         "disk_free_limit_mb", disk_free_limit_mb(watermark), unit="MiB", rule="max(1 GiB, watermark)",
         source="RabbitMQ, production checklist", inputs={"memory_high_watermark_mb": watermark},
-        bounds=Bounds(least=50))
+        bounds=Bounds(least=50, most=max(disk_free_limit_mb(watermark), _free_most_mb(draft))))
     sheet.setting(
         "raft_wal_max_size_mb", raft_wal_mb(size), unit="MiB", rule="memory_limit / 8, 32 to 512 MiB",
         source="RabbitMQ, quorum queues: a node needs 3 to 4 of them", inputs={"memory_limit_mb": size},
@@ -136,5 +151,6 @@ def plan(draft):
         "quorum_group_size", quorum_group(nodes), unit="replicas", rule="all of up to 3 nodes, 3, 5 from 5 nodes on",
         source="RabbitMQ, quorum queues", inputs={"nodes": nodes}, bounds=Bounds(least=1, most=max(1, nodes)))
     sheet.setting(
-        "volume_gb", volume_gb(free), unit="GB", rule="1 GB and disk_free_limit", source=str(tiers.RABBITMQ_VOLUME),
+        "volume_gb", volume_gb(free), unit="GB", rule="1 GB and disk_free_limit",
+        source=f"chosen: RabbitMQ, disk alarms; at least {tiers.RABBITMQ_VOLUME}",
         inputs={"disk_free_limit_mb": free}, bounds=Bounds(floor=1), deviation="rabbitmq-volume", document=1)

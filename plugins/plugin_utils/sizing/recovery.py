@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import above_zero, amount, formula, part
 
 #: Part of a line that a copy gets: 110 MB/s of 1 Gbit/s.
 LINE_SHARE = 0.88
@@ -17,22 +17,22 @@ DUMP_RESTORE_MB_PER_SECOND = 20
 QUEUE_RPO_SECONDS = 1
 
 
+@formula
 def archive_rpo_seconds(archive_timeout_seconds: float, upload_lag_seconds: float = 0) -> float:
     """Time in seconds whose writes are lost at most with an archived WAL: archive_timeout and the lag of the upload.
 
     Source: PostgreSQL, continuous archiving.
     """
-    return (arguments.amount("archive_timeout_seconds", archive_timeout_seconds)
-            + arguments.amount("upload_lag_seconds", upload_lag_seconds))
+    return archive_timeout_seconds + upload_lag_seconds
 
 
+@formula
 def dump_rpo_seconds(interval_seconds: float, duration_seconds: float = 0) -> float:
     """Time in seconds whose writes are lost at most with dumps: from the start of one to the end of the next.
 
     Source: a dump holds what there was when it began.
     """
-    return (arguments.amount("interval_seconds", interval_seconds)
-            + arguments.amount("duration_seconds", duration_seconds))
+    return interval_seconds + duration_seconds
 
 
 def system_rpo_seconds(*store_rpo_seconds: float) -> float:
@@ -42,18 +42,19 @@ def system_rpo_seconds(*store_rpo_seconds: float) -> float:
     """
     if not store_rpo_seconds:
         raise ValueError("store_rpo_seconds: expected the seconds of at least one store, got none")
-    return max(arguments.amount("store_rpo_seconds", seconds) for seconds in store_rpo_seconds)
+    return max(amount("store_rpo_seconds", seconds) for seconds in store_rpo_seconds)
 
 
+@formula(megabits_per_second=above_zero, line_share=part)
 def line_mb_per_second(megabits_per_second: float, line_share: float = LINE_SHARE) -> float:
     """Speed in MB/s (decimal) of a copy over a line of so many Mbit/s: 88 % of it.
 
     Source: 110 MB/s over 1 Gbit/s, an assumption.
     """
-    return (arguments.above_zero("megabits_per_second", megabits_per_second) / 8
-            * arguments.above_zero("line_share", arguments.part("line_share", line_share)))
+    return megabits_per_second / 8 * above_zero("line_share", line_share)
 
 
+@formula(compression=part, network_mb_per_second=above_zero, disk_mb_per_second=above_zero)
 def copy_seconds(database_gb: float, compression: float = 1, network_mb_per_second: float | None = None,
                  disk_mb_per_second: float = DISK_MB_PER_SECOND) -> float:
     """Time in seconds to copy a base backup back: the compressed size over the network or all of it onto the disk,
@@ -62,37 +63,34 @@ def copy_seconds(database_gb: float, compression: float = 1, network_mb_per_seco
     `compression` is the part that is left, 1 for none; without `network_mb_per_second` the line is 1 Gbit/s.
     Source: both run at once.
     """
-    size_mb = arguments.amount("database_gb", database_gb) * 1000
+    size_mb = database_gb * 1000
     line = line_mb_per_second(1000) if network_mb_per_second is None else network_mb_per_second
-    return max(
-        size_mb * arguments.part("compression", compression) / arguments.above_zero("network_mb_per_second", line),
-        size_mb / arguments.above_zero("disk_mb_per_second", disk_mb_per_second))
+    return max(size_mb * compression / line, size_mb / disk_mb_per_second)
 
 
+@formula(replay_mb_per_second=above_zero)
 def replay_seconds(wal_gb: float, replay_mb_per_second: float = REPLAY_MB_PER_SECOND) -> float:
     """Time in seconds to replay so many decimal GB of WAL since the base backup.
 
     Source: one process replays 50 to 100 MB/s, an assumption.
     """
-    speed = arguments.above_zero("replay_mb_per_second", replay_mb_per_second)
-    return arguments.amount("wal_gb", wal_gb) * 1000 / speed
+    return wal_gb * 1000 / replay_mb_per_second
 
 
+@formula(restore_mb_per_second=above_zero)
 def dump_restore_seconds(database_gb: float, restore_mb_per_second: float = DUMP_RESTORE_MB_PER_SECOND) -> float:
     """Time in seconds to load a dump of a database of so many decimal GB, indexes included.
 
     Source: 20 to 40 MB/s, an assumption.
     """
-    speed = arguments.above_zero("restore_mb_per_second", restore_mb_per_second)
-    return arguments.amount("database_gb", database_gb) * 1000 / speed
+    return database_gb * 1000 / restore_mb_per_second
 
 
+@formula
 def rto_seconds(restore_seconds: float, replay_seconds: float = 0, detect_seconds: float = 0,
                 provision_seconds: float = 0, verify_seconds: float = 0) -> float:
     """Time in seconds until the service is back: notice, provide a host, restore, replay, verify.
 
     `restore_seconds` is that of `copy_seconds` or `dump_restore_seconds`. Source: the steps follow each other.
     """
-    steps = {"detect_seconds": detect_seconds, "provision_seconds": provision_seconds,
-             "restore_seconds": restore_seconds, "replay_seconds": replay_seconds, "verify_seconds": verify_seconds}
-    return sum(arguments.amount(name, seconds) for name, seconds in steps.items())
+    return detect_seconds + provision_seconds + restore_seconds + replay_seconds + verify_seconds

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments, container, demand, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds, ceil_to
 
 ENVELOPE = container.Envelope(
     memory=tiers.REDIS_MEMORY, cpus=tiers.REDIS_CPUS, reservation=tiers.REDIS_RESERVATION, least_memory_mb=64,
-    cpu_shares=2048, pids=128, oom_score_adj=-200, share=0.08, most_memory_mb=8192, stop_seconds=60, start_seconds=120)
+    cpu_shares=2048, pids=128, oom_score_adj=-200, share=0.08, most_memory_mb=8192, stop_seconds=60, start_seconds=120,
+    users_memory_mb=demand.redis_memory_mb, users_cpus=demand.redis_cores,
+    users_source="chosen: sessions and waiting jobs of the users, commands of the peak")
 
 #: Without allkeys-*: these evict jobs.
 POLICIES = ("volatile-lru", "volatile-lfu", "volatile-ttl", "volatile-random", "noeviction")
@@ -29,6 +32,7 @@ _DATA_PERCENT = {"none": 85, "rdb": 75, "aof": 60}
 _FULL_PERCENT = 110
 
 
+@formula
 def maxmemory_mb(memory_limit_mb: int) -> int:
     """Data in MiB: three quarters of the limit. The rest is for buffers and the copies that a snapshot forces.
 
@@ -37,48 +41,53 @@ def maxmemory_mb(memory_limit_mb: int) -> int:
     return memory_limit_mb * 3 // 4
 
 
+@formula
 def maxmemory_for_mb(memory_limit_mb: int, persistence: str = "rdb", replica_buffers_mb: int = 0) -> int:
     """Data in MiB of an instance without persistence (`none`, 85 % of the limit), with snapshots (`rdb`, 75 %) or with
     an append-only file and noeviction (`aof`, 60 %), without the buffers for replicas.
 
     Source: redis.io "Administration"; a snapshot or rewrite copies what is written meanwhile.
     """
-    limit = arguments.whole("memory_limit_mb", memory_limit_mb)
     percent = _DATA_PERCENT[arguments.choice("persistence", persistence, tuple(_DATA_PERCENT))]
-    return max(0, limit * percent // 100 - arguments.whole("replica_buffers_mb", replica_buffers_mb))
+    return max(0, memory_limit_mb * percent // 100 - replica_buffers_mb)
 
 
+@formula
 def io_threads(cpus: float) -> int:
     """I/O threads: one below four cores, then three quarters of them, at most 8. Source: redis.conf."""
     return min(8, int(cpus * 3 // 4)) if cpus >= 4 else 1
 
 
+@formula
 def peak_memory_mb(maxmemory: int) -> int:
     """Memory in MiB of an instance that is full: its data, and a tenth for the allocator, the buffers of clients, and
     the pages that a rewrite copies at a thousand writes a second.
 
     Source: make bench-memory.
     """
-    return round(arguments.whole("maxmemory", maxmemory) * _FULL_PERCENT / 100)
+    return round(maxmemory * _FULL_PERCENT / 100)
 
 
+@formula
 def stop_seconds(maxmemory: int) -> int:
     """Seconds that a shutdown may take: at least 60, and what a snapshot of all data needs at 100 MiB/s.
 
     Source: Redis saves on SIGTERM where it has save points; the speed of a slow disk is chosen here.
     """
-    return max(ENVELOPE.stop_seconds, -(-arguments.whole("maxmemory", maxmemory) // _SLOW_WRITE_MB))
+    return max(ENVELOPE.stop_seconds, -(-maxmemory // _SLOW_WRITE_MB))
 
 
+@formula
 def volume_gb(maxmemory: int) -> int:
     """Disk in GB for a data set of so many MiB: three times for the append-only file and its rewrite, twice for a
     snapshot. At least the document's 1 GB.
 
     Source: redis.io "Persistence"; a rewrite starts when the file has doubled.
     """
-    return max(1, ceil_to(5 * arguments.amount("maxmemory", maxmemory) * 1.048576 / 1000, 1))
+    return max(1, ceil_to(5 * maxmemory * 1.048576 / 1000, 1))
 
 
+@formula
 def clients(processes: int, pool_size: int, dashboard_threads: int) -> int:
     """Connections that Redis sees at most: each API process has two pools (its own and Asynq's), the dashboard one.
 
@@ -126,7 +135,7 @@ def _plan_saves(sheet):
 def _plan_data(sheet, limit, cpus):
     maxmemory = sheet.setting(
         "maxmemory_mb", maxmemory_mb(limit), unit="MiB", rule="3/4 of memory_limit", source=str(tiers.REDIS_MAXMEMORY),
-        inputs={"memory_limit_mb": limit}, bounds=Bounds(least=1, most=limit * 85 // 100))
+        inputs={"memory_limit_mb": limit}, bounds=Bounds(least=1, most=limit * _DATA_PERCENT["none"] // 100))
     sheet.setting(
         "peak_memory_mb", peak_memory_mb(maxmemory), unit="MiB", derived=True, rule="1.1 * maxmemory, when it is full",
         source="make bench-memory", inputs={"maxmemory_mb": maxmemory})
@@ -144,8 +153,9 @@ def _plan_data(sheet, limit, cpus):
         source="redis.conf", inputs={"cpus": cpus}, bounds=Bounds(least=1, most=128))
     sheet.setting(
         "volume_gb", volume_gb(maxmemory), unit="GB", rule="3 * maxmemory (AOF) + 2 * maxmemory (RDB)",
-        source=str(tiers.REDIS_VOLUME), inputs={"maxmemory_mb": maxmemory}, bounds=Bounds(floor=1),
-        deviation="redis-volume", document=1)
+        source=f"chosen: redis.io, persistence; at least {tiers.REDIS_VOLUME}", inputs={"maxmemory_mb": maxmemory},
+        bounds=Bounds(floor=1),
+        deviation="redis-volume", document=1, here=f"Here maxmemory is {maxmemory} MiB.")
 
 
 def _plan_clients(draft):

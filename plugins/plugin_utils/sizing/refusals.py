@@ -9,8 +9,8 @@ accepted it by name; then, as all others, it becomes a warning.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
@@ -19,19 +19,21 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     host,
     pgbouncer,
     postgres,
+    shortages,
     tiers,
     totals,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.finding import OVERRIDES, Finding
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS, VARIABLES, plain
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES, WHOLE_HOST, known
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.sheet import Draft
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import amount, counted
 
-_OVERRIDES = VARIABLES["overrides"]
-_MOST_REMEDIES = 3
 #: Part of what can be allocated that may be promised to containers.
 RESERVED_PERCENT = 80
+#: Quotas of CPU for each core: it is compressible, and not all are busy at once.
+QUOTAS_PER_CORE = 2
 #: How full a disk may be: what is planned for, and what lies there from the first day on.
 DISK_HIGH_PERCENT = 80
 DISK_FULL_PERCENT = 95
@@ -39,43 +41,9 @@ DISK_FULL_PERCENT = 95
 LEAST_RUNWAY_DAYS = 180
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Something wrong: what was found, what is needed, and what helps, cheapest first.
-
-    `waiver` is the entry of the intent that accepts it; `override` names what to set where that is another one.
-    """
-
-    rule: str
-    dimension: str
-    found: Any
-    required: Any
-    what: str
-    remedy: tuple[str, ...] = ()
-    waiver: str | None = None
-    override: str | None = None
-    fatal: bool = True
-
-    def refusal(self, fitting_tier: str | None) -> dict[str, Any]:
-        """The finding as a refusal that says how to go on."""
-        remedy = list(self.remedy[:_MOST_REMEDIES])
-        steps = "; ".join(f"({number}) {step}" for number, step in enumerate(remedy, 1))
-        override = f"{VARIABLES[self.waiver]}: true" if self.waiver else self.override
-        sentences = [
-            f"{self.rule}: {self.what}",
-            f"This host fits tier {fitting_tier}." if fitting_tier else "This host fits no tier.",
-            f"What helps, cheapest first: {steps}.",
-            f"To go on all the same: {override}." if override else "This rule has no override.",
-        ]
-        return {
-            "rule": self.rule, "dimension": self.dimension, "found": self.found, "required": self.required,
-            "fitting_tier": fitting_tier, "remedy": remedy, "override": override, "text": " ".join(sentences),
-        }
-
-    def warning(self, accepted: bool) -> dict[str, str]:
-        """The finding as a warning; an accepted one says by which variable."""
-        by = f" Accepted by {VARIABLES[self.waiver]}: true." if accepted else ""
-        return {"rule": self.rule, "text": f"{self.rule}: {self.what}{by}"}
+#: Less than this of what containers may use is a host that is mostly idle, if so much is left at least.
+IDLE_PERCENT = 50
+_IDLE_MB = 4096
 
 
 def judge(draft: Draft):
@@ -92,8 +60,22 @@ def judge(draft: Draft):
     return warnings, refusals
 
 
+def notes(draft: Draft) -> list[dict[str, Any]]:
+    """What does not speak against a plan but could be made better, each with the line to write."""
+    allocatable, left = host.allocatable_of(draft.capacity), totals.headroom_mb(draft)
+    given = allocatable - left
+    if (draft.intent.mode == "balanced" or not set(draft.intent.services) >= MAIN_SERVICES or left < _IDLE_MB
+            or given * 100 >= IDLE_PERCENT * allocatable):
+        return []
+    return [{
+        "text": f"the host is mostly idle: {given} of the {allocatable} MiB that containers may use are given to them "
+                f"({100 * given / allocatable:.0f} %), {left} MiB are left.",
+        "remedy": [f"share out the rest, most of it to PostgreSQL, with the requirements' numbers as the least: "
+                   f"{VARIABLES['mode']}: balanced"]}]
+
+
 #: Where one of these is missing, the document's numbers for a whole host say nothing; the sums of R3 do.
-MAIN_SERVICES = {name for name, service in SERVICES.items() if service.whole_host}
+MAIN_SERVICES = WHOLE_HOST
 
 
 # -- R1, R2: the host --------------------------------------------------------------------------------------------------
@@ -192,7 +174,7 @@ def _instance_shortfalls(draft) -> Iterator[Shortfall]:
             "api.instances", sheet["instances"], needed,
             f"{counted(sheet['instances'], 'API instance')} with {counted(sheet['cpus'], 'CPU core')} each planned, "
             f"the peak of {counted(users, 'user')} needs {needed}.",
-            f"give the host {2 * needed} cores, or each instance more of them: api.cpus in {_OVERRIDES}")
+            f"give the host {2 * needed} cores, or each instance more of them: api.cpus in {OVERRIDES}")
 
 
 def _machine_shortfalls(capacity, tier) -> Iterator[Shortfall]:
@@ -249,7 +231,7 @@ def memory_budget(draft: Draft) -> Iterator[Finding]:
         f"the memory limits add up to {limits} MiB, {allocatable} MiB can be allocated "
         f"({capacity.memory_mb} MiB less the system's {capacity.usable_memory_mb - allocatable}"
         f"{_kept_back(capacity)}). Largest: {named}.",
-        (*_smaller_tier(draft), f"lower a limit in {_OVERRIDES}, beginning with {largest[0][0]}",
+        (*_smaller_tier(draft), f"lower a limit in {OVERRIDES}, beginning with {largest[0][0]}",
          f"add {_memory_to_add(capacity, limits)} MiB of memory"), "accept_overcommit")
 
 
@@ -279,7 +261,7 @@ def reservation_budget(draft: Draft) -> Iterator[Finding]:
         "R4", "memory_reservation_mb", promised, allocatable * RESERVED_PERCENT // 100,
         f"the memory reservations add up to {promised} MiB, {allocatable * RESERVED_PERCENT // 100} MiB can be "
         f"promised ({RESERVED_PERCENT} % of the {allocatable} MiB that can be allocated).",
-        (*_smaller_tier(draft), f"lower a memory_reservation_mb in {_OVERRIDES}, beginning with {largest}",
+        (*_smaller_tier(draft), f"lower a memory_reservation_mb in {OVERRIDES}, beginning with {largest}",
          f"add {_memory_to_add(draft.capacity, -(-promised * 100 // RESERVED_PERCENT))} MiB of memory"),
         "accept_overcommit")
 
@@ -294,22 +276,27 @@ def postgres_memory(draft: Draft) -> Iterator[Finding]:
     if worst <= safe:
         return
     needed = postgres.safe_limit_mb(sheet)
+    workers, hashes = postgres.busy_workers(sheet), sheet["hash_mem_multiplier"]
+    processes = counted(sheet["backends"], "backend") + (f", {counted(workers, 'parallel worker')}" if workers else "")
+    of_hashes = f" ({plain(float(hashes))} times as much for a hash)" if hashes != 1 else ""
     yield Finding(
-        "R5", "postgres.memory_limit_mb", limit, needed,
-        f"PostgreSQL with {sheet['backends']} backends and work_mem {sheet['work_mem_kb']} kB can need "
-        f"{worst:.0f} MiB, {safe:.0f} MiB are safe (90 % of {limit}); a limit of {needed} MiB would do.",
-        (*_postgres_remedies(draft, sheet), f"set postgres.memory_limit_mb to {needed} in {_OVERRIDES}"))
+        "R5", "postgres.memory_limit_mb", limit, needed or math.ceil(worst / postgres.SAFE_SHARE),
+        f"PostgreSQL with {processes} and work_mem {sheet['work_mem_kb']} kB{of_hashes} can need "
+        f"{worst:.0f} MiB, {safe:.0f} MiB are safe (90 % of {limit}); "
+        + (f"a limit of {needed} MiB would do." if needed else "no host has enough."),
+        (*_postgres_remedies(draft, sheet),
+         *([f"set postgres.memory_limit_mb to {needed} in {OVERRIDES}"] if needed else [])))
 
 
 def _postgres_remedies(draft, sheet) -> Iterator[str]:
     """What makes PostgreSQL smaller: first what the operator himself made larger."""
     own = [f"postgres.{name}" for name in postgres.MEMORY_FIGURES if sheet.overridden(name)]
     if own:
-        yield f"take {', '.join(own)} out of {_OVERRIDES}"
+        yield f"take {', '.join(own)} out of {OVERRIDES}"
     if any(deviation == "postgres-backends" for deviation, _key, _value in draft.restored):
         yield f"take postgres-backends out of {VARIABLES['restore_document']}"
     elif sheet["backends"] > pgbouncer.LEAST_BACKENDS:
-        yield f"lower the pool of pgbouncer in {_OVERRIDES}"
+        yield f"lower the pool of pgbouncer in {OVERRIDES}"
 
 
 def connection_budget(draft: Draft) -> Iterator[Finding]:
@@ -321,8 +308,8 @@ def connection_budget(draft: Draft) -> Iterator[Finding]:
             "R6", "pgbouncer.max_db_connections", budget["max_db_connections"], needed,
             "connection budget: in pool mode session each connection of the application is one of PostgreSQL, and of "
             "{application} only {through_pgbouncer} get through PgBouncer.".format(**budget),
-            ("set pgbouncer_pool_mode: transaction", f"take the connection settings out of {_OVERRIDES}",
-             f"set pgbouncer.max_db_connections to {needed} or more in {_OVERRIDES}"))
+            ("set pgbouncer_pool_mode: transaction", f"take the connection settings out of {OVERRIDES}",
+             f"set pgbouncer.max_db_connections to {needed} or more in {OVERRIDES}"))
     direct = budget["direct"] + budget["superuser_reserved"]
     for key, needed, what in (
         ("pgbouncer.max_db_connections", budget["pool"] + budget["reserve"],
@@ -337,8 +324,28 @@ def connection_budget(draft: Draft) -> Iterator[Finding]:
         if needed > found:
             yield Finding(
                 "R6", key, found, needed, f"connection budget: {what.format(**budget)}.",
-                (f"take the connection settings out of {_OVERRIDES}",
-                 f"set {key} to {needed} or more in {_OVERRIDES}"))
+                (*shortages.connections_given(draft), *shortages.room_for(draft, key, needed)))
+
+
+# -- R12: the cores ----------------------------------------------------------------------------------------------------
+
+def quotas(draft: Draft) -> Iterator[Finding]:
+    """R12: the CPU quotas add up to more than twice the cores, so that all of them are stalled at the peak. Where R1
+    refuses the cores, it says what helps."""
+    if not draft.intent.accept_undersized_host and any(
+            finding.dimension == "cores" for finding in minimum_host(draft)):
+        return
+    by_service = {name: cpus for name, cpus in totals.by_service(draft.here, "cpus").items() if not known(name).job}
+    promised, cores = round(sum(by_service.values()), 2), draft.capacity.cores
+    if promised <= QUOTAS_PER_CORE * cores:
+        return
+    largest = max(by_service, key=lambda service: by_service[service])
+    yield Finding(
+        "R12", "cpus", promised, QUOTAS_PER_CORE * cores, fatal=False,
+        what=f"the CPU quotas add up to {counted(promised, 'core')}, the host has {plain(cores)}; more than twice as "
+             "many as there are stall each other at the peak.",
+        remedy=(f"give the host {counted(math.ceil(promised / QUOTAS_PER_CORE), 'core')}",
+                f"lower cpus in {OVERRIDES}, beginning with {largest}"))
 
 
 # -- R7, R8: disks -----------------------------------------------------------------------------------------------------
@@ -362,19 +369,34 @@ def disk_budget(draft: Draft) -> Iterator[Finding]:
         yield Finding(
             "R7", "disk_free_gb", available_gb, planned_gb, fatal=False,
             what=f"the volumes that are planned for add up to {plain(planned_gb)} GB with images and logs, more than "
-                 f"{DISK_HIGH_PERCENT} % of {plain(available_gb)} GB.")
+                 f"{DISK_HIGH_PERCENT} % of {plain(available_gb)} GB.",
+            remedy=(*_volumes_given(draft), *_larger_disk(planned_gb)))
     runway = budget["runway_days"]
     if runway is not None and runway < LEAST_RUNWAY_DAYS:
         yield Finding(
             "R7", "runway_days", runway, LEAST_RUNWAY_DAYS, fatal=False,
             what=f"with {counted(draft.intent.users, 'user')} the disk is {DISK_HIGH_PERCENT} % full after about "
-                 f"{counted(runway, 'day')} (grows by {plain(budget['growth_gb_per_year'])} GB a year).")
+                 f"{counted(runway, 'day')} (grows by {plain(budget['growth_gb_per_year'])} GB a year).",
+            remedy=(*_volumes_given(draft), *_larger_disk(first_gb + budget["growth_gb_per_year"])))
+    if budget["logs_gb"] > disk.LOGS_SHARE * budget["total_gb"]:
+        yield Finding(
+            "R7", "logs_gb", budget["logs_gb"], round(disk.LOGS_SHARE * budget["total_gb"], 1), fatal=False,
+            what=f"the logs of all containers can take {plain(budget['logs_gb'])} GB, more than "
+                 f"{disk.LOGS_SHARE * 100:.0f} % of the disk of {plain(budget['total_gb'])} GB.",
+            remedy=(f"grow the disk to {math.ceil(budget['logs_gb'] / disk.LOGS_SHARE)} GB",))
+
+
+def _larger_disk(gb) -> Iterator[str]:
+    """The remedies of a disk that so much fills to no more than four fifths."""
+    yield f"grow the file system to {math.ceil(gb * 100 / DISK_HIGH_PERCENT)} GB"
+    yield "put the data on a larger file system: trenova_data_dir"
 
 
 def _volumes_given(draft) -> Iterator[str]:
-    given = [f"{service}.volume_gb" for service in draft.here if draft.is_given(service, "volume_gb")]
+    given = [f"{service}.{name}" for service in draft.here
+             for name in ("volume_gb", "max_wal_size_mb", "max_slot_wal_keep_size_mb") if draft.is_given(service, name)]
     if given:
-        yield f"lower {', '.join(given)} in {_OVERRIDES}"
+        yield f"lower {', '.join(given)} in {OVERRIDES}"
 
 
 def backup_target(draft: Draft) -> Iterator[Finding]:
@@ -417,9 +439,21 @@ def odd_overrides(draft: Draft) -> Iterator[Finding]:
     for odd in draft.odd_overrides:
         value, limit = amount(odd.value, odd.unit), amount(odd.limit, odd.unit)
         yield Finding(
-            "R9", odd.key, odd.value, odd.limit, _ODD[odd.kind].format(key=odd.key, value=value, limit=limit),
-            (f"take it out of {_OVERRIDES}", f"set it to {limit}"),
+            "R9", odd.key, odd.value, odd.limit,
+            _ODD[odd.kind].format(key=odd.key, value=value, limit=limit) + _allowed(odd),
+            (f"take it out of {OVERRIDES}", f"set it to {limit}"),
             fatal=odd.kind in ("least", "most"))
+
+
+def _allowed(odd) -> str:
+    """What may be written instead of an override that cannot work, and who says so."""
+    if odd.kind not in ("least", "most"):
+        return ""
+    least, most = plain(odd.bounds.least), amount(max(odd.bounds.most, odd.bounds.least), odd.unit)
+    return f" Allowed: {least} to {most}" + (f" ({odd.source})." if odd.source else ".")
+
+
+_TAKE_BACK = "take {} out of " + VARIABLES["restore_document"]
 
 
 def undone_deviations(draft: Draft) -> Iterator[Finding]:
@@ -428,13 +462,14 @@ def undone_deviations(draft: Draft) -> Iterator[Finding]:
     for deviation, key, value in draft.restored:
         yield Finding("restored", key, value, None, fatal=False,
                       what=f"{key} is {plain(value)} again, as the document has it ({deviation}): "
-                           f"{CATALOGUE[deviation].reason}")
+                           f"{CATALOGUE[deviation].reason}", remedy=(_TAKE_BACK.format(deviation),))
     for deviation in draft.intent.restore_document:
         if deviation not in undone:
             yield Finding("restored", deviation, None, None, fatal=False,
                           what=f"{deviation} is not undone: the plan follows the document there already, "
-                               f"or {_OVERRIDES} sets the value.")
+                               f"or {OVERRIDES} sets the value.", remedy=(_TAKE_BACK.format(deviation),))
 
 
 RULES = (minimum_host, recommended_host, memory_budget, reservation_budget, postgres_memory, connection_budget,
-         disk_budget, backup_target, odd_overrides, quorums, undone_deviations)
+         disk_budget, backup_target, odd_overrides, quorums, shortages.load_of_users,
+         quotas, undone_deviations)

@@ -58,6 +58,10 @@ SERVICES: Mapping[str, Service] = {
 }
 
 
+#: Those with which the document's numbers for a whole host count; where one runs elsewhere, the sums alone do.
+WHOLE_HOST = {name for name, service in SERVICES.items() if service.whole_host}
+
+
 class Resource(NamedTuple):
     """A figure that Docker is told of a container, as a description of somebody else's role gives it."""
 

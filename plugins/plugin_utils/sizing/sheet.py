@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import inputs as reading
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import limits
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import values as reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.balance import Growth
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.information import INFORMATION
@@ -22,6 +23,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
     Capacity,
     Figure,
     Intent,
+    clamp,
     rounded,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
@@ -37,13 +39,16 @@ def sheet_key(service: str, kind: str = MAIN) -> str:
 
 @dataclass(frozen=True)
 class OddOverride:
-    """An override that is taken, but lies where it should not: below the document, or beyond what can work."""
+    """An override that lies where it should not: below the document, or beyond what can work. `bounds` are those
+    within which it would do, and `source` who says so."""
 
     key: str
     value: Any
     limit: Any
     kind: str
     unit: str
+    bounds: Bounds
+    source: str
 
 
 class Draft:
@@ -54,7 +59,8 @@ class Draft:
         self.capacity = capacity
         self.intent = intent
         self._elsewhere = elsewhere or {}
-        self._growth = growth or Growth()
+        #: What the services of this host may grow by.
+        self.growth = growth or Growth()
         self.sheets: dict[str, Sheet] = {}
         #: The sheets of the services that run on this host, once all are filled.
         self.here: dict[str, Sheet] = {}
@@ -69,7 +75,7 @@ class Draft:
 
     def growth_of(self, service: str) -> Growth:
         """What a service's limit may grow by; what runs on another host takes nothing from this one."""
-        return self._growth if service in self.intent.services else Growth()
+        return self.growth if service in self.intent.services else Growth()
 
     def is_given(self, sheet: str, name: str) -> bool:
         """Whether the operator has set a figure himself."""
@@ -92,9 +98,9 @@ class Draft:
         self.sheets = dict(sorted(self.sheets.items(), key=lambda item: order.index(item[1].service)))
         self.here = {key: sheet for key, sheet in self.sheets.items() if sheet.service in self.intent.services}
 
-    def depart(self, deviation_id: str, setting: str, planned: Any) -> None:
-        """Record that the plan departs from the document."""
-        self.deviations.append(CATALOGUE[deviation_id].entry(setting, planned))
+    def depart(self, deviation_id: str, setting: str, planned: Any, here: str) -> None:
+        """Record that the plan departs from the document, with the figures behind it."""
+        self.deviations.append(CATALOGUE[deviation_id].entry(setting, planned, here))
 
     def unused_overrides(self) -> list[str]:
         """A sentence for every override that met no figure: none may be lost silently."""
@@ -120,9 +126,10 @@ class Sheet:
         self.kind = kind
         self.names: dict[str, Any] = {}
         self.draft = draft
+        self.key = sheet_key(service, kind)
         #: Where its figures stand below the services of a plan.
         self.path = service if kind == MAIN else f"{service}.containers.{kind}"
-        self._overrides = draft.intent.overrides.get(sheet_key(service, kind), {})
+        self._overrides = draft.intent.overrides.get(self.key, {})
         self._limits: dict[str, Figure] = {}
         self._settings: dict[str, Figure] = {}
         #: Figures that nobody is told, with what they are good for.
@@ -145,10 +152,23 @@ class Sheet:
 
         That is the override if there is one, else the document's value where a deviation was undone, else the planned
         value within its bounds. `rule` says in words how it came about, `source` who says so, `inputs` from what;
-        `deviation` and `document` name the departure from the document and the value it replaces; `derived` figures
-        cannot be overridden.
+        `deviation` and `document` name the departure from the document and the value it replaces, `here` says in this
+        plan's figures why; `derived` figures cannot be overridden.
         """
         return self._decide(self._settings, name, "settings." + name, planned, **how)
+
+    def asked(self, name: str, planned):
+        """What a figure will be that is not decided yet and that others follow from: the operator's own, or the planned
+        one. One that cannot be used is told when it is decided."""
+        given = self._overrides.get(name)
+        if given is None or given.value is None:
+            return planned
+        try:
+            value = reading.number(given.value)
+        except ValueError:
+            return planned
+        known = limits.limit_of(self.key, name)
+        return clamp(value, known.least, known.most) if known else value
 
     def overridden(self, name: str) -> bool:
         """Whether a decided figure is the operator's own."""
@@ -175,7 +195,7 @@ class Sheet:
         return explained
 
     def _decide(self, place, name, path, planned, rule, source, unit="", inputs=None, bounds=UNBOUND,
-                deviation=None, document=None, derived=False):
+                deviation=None, document=None, here="", derived=False):
         moved = {}
         value = bounds.settle(planned) if _is_number(planned) else planned
         if value != planned:
@@ -184,7 +204,7 @@ class Sheet:
         override = self._override(name, value, bounds, unit, derived) if name in self._overrides else None
         if override is not None:
             moved["planned"] = rounded(value)
-            value, deviation = self._taken(key, override, bounds, unit), None
+            value, deviation = self._taken(key, name, override, bounds, unit), None
         elif value == document:
             deviation = None
         elif deviation in self.draft.intent.restore_document:
@@ -193,7 +213,7 @@ class Sheet:
             deviation = None
         value = rounded(value)
         if deviation:
-            self.draft.depart(deviation, key, value)
+            self.draft.depart(deviation, key, value, here)
         place[name] = Figure(value, unit, rule, inputs or {}, bounds, moved, source, deviation, override is not None,
                              derived)
         self.names[name] = value
@@ -207,28 +227,35 @@ class Sheet:
         try:
             if derived:
                 raise ValueError("cannot be set, it follows from other figures")
-            return _converted(reading.without_unit(given, unit) if unit in reading.UNITS else given, like, bounds)
+            return _converted(reading.without_unit(given, unit) if unit in reading.UNITS else given, like, bounds,
+                              limits.within(bounds, limits.limit_of(self.key, name)).least)
         except ValueError as error:
             self.draft.problems.append(f"{VARIABLES['overrides']}.{spelling}: {error}")
             return None
 
-    def _taken(self, key, value, bounds, unit):
-        """The override itself; one that lies oddly is noted, and one beyond a physical bound is moved to it."""
+    def _taken(self, key, name, value, bounds, unit):
+        """The override itself. One that lies oddly is noted, and one beyond what can work is moved to where it can, so
+        that what follows from it can be told as well."""
         if not _is_number(value):
             return value
+        technical = limits.limit_of(self.key, name)
+        bounds = limits.within(bounds, technical)
 
         def note(kind, limit):
-            self.draft.odd_overrides.append(OddOverride(key, value, limit, kind, unit))
+            source = ""
+            if technical:
+                source = technical.source if limit in (technical.least, technical.most) else technical.within
+            self.draft.odd_overrides.append(OddOverride(key, value, limit, kind, unit, bounds, source))
+            return value if kind == "floor" else type(value)(limit)
 
         if bounds.cap is not None and value > bounds.cap:
-            note("cap", bounds.cap)
-            return bounds.cap
+            return note("cap", bounds.cap)
         if value < bounds.least:
-            note("least", bounds.least)
-        elif bounds.most is not None and value > bounds.most:
-            note("most", bounds.most)
-        elif bounds.floor is not None and value < bounds.floor:
-            note("floor", bounds.floor)
+            return note("least", bounds.least)
+        if bounds.most is not None and value > bounds.most:
+            return note("most", max(bounds.most, bounds.least))
+        if bounds.floor is not None and value < bounds.floor:
+            return note("floor", bounds.floor)
         return value
 
 
@@ -236,14 +263,14 @@ def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _converted(given, like, bounds):
+def _converted(given, like, bounds, least):
     if bounds.choices:
         return reading.choice(_word(given, bounds.choices), bounds.choices)
     if isinstance(like, str):
         return str(given)
     value = reading.whole(given) if isinstance(like, int) else float(reading.number(given))
-    if value < min(0, bounds.least):
-        raise ValueError(f"expected a number of at least {min(0, bounds.least)}, got {value}")
+    if value < min(0, least):
+        raise ValueError(f"expected a number of at least {min(0, least)}, got {value}")
     return value
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS
 
 
@@ -185,20 +186,20 @@ BASE_GB = 25
 GROWTH_GB_PER_USER_AND_YEAR = 0.75
 
 
+@formula(users=1)
 def tier_for_users(users: int) -> str:
     """The tier for a number of concurrent users: up to 50 small, up to 200 medium, beyond that large.
 
-    The minimum tier is never derived: it is taken by name. Raises ValueError below 1. Source: headings of the
+    The minimum tier is never derived: it is taken by name. Source: headings of the
     document's "Recommended Production Requirements".
     """
-    if users < 1:
-        raise ValueError(f"users: expected at least 1, got {users}")
     for tier, largest in _LARGEST_USERS:
         if users <= largest:
             return tier
     return "large"
 
 
+@formula
 def growth_gb(users: int, years: float = 1) -> float:
     """Disk in GB that so many users fill in so many years: the base installation and 0.75 GB per user and year.
 
@@ -207,6 +208,7 @@ def growth_gb(users: int, years: float = 1) -> float:
     return BASE_GB + GROWTH_GB_PER_USER_AND_YEAR * users * years
 
 
+@formula(tier=TIERS)
 def storage_gb(tier: str, users: int | None) -> float:
     """Disk in GB to plan for: the document's growth figure of the tier, or the first year of `users` if larger."""
     return max(float(HOST_GROWTH_GB.value(tier)), growth_gb(users) if users else 0.0)

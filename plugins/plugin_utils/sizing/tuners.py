@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import arguments
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula
 
 WORKLOADS = ("web", "oltp", "dw", "desktop", "mixed")
 STORAGES = ("hdd", "ssd", "san", "nvme")
@@ -73,26 +74,28 @@ def pgtune(ram, cpu=None, connections=None, workload="web", storage="ssd", pg_ve
     }
 
 
+@formula
 def pgtune_classic_work_mem_kb(memory_kb: int, cpu: int, connections: int, workload="web") -> int:
     """work_mem in kB: what the shared buffers leave, divided by three for each connection and worker process, at least
     64 kB.
 
     Source: le0pard/pgtune e2c7f39.
     """
-    memory = arguments.whole("memory_kb", memory_kb)
     kind = arguments.choice("workload", workload, WORKLOADS)
-    return max(64, _work_mem_kb(memory, arguments.whole("cpu", cpu), arguments.whole("connections", connections), kind))
+    return max(64, _work_mem_kb(memory_kb, cpu, connections, kind))
 
 
+@formula
 def pgtune_wal_buffers_kb(shared_buffers_kb: int) -> int:
     """WAL buffers in kB: 3 % of the shared buffers, 32 kB to 16 MiB; more than 14 MiB becomes 16.
 
     Source: le0pard/pgtune, both forms.
     """
-    three_percent = 3 * arguments.whole("shared_buffers_kb", shared_buffers_kb) // 100
+    three_percent = 3 * shared_buffers_kb // 100
     return 16 * _MB if three_percent > 14 * _MB else max(32, three_percent)
 
 
+@formula
 def pgtune_maintenance_work_mem_kb(memory_kb: int, workload="web", most_kb: int = 2 * _GB) -> int:
     """Memory in kB for one VACUUM or index build: a sixteenth of the memory, for data warehouses an eighth, at most 2
     GiB (classic) or 8 GiB (now).
@@ -100,30 +103,30 @@ def pgtune_maintenance_work_mem_kb(memory_kb: int, workload="web", most_kb: int 
     Source: le0pard/pgtune, both forms.
     """
     divisor = 8 if arguments.choice("workload", workload, WORKLOADS) == "dw" else 16
-    return min(arguments.whole("memory_kb", memory_kb) // divisor, most_kb)
+    return min(memory_kb // divisor, most_kb)
 
 
+@formula(cpu=1)
 def pgtune_parallel_workers(cpu: int, workload="web") -> tuple[int, int, int, int] | None:
     """(worker processes, parallel workers, per gather, per maintenance) from four cores on, None below: the cores, and
     half of them rounded up, at most 4. Data warehouses gather with half of any number.
 
     Source: le0pard/pgtune, both forms.
     """
-    cores = arguments.whole("cpu", cpu, 1)
-    if cores < LEAST_PARALLEL_CORES:
+    if cpu < LEAST_PARALLEL_CORES:
         return None
-    half = -(-cores // 2)
+    half = -(-cpu // 2)
     gather = half if arguments.choice("workload", workload, WORKLOADS) == "dw" else min(4, half)
-    return cores, cores, gather, min(4, half)
+    return cpu, cpu, gather, min(4, half)
 
 
+@formula
 def pgtune_autovacuum_workers(cpu: int) -> int | None:
     """Autovacuum workers: 4 from 16 cores, 5 from 32; None keeps PostgreSQL's default of 3.
 
     Source: le0pard/pgtune 7caef27.
     """
-    cores = arguments.whole("cpu", cpu)
-    return 5 if cores >= 32 else 4 if cores >= 16 else None
+    return 5 if cpu >= 32 else 4 if cpu >= 16 else None
 
 
 def pgtune_random_page_cost(storage="ssd", workload="web", dbsize="mid_ram") -> float:
@@ -194,6 +197,7 @@ def _in_common(server, maintenance_kb) -> dict[str, Any]:
 
 # -- postgresqltuner ---------------------------------------------------------------------------------------------------
 
+@formula
 def postgresqltuner_worst_case_mb(shared_buffers_mb: float, work_mem_mb: float, max_connections: int,
                                   maintenance_work_mem_mb: float, autovacuum_max_workers: int = 3,
                                   track_activity_query_size_bytes: int = 0) -> float:
@@ -202,11 +206,7 @@ def postgresqltuner_worst_case_mb(shared_buffers_mb: float, work_mem_mb: float, 
     The text of running queries counts as many times as there are connections and workers; it is left out unless its
     size is given. Source: jfcoz/postgresqltuner 288bce8.
     """
-    connections = arguments.whole("max_connections", max_connections)
-    workers = arguments.whole("autovacuum_max_workers", autovacuum_max_workers)
-    query = arguments.amount("track_activity_query_size_bytes", track_activity_query_size_bytes)
     return (
-        arguments.amount("shared_buffers_mb", shared_buffers_mb)
-        + connections * NODES_PER_BACKEND * arguments.amount("work_mem_mb", work_mem_mb)
-        + workers * arguments.amount("maintenance_work_mem_mb", maintenance_work_mem_mb)
-        + (connections + workers) * query / 1024 ** 2)
+        shared_buffers_mb + max_connections * NODES_PER_BACKEND * work_mem_mb
+        + autovacuum_max_workers * maintenance_work_mem_mb
+        + (max_connections + autovacuum_max_workers) * track_activity_query_size_bytes / 1024 ** 2)

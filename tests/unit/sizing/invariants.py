@@ -6,16 +6,35 @@
 from __future__ import annotations
 
 import random
+import re
 
 from sizing_builders import placed
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import plan
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import comparison, plan
 
 TIERS = ("minimum", "small", "medium", "large")
+#: Figures that may fall when a host gets more cores or an installation more users, and why. With more memory or more
+#: disk none does.
+_MAY_FALL = {direction: re.compile("|".join(f"(?:{path})" for path in paths)) for direction, paths in {
+    "memory": ("nothing",),
+    "disk": ("nothing",),
+    "cores": (
+        # More backends share the same memory.
+        r"services\.postgres\.settings\.(work_mem_kb|hash_mem_multiplier|effective_cache_size_mb|peak_memory_mb)",
+        # More instances share a pool, and in mode balanced a part of the memory.
+        r"services\.api\.(settings|containers\.worker|memory)", r"totals\.memory_(limit|reservation)_mb",
+        r"services\.pgbouncer\.settings\.(max_client_conn|file_descriptors)",
+        r"totals\.connections\.(application|max_client_conn|spare)",
+        # The logs of more containers take their part from the first day on.
+        r"disk\.runway_days",
+    ),
+}.items()}
+_MAY_FALL["users"] = _MAY_FALL["cores"]
 #: Overrides that an operator may come up with, by service.
 OVERRIDES = {
     "postgres": ("memory_limit_mb", "cpus", "work_mem_kb", "shared_buffers_mb", "maintenance_work_mem_mb",
-                 "autovacuum_max_workers", "max_connections", "volume_gb", "max_wal_size_mb"),
+                 "autovacuum_max_workers", "max_connections", "volume_gb", "max_wal_size_mb", "hash_mem_multiplier",
+                 "max_parallel_workers", "max_worker_processes", "max_slot_wal_keep_size_mb"),
     "pgbouncer": ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_client_conn"),
     "redis": ("memory_limit_mb", "maxmemory_mb", "cpus"),
     "rabbitmq": ("memory_limit_mb", "memory_high_watermark_mb"),
@@ -89,6 +108,10 @@ def check(capacity: dict, intent: dict) -> dict:
     _check_memory(result, said)
     _check_postgres(services["postgres"], said)
     _check_connections(services, said)
+    _check_load(result, said)
+    _check_cores(result, capacity, intent, said)
+    for entry in (*result["refusals"], *result["warnings"], *result["notes"]):
+        assert 1 <= len(entry["remedy"]) <= 3, f"nobody is told what helps: {entry}"
     for service, figures in services.items():
         assert figures["cpus"] <= capacity["cores"]
         for name, value in intent.get("overrides", {}).get(service, {}).items():
@@ -105,13 +128,20 @@ def _check_memory(result, said):
 
 def _check_postgres(figures, said):
     chosen = figures["settings"]
-    worst = (
-        chosen["shared_buffers_mb"] + chosen["wal_buffers_kb"] / 1024
-        + chosen["autovacuum_max_workers"] * chosen["maintenance_work_mem_mb"]
-        + chosen["backends"] * (4 + 1.5 * chosen["work_mem_kb"] / 1024))
-    safe = 0.9 * figures["memory_limit_mb"]
+    worst, safe = worst_case_mb(chosen), 0.9 * figures["memory_limit_mb"]
     assert worst <= safe + 1e-6 or "R5" in said, "PostgreSQL's worst case is beyond 90 % of its limit"
     assert worst >= safe - 1e-6 or "R5" not in said
+
+
+def worst_case_mb(chosen):
+    """The memory of a PostgreSQL in which everything that its settings allow happens at once."""
+    may_ask = chosen["max_parallel_workers_per_gather"] or chosen["max_parallel_maintenance_workers"]
+    workers = min(chosen["max_parallel_workers"], chosen["max_worker_processes"]) if may_ask else 0
+    return (
+        chosen["shared_buffers_mb"] + chosen["wal_buffers_kb"] / 1024
+        + chosen["autovacuum_max_workers"] * chosen["maintenance_work_mem_mb"]
+        + (chosen["backends"] + workers) * (
+            4 + 1.5 * chosen["work_mem_kb"] / 1024 * chosen["hash_mem_multiplier"]))
 
 
 def _check_connections(services, said):
@@ -126,20 +156,87 @@ def _check_connections(services, said):
     assert closed == ("R6" not in said), "the connection budget is not what R6 says"
 
 
+def _check_load(result, said):
+    connections, users, services = result["totals"]["connections"], result["users"], result["services"]
+    workers = services["api"]["containers"]["worker"]["count"]
+    assert connections["application"] <= 4 * connections["pool"] + workers or "R11" in said, "too many wait unseen"
+    if not users:
+        return
+    peak = users * 4 / 10.2 * 2.5
+    for enough, what in (
+        (peak * 0.015 <= min(connections["pool"], connections["through_pgbouncer"]), "the pool"),
+        (services["postgres"]["cpus"] >= users / 125, "the cores of PostgreSQL"),
+        (users <= 500 or services["postgres"]["memory_limit_mb"] >= users / 125 * 1024, "the memory of PostgreSQL"),
+        (services["caddy"]["memory_limit_mb"] >= 64 + users * 60 / 1024, "the memory of Caddy"),
+        ("minio" not in services or services["minio"]["settings"]["requests_max"] >= peak * 0.05, "MinIO's requests"),
+    ):
+        assert enough or "R11" in said, f"{what} is not held against {users} users"
+
+
+def _check_cores(result, capacity, intent, said):
+    assert result["totals"]["cpus"] <= 2 * capacity["cores"] or said & {"R12", "R1"}, "nobody counts the quotas"
+    own, database = intent.get("overrides", {}).get("postgres", {}), result["services"]["postgres"]
+    if "cpus" not in own:
+        most = max(min(1, capacity["cores"]), capacity["cores"] - 1)
+        assert database["cpus"] <= most + 1e-9, "PostgreSQL takes all cores"
+    if not own:
+        cores, chosen = max(1, int(database["cpus"])), database["settings"]
+        assert chosen["max_parallel_workers"] == cores
+        assert chosen["max_worker_processes"] >= max(8, cores)
+        assert bool(chosen["max_parallel_workers_per_gather"]) == (cores > 1)
+
+
+def numbers(result):
+    """(path, number) of everything in a plan that is one."""
+    def within(value, path):
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield from within(inner, f"{path}.{name}")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield path, value
+
+    for section in ("services", "totals", "disk"):
+        yield from within(result[section], section)
+    yield "host.allocatable_mb", result["host"]["allocatable_mb"]
+
+
+def is_tight(result):
+    """Whether mode balanced could not give everybody what he wanted."""
+    return any(entry["value"] < entry["inputs"]["wanted_mb"] for entry in result["explain"].values()
+               if "wanted_mb" in entry["inputs"])
+
+
 def check_more(capacity: dict, intent: dict, chance: random.Random) -> None:
-    """Assert that more memory, cores or users never leave less, for a wish without overrides."""
-    first = plan(capacity, intent)
-    roomier = plan(dict(capacity, memory_mb=capacity["memory_mb"] + chance.randint(1, 65536)), intent)
-    for path in ("host.allocatable_mb", "services.postgres.memory_limit_mb", "services.postgres.settings.work_mem_kb",
-                 "totals.memory_limit_mb"):
-        assert _at(first, path) <= _at(roomier, path), f"{path} falls with more memory"
-    faster = plan(dict(capacity, cores=min(4096, capacity["cores"] + chance.randint(1, 64))), intent)
-    for path in ("services.postgres.cpus", "services.pgbouncer.settings.default_pool_size", "services.api.cpus"):
-        assert _at(first, path) <= _at(faster, path), f"{path} falls with more cores"
-    if "users" in intent and "tier" in intent:
-        fuller = plan(capacity, dict(intent, users=min(100000, intent["users"] + chance.randint(1, 1000))))
-        for path in ("services.api.instances", "services.postgres.settings.volume_gb"):
-            assert _at(first, path) <= _at(fuller, path), f"{path} falls with more users"
+    """Assert of every figure that more memory, cores, disk or users never leave less, for a wish without overrides."""
+    first, more_disk = plan(capacity, intent), chance.randint(1, 1000)
+    wishes = {
+        "memory": (dict(capacity, memory_mb=capacity["memory_mb"] + chance.randint(1, chance.choice((8, 512, 65536)))),
+                   intent),
+        "cores": (dict(capacity, cores=min(4096, capacity["cores"] + chance.randint(1, 64))), intent),
+        "disk": (dict(capacity, disk_total_gb=capacity["disk_total_gb"] + more_disk,
+                      disk_free_gb=capacity["disk_free_gb"] + more_disk), intent),
+    }
+    if "users" in intent:
+        wishes["users"] = (capacity, dict(intent, users=min(100000, intent["users"] + chance.randint(1, 1000))))
+    for direction, wish in wishes.items():
+        result = plan(*wish)
+        # Where the host is used up, what one needs more another has less.
+        used_up = direction in ("cores", "users") and (is_tight(result) or is_tight(first))
+        after = dict(numbers(result))
+        for path, before in numbers(first):
+            if not used_up and not _MAY_FALL[direction].match(path) and path in after:
+                assert before <= after[path] + 1e-9, f"{path} falls with more {direction}"
+
+
+def check_bought(intent: dict) -> None:
+    """Assert that the host to buy for a wish is not refused by the wish's own plan, or that it says that none does."""
+    needed = comparison.needed_host(intent)
+    result = plan(needed["capacity"], dict(intent, tier=needed["tier"]))
+    refused = [comparison.first_sentence(entry["text"]) for entry in result["refusals"]]
+    assert set(refused) <= set(needed["unmet"]), "the host to buy is refused"
+    # One PgBouncer and one Redis run on a core each; a strict plan does not let that pass.
+    if "overrides" not in intent and intent.get("users", 0) <= (5000 if intent.get("strict") else 30000):
+        assert needed["unmet"] == [], "a host that could be bought is not found"
 
 
 def check_accepted(result: dict, capacity: dict, intent: dict) -> None:
@@ -158,9 +255,3 @@ def check_accepted(result: dict, capacity: dict, intent: dict) -> None:
     again = plan(capacity, dict(intent, overrides=asked))
     assert again["services"] == result["services"], "a plan's own numbers as overrides give another plan"
     assert again["refusals"] == [], "a plan's own numbers as overrides are refused"
-
-
-def _at(result, path):
-    for key in path.split("."):
-        result = result[key]
-    return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sizing_builders import TIERS, host_of, plan_of, value_at
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import balance
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import balance, plan
 
 #: Worked out by hand from the formulas, for the recommended hosts and an application with a worker-only mode.
 FIGURES = {
@@ -90,9 +90,57 @@ def test_share(allocatable, share, containers, limit):
     assert balance.share_mb(allocatable, share, containers) == limit
 
 
-def test_growth_is_given_in_steps_until_it_is_used_up():
-    growth = balance.Growth(1000)
-    assert growth.grown(512, 1024) == 1024
-    assert growth.grown(512, 1024) == 512 + 256
-    assert growth.grown(512, 4096, containers=2) == 512
-    assert growth.grown(2048, 512) == 2048
+def claim(least_mb, share, containers=1, most_mb=10**6):
+    return balance.Claim(least_mb, most_mb, share, containers, lambda limit: containers * limit)
+
+
+def test_growth_goes_from_the_least_to_the_share_and_no_further_than_what_helps():
+    growth = balance.Growth()
+    assert growth.grown(claim(512, 0.3), 10000) == 2816
+    assert growth.grown(claim(4096, 0.3), 10000) == 4096
+    assert growth.grown(claim(512, 0.3, most_mb=2048), 10000) == 2048
+    assert growth.grown(claim(512, 0.3, containers=2), 10000) == 1280
+
+
+@pytest.mark.parametrize(("excess", "limits"), [
+    (1, (2560, 512)), (256, (2560, 512)), (257, (2304, 512)), (2300, (512, 512)), (10**6, (512, 512))])
+def test_where_not_all_can_grow_all_shares_are_taken_of_a_smaller_part(excess, limits):
+    """Two that would have 2816 and 512 of 10000 MiB, so much less in all."""
+    claims, growth = (claim(512, 0.3), claim(512, 0.06)), balance.Growth()
+    assert [growth.grown(each, 10000) for each in claims] == [2816, 512]
+    smaller = growth.within(10000, excess)
+    assert tuple(smaller.grown(each, 10000) for each in claims) == limits
+
+
+def test_more_memory_leaves_nobody_less():
+    """Balanced, 64 cores, 4 TB, 50 users: the volumes, the WAL and the backups of a host with more memory."""
+    plans = [plan(host_of("small", cores=64, memory_mb=gib * 1024, disk_free_gb=4000, disk_total_gb=4000),
+                  {"users": 50, "mode": "balanced"}) for gib in (24, 64, 128, 512)]
+    assert [entry["disk"]["backup_storage_gb"] for entry in plans] == [131] * 4
+    settings = [entry["services"]["postgres"]["settings"] for entry in plans]
+    assert [entry["volume_gb"] for entry in settings] == [23] * 4
+    assert [entry["max_wal_size_mb"] for entry in settings] == [4096] * 4
+
+
+def test_more_users_leave_the_database_no_less():
+    limits = [plan(host_of("small"), {"users": users, "mode": "balanced"})["services"]["postgres"]["memory_limit_mb"]
+              for users in (500, 599, 700, 1000, 2000)]
+    assert limits == sorted(limits)
+
+
+@pytest.mark.parametrize(("users", "volume", "most"), [(10, 23, 29440), (500, 129, 164096)])
+def test_the_database_gets_no_more_than_its_data_needs(users, volume, most):
+    """512 GiB: three quarters of the limit hold all that is planned for."""
+    host = host_of("large", memory_mb=512 * 1024, disk_free_gb=2000, disk_total_gb=2000)
+    result = plan(host, {"users": users, "mode": "balanced"})
+    database = result["services"]["postgres"]
+    assert database["settings"]["volume_gb"] == volume
+    wanted = int(0.3 * result["host"]["allocatable_mb"] / 256) * 256
+    assert database["memory_limit_mb"] == min(most, wanted)
+    assert 0.75 * most >= volume * 1000**3 / 1024**2 > 0.75 * (most - 256)
+
+
+def test_a_volume_of_the_operators_own_counts_as_the_data():
+    host = host_of("large", memory_mb=512 * 1024, disk_free_gb=2000, disk_total_gb=2000)
+    result = plan(host, {"users": 10, "mode": "balanced", "overrides": {"postgres": {"volume_gb": 60}}})
+    assert value_at(result, "postgres.memory_limit_mb") == 76544

@@ -84,7 +84,10 @@ def test_first_sentence(text, first):
     ({"tier": "medium"}, ("medium", 20, 48, 200, 2)), ({"tier": "large"}, ("large", 32, 96, 500, 3)),
     ({"users": 50}, ("small", 12, 24, 100, 1)), ({"users": 200}, ("medium", 20, 48, 220, 2)),
     ({"users": 350}, ("large", 32, 96, 500, 3)), ({"users": 1000}, ("large", 32, 96, 970, 9)),
-    ({"users": 2000}, ("large", 34, 96, 1910, 17)),
+    ({"users": 2000}, ("large", 36, 96, 1910, 17)), ({"users": 5000}, ("large", 86, 108, 4730, 41)),
+    ({"users": 5000, "mode": "balanced"}, ("large", 88, 96, 4740, 21)),
+    ({"users": 50, "mode": "balanced"}, ("small", 12, 24, 100, 1)),
+    ({"tier": "minimum", "reserved_memory_mb": 4096}, ("minimum", 6, 16, 30, 1)),
     ({"tier": "small", "users": 350}, ("large", 32, 96, 500, 3)),
     ({"tier": "large", "users": 20}, ("large", 32, 96, 500, 3)),
     ({"tier": "small", "overrides": {"redis": {"memory_limit_mb": 32500}}}, ("small", 12, 44, 100, 1)),
@@ -120,14 +123,17 @@ def test_what_no_host_can_give_is_said():
     huge = {"api": {"instances": 5000, "memory_limit_mb": 10**9}}
     assert any("R3: " in text for text in needed_host({"tier": "small", "overrides": huge})["unmet"])
     assert needed_host({"users": 100000})["unmet"] == [
-        "R6: connection budget: the application's pools of 16360 exceed max_client_conn 5000."]
+        "R6: connection budget: the application's pools of 8190 exceed max_client_conn 5000.",
+        "R11: the peak of 100000 users keeps 1471 connections of PostgreSQL busy (98039 requests a second of 15 ms), "
+        "391 and 98 in reserve can be had."]
 
 
 def test_a_disk_that_a_refusal_asks_for_is_bought(monkeypatch):
     def strict_plan(capacity, intent, plan=sizing.plan):
         result = plan(capacity, intent)
         if capacity["disk_total_gb"] < 190:
-            result["refusals"].append({"dimension": "disk_total_gb", "required": 190, "text": "R7: 190 GB needed. So."})
+            result["refusals"].append({
+                "dimension": "disk_total_gb", "found": 100, "required": 190, "text": "R7: 190 GB needed. So."})
         return result
 
     monkeypatch.setattr(sizing, "plan", strict_plan)

@@ -42,12 +42,15 @@ FIGURES = [
     ("postgres.settings.maintenance_work_mem_mb", 32, 32, 128, 256),
     ("postgres.settings.wal_buffers_kb", 3932, 3932, 16384, 16384),
     ("postgres.settings.autovacuum_max_workers", 2, 2, 3, 3),
-    ("postgres.settings.max_worker_processes", 8, 8, 8, 4),
-    ("postgres.settings.max_parallel_workers_per_gather", 2, 2, 2, 2),
+    ("postgres.settings.max_worker_processes", 8, 8, 8, 8),
+    ("postgres.settings.max_parallel_workers", 1, 1, 2, 4),
+    ("postgres.settings.max_parallel_workers_per_gather", 0, 0, 1, 2),
+    ("postgres.settings.max_parallel_maintenance_workers", 0, 0, 1, 2),
     ("postgres.settings.max_wal_size_mb", 1907, 4096, 4096, 4096),
     ("postgres.settings.min_wal_size_mb", 476, 1024, 1024, 1024),
     ("postgres.settings.max_slot_wal_keep_size_mb", 1907, 4096, 4096, 4096),
-    ("postgres.settings.hash_mem_multiplier", 1.0, 1.0, 2.0, 2.0),
+    ("postgres.settings.hash_mem_multiplier", 1.0, 1.0, 1.2, 1.1),
+    ("postgres.settings.peak_memory_mb", 461, 461, 1839, 3646),
     ("postgres.settings.huge_pages", "off", "off", "off", "off"),
     ("postgres.settings.superuser_reserved_connections", 3, 3, 3, 3),
     ("postgres.settings.io_method", "worker", "worker", "worker", "worker"),
@@ -106,7 +109,7 @@ def test_swap_can_be_allowed_and_goes_with_a_limit_of_memory_only():
 def test_services_and_keys_come_in_a_fixed_order():
     result = plan_of("large")
     assert list(result) == ["schema_version", "tier", "users", "mode", "host", "services", "explain", "totals",
-                            "disk", "deviations", "requirements", "warnings", "refusals"]
+                            "disk", "deviations", "requirements", "load", "notes", "warnings", "refusals"]
     assert list(result["services"]) == ["postgres", "pgbouncer", "redis", "rabbitmq", "minio", "api", "client",
                                         "asynq_dashboard", "caddy", "backup"]
 
@@ -127,10 +130,11 @@ def test_work_mem_is_explained():
         "value": 2750,
         "unit": "kB",
         "rule": "min(pgtune(memory_limit, cores, backends), (0.9 * memory_limit - shared_buffers - wal_buffers"
-                " - autovacuum_max_workers * maintenance_work_mem - 4 MiB * backends) / (1.5 * backends))",
+                " - autovacuum_max_workers * maintenance_work_mem - 4 MiB * (backends + parallel_workers)) / (1.5 *"
+                " (backends + parallel_workers)))",
         "inputs": {
-            "memory_limit_mb": 512, "cpus": 1, "backends": 33, "shared_buffers_mb": 128, "wal_buffers_kb": 3932,
-            "autovacuum_max_workers": 2, "maintenance_work_mem_mb": 32, "pgtune_kb": 3196, "safe_bound_mb": 2.686,
+            "memory_limit_mb": 512, "cpus": 1, "backends": 33, "parallel_workers": 0, "shared_buffers_mb": 128,
+            "wal_buffers_kb": 3932, "autovacuum_max_workers": 2, "maintenance_work_mem_mb": 32, "pgtune_kb": 3196, "safe_bound_mb": 2.686,
         },
         "bounds": {"min": 1024, "max": 65536, "technical_min": 64},
         "source": "pgtune, classic (e2c7f39); bound: postgresqltuner's worst case at 90 % of the limit",
@@ -142,9 +146,9 @@ def test_work_mem_is_explained():
 
 def test_quota_never_exceeds_the_host_and_says_so():
     explanation = plan_of("large", host_of("large", cores=2.5))["explain"]["postgres.cpus"]
-    assert explanation["value"] == 2.5
+    assert explanation["value"] == 1.5
     assert explanation["bounds"] == {
-        "max": 2.5, "document_floor": 4, "technical_min": 0.01, "technical_max": 2.5, "before": 4.0,
+        "max": 1.5, "document_floor": 4, "technical_min": 0.01, "technical_max": 2.5, "before": 4.0,
         "hit": "max"}
 
 
@@ -202,7 +206,7 @@ def test_workers_take_the_jobs_where_the_application_can():
 
 
 def test_concurrency_of_the_profile_is_followed():
-    result = plan_of("small", profile={"job_concurrency": 30, "something": "else"})
+    result = plan_of("small", profile={"job_concurrency": 30})
     assert value_at(result, "api.settings.database_pool") == 60
     assert value_at(result, "api.settings.redis_pool_size") == 40
 

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import (
     api,
@@ -74,7 +76,7 @@ def test_tier_for_users(users, tier):
 
 @pytest.mark.parametrize("users", [0, -1])
 def test_no_tier_for_nobody(users):
-    with pytest.raises(ValueError, match=f"^users: expected at least 1, got {users}$"):
+    with pytest.raises(ValueError, match=f"^users: expected a whole number of at least 1, got {users}$"):
         tiers.tier_for_users(users)
 
 
@@ -120,10 +122,22 @@ def test_wal_buffers_at_the_edges(shared_mb, wal_kb):
 
 
 @pytest.mark.parametrize(("cpus", "workers"), [
-    (1, (8, 8, 2, 2)), (3, (8, 8, 2, 2)), (4, (4, 4, 2, 2)), (7, (7, 7, 4, 4)), (32, (32, 32, 4, 4)),
+    (1, (8, 1, 0, 0)), (2, (8, 2, 1, 1)), (3, (8, 3, 2, 2)), (4, (8, 4, 2, 2)), (7, (8, 7, 4, 4)),
+    (32, (32, 32, 4, 4)),
 ])
 def test_parallel_workers(cpus, workers):
     assert postgres.parallel_workers(cpus) == workers
+
+
+@given(st.integers(1, 500), st.integers(1, 500))
+def test_more_cores_never_get_fewer_workers(cpus, more):
+    assert all(few <= many for few, many in zip(
+        postgres.parallel_workers(cpus), postgres.parallel_workers(cpus + more), strict=True))
+
+
+@pytest.mark.parametrize(("asked", "busy"), [((4, 8, 2, 2), 4), ((1000, 8, 2, 0), 8), ((4, 8, 0, 0), 0), ((4, 8, 0, 1), 4)])
+def test_parallel_workers_that_can_exist(asked, busy):
+    assert postgres.busy_parallel_workers(*asked) == busy
 
 
 @pytest.mark.parametrize(("limit", "cpus", "workers"), [
@@ -144,6 +158,19 @@ def test_worst_case(shared, work_mem, backends, maintenance, autovacuum, worst):
 
 def test_worst_case_counts_wal_and_backends():
     assert postgres.worst_case_mb(128, 2, 10, 32, 2, wal_mb=4, backend_mb=4) == 128 + 4 + 64 + 10 * (4 + 3)
+
+
+# What the plans of the tiers came to before: 120 and 119 % of 2048 and 4096, 103 % of 512.
+@pytest.mark.parametrize(("limit", "work_mem_kb", "autovacuum", "maintenance", "parallel", "hashes", "worst"), [
+    (512, 2750, 2, 32, 8, 1, 525), (2048, 12787, 3, 128, 8, 2, 2612), (4096, 28339, 3, 256, 4, 2, 5028),
+    (2048, 12787, 3, 128, 2, 1.2, 1839), (4096, 28339, 3, 256, 4, 1.1, 3646),
+])
+def test_worst_case_counts_parallel_workers_and_hashes(
+        limit, work_mem_kb, autovacuum, maintenance, parallel, hashes, worst):
+    shared = limit // 4
+    assert postgres.worst_case_mb(
+        shared, work_mem_kb / 1024, 33, maintenance, autovacuum, postgres.wal_buffers_kb(shared) / 1024, 4, parallel,
+        hashes) == pytest.approx(worst, abs=1)
 
 
 # At 2048 MiB the WAL buffers are 16 MiB, as pgtune rounds them, not 15.36.

@@ -88,7 +88,7 @@ def test_more_users_need_no_fewer_instances(users, more, cpus):
      "busy_share: expected a part between 0 and 1, got 60; for 60 % write 0.6"),
     (lambda: oracles.usl_capacity(0, 0.1, 0.1), "instances: expected a number above 0, got 0"),
     (lambda: oracles.usl_peak(3, 0.1), "contention: expected a part between 0 and 1, got 3"),
-    (lambda: api.requests_per_second(-5), "users: expected a number of at least 0, got -5"),
+    (lambda: api.requests_per_second(-5), "users: expected a whole number of at least 0, got -5"),
 ])
 def test_load_says_what_it_did_not_understand(call, message):
     with pytest.raises(ValueError, match="^" + message):

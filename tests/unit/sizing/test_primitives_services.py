@@ -57,8 +57,19 @@ def test_io_workers(cpus, workers):
     assert postgres.io_workers(cpus) == workers
 
 
-def test_small_rules_of_postgres():
-    assert (postgres.hash_mem_multiplier(1023), postgres.hash_mem_multiplier(1024)) == (1, 2)
+# The worst case leaves nothing beside work_mem on the smallest, twice as much and more where work_mem is at its most.
+@pytest.mark.parametrize(("limit", "cpus", "count", "times"), [
+    (512, 1, 33, 1), (2048, 2, 33, 1.2), (4096, 4, 33, 1.1), (27136, 11, 66, 1.6), (262144, 11, 66, 2), (256, 1, 100, 1),
+])
+def test_hashes_get_what_work_mem_leaves(limit, cpus, count, times):
+    assert postgres.hash_mem_multiplier(limit, cpus, count) == times
+
+
+@given(st.integers(512, 10**6), st.integers(1, 128), st.integers(33, 500))
+def test_what_is_planned_for_a_limit_is_safe_or_at_its_least(limit, cpus, count):
+    found = postgres.memory(limit, cpus, count)
+    assert found["safe"] == (found["peak_memory_mb"] <= round(0.9 * limit)) or found["peak_memory_mb"] == round(0.9 * limit)
+    assert found["safe"] or (found["work_mem_kb"], found["hash_mem_multiplier"]) == (1024, 1)
 
 
 @given(st.integers(1, 10**6), st.integers(1, 256), st.integers(1, 1000), st.integers(1, 1000))
@@ -77,7 +88,7 @@ def test_functions_say_what_the_plan_does(tier):
     assert database["work_mem_kb"] == postgres.work_mem_kb(limit, cpus, database["backends"])
     assert database["effective_cache_size_mb"] == postgres.effective_cache_size_mb(limit, database["backends"])
     assert database["io_workers"] == postgres.io_workers(cpus)
-    assert database["hash_mem_multiplier"] == postgres.hash_mem_multiplier(limit)
+    assert database["hash_mem_multiplier"] == postgres.hash_mem_multiplier(limit, cpus, database["backends"])
     assert wal == postgres.max_wal_size_mb(volume)
     assert database["min_wal_size_mb"] == postgres.min_wal_size_mb(wal)
     assert database["max_slot_wal_keep_size_mb"] == postgres.max_slot_wal_keep_size_mb(wal, volume)
@@ -172,15 +183,15 @@ def test_a_read_sees_the_last_write(drives):
     (lambda: postgres.work_mem_kb(-512, 1, 33), "memory_limit_mb: expected a whole number of at least 1, got -512"),
     (lambda: postgres.work_mem_bound_mb(512, 0), "backends: expected a whole number of at least 1, got 0"),
     (lambda: postgres.max_wal_size_mb(0), "volume_gb: expected a number above 0, got 0"),
-    (lambda: postgres.worst_case_mb(math.nan, 1, 1, 1), "shared_buffers_mb: expected a number, got nan"),
-    (lambda: postgres.parallel_workers(0), "cpu: expected a whole number of at least 1, got 0"),
+    (lambda: postgres.worst_case_mb(math.nan, 1, 1, 1), "shared_mb: expected a number, got nan"),
+    (lambda: postgres.parallel_workers(0), "cpus: expected a whole number of at least 1, got 0"),
     (lambda: pgbouncer.file_descriptors(-1, 20), "clients: expected a whole number of at least 0, got -1"),
     (lambda: redis.maxmemory_for_mb(512, "disk"), 'persistence: expected one of none, rdb, aof; got "disk"'),
     (lambda: rabbitmq.cluster(0), "nodes: expected a whole number of at least 1, got 0"),
     (lambda: minio.default_parity(17), "drives_per_set: expected a whole number between 1 and 16, got 17"),
     (lambda: minio.erasure_sets(17), "drives: 17 drives do not divide into sets of 2 to 16"),
     (lambda: minio.read_quorum(4, 3), "parity: expected a whole number between 0 and 2, got 3"),
-    (lambda: minio.requests_max(-1), "memory_limit_mb: expected a number of at least 0, got -1"),
+    (lambda: minio.requests_max(-1), "memory_limit_mb: expected a whole number of at least 0, got -1"),
     (lambda: golang.gomaxprocs(0, 2), "host_cores: expected a whole number of at least 1, got 0"),
     (lambda: golang.gomemlimit_mb(-1), "memory_limit_mb: expected a whole number of at least 0, got -1"),
 ])

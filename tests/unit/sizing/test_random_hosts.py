@@ -21,5 +21,7 @@ def test_plans_hold(seed):
             if "overrides" not in intent and chance.random() < 0.2:
                 invariants.check_more(capacity, intent, chance)
                 invariants.check_accepted(result, capacity, intent)
+            if chance.random() < 0.02:
+                invariants.check_bought(intent)
         except AssertionError as error:
             pytest.fail(f"{error}: {capacity}, {intent}")

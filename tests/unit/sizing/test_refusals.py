@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
 from sizing_builders import TIGHT_DISK, host_of, plan_of, value_at
+from test_properties import hosts, intents
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import PlanError, plan
 
@@ -61,6 +63,8 @@ def test_r1_can_be_accepted():
         "R1: 8000 MiB of memory found, 11060 MiB needed (12 GiB less the 10 % that a host may keep back). "
         "Accepted by trenova_accept_undersized_host: true.",
         TIGHT_DISK,
+        "R12: the CPU quotas add up to 9.5 cores, the host has 4; more than twice as many as there are stall each other "
+        "at the peak.",
     ]
 
 
@@ -313,6 +317,88 @@ def test_r9_refuses_what_cannot_work(overrides, text):
 @pytest.mark.parametrize(("service", "least"), [("redis", 64), ("rabbitmq", 256)])
 def test_r9_accepts_the_technical_floor(service, least):
     assert refusals(plan_of("small", overrides={service: {"memory_limit_mb": least}})) == []
+
+
+def test_r6_speaks_of_the_operators_settings_only_where_there_are_any():
+    """100000 users, and not a line in trenova_plan_overrides."""
+    result = plan(host_of("large", cores=2000, memory_mb=2 * 1024**2, disk_free_gb=10**5, disk_total_gb=10**5),
+                  {"users": 100000})
+    refusal = next(entry for entry in result["refusals"] if entry["rule"] == "R6")
+    assert refusal["remedy"] == [
+        "set pgbouncer.memory_limit_mb to 160 and pgbouncer.max_client_conn to 8190 in trenova_plan_overrides",
+        "divide the users among several installations"]
+    own = plan(host_of("large"), {"users": 300, "overrides": {"pgbouncer": {"max_client_conn": 10}}})
+    assert own["refusals"][0]["remedy"][0] == "take the connection settings out of trenova_plan_overrides"
+
+
+@settings(max_examples=100, deadline=None)
+@given(hosts, intents)
+def test_what_is_to_be_taken_out_is_there(capacity, intent):
+    """No remedy names a line of the inventory that is not in it."""
+    result = plan(capacity, intent)
+    for entry in (*result["refusals"], *result["warnings"]):
+        for step in entry["remedy"]:
+            if step.startswith("take ") and step.endswith("out of trenova_plan_overrides"):
+                assert intent.get("overrides")
+            elif step.startswith("take "):
+                assert step.split()[1] in intent["restore_document"]
+
+
+@pytest.mark.parametrize(("overrides", "text"), [
+    ({"postgres": {"hash_mem_multiplier": 4, "work_mem_kb": 12787}},
+     "R5: PostgreSQL with 33 backends, 2 parallel workers and work_mem 12787 kB (4 times as much for a hash) can need "
+     "3674 MiB, 1843 MiB are safe (90 % of 2048); a limit of 6016 MiB would do."),
+    ({"postgres": {"hash_mem_multiplier": 1000}},
+     "R5: PostgreSQL with 33 backends, 2 parallel workers and work_mem 1024 kB (1000 times as much for a hash) can need "
+     "53552 MiB, 1843 MiB are safe (90 % of 2048); a limit of 90464 MiB would do."),
+    ({"postgres": {"max_worker_processes": 1000, "max_parallel_workers": 1000}},
+     "R5: PostgreSQL with 33 backends, 1000 parallel workers and work_mem 1024 kB can need 6594 MiB"),
+])
+def test_r5_counts_hashes_and_parallel_workers(overrides, text):
+    assert any(refusal.startswith(text) for refusal in refusals(plan_of("medium", overrides=overrides)))
+
+
+def test_hashes_of_the_operators_own_size_make_work_mem_smaller():
+    settings_ = plan_of("medium", overrides={"postgres": {"hash_mem_multiplier": 2}})["services"]["postgres"]["settings"]
+    assert (settings_["hash_mem_multiplier"], settings_["work_mem_kb"]) == (2.0, 7716)
+    assert settings_["peak_memory_mb"] <= 0.9 * 2048
+
+
+@pytest.mark.parametrize(("overrides", "planned_gb"), [
+    ({"max_wal_size_mb": 9000}, 78.8), ({"max_wal_size_mb": 4096}, 74), ({"max_slot_wal_keep_size_mb": 9000}, 78.5),
+    ({"max_slot_wal_keep_size_mb": -1}, 74),
+])
+def test_wal_beyond_its_part_of_the_volume_counts_on_the_disk(overrides, planned_gb):
+    disk = plan_of("small", overrides={"postgres": overrides})["disk"]
+    assert disk["planned_gb"] == planned_gb
+    assert disk["day_one_gb"] == pytest.approx(25 + planned_gb - 74)
+
+
+def test_r7_counts_the_wal():
+    result = plan_of("small", overrides={"postgres": {"max_wal_size_mb": 47000, "max_slot_wal_keep_size_mb": 40000}})
+    assert refusals(result)[0].startswith(
+        "R7: volumes, images and logs take 107 GB from the first day on, 100 GB can be had")
+    assert result["refusals"][0]["remedy"][0] == (
+        "lower postgres.max_wal_size_mb, postgres.max_slot_wal_keep_size_mb in trenova_plan_overrides")
+
+
+def test_r7_warns_of_logs_that_take_more_than_a_twentieth_of_the_disk():
+    foreign = {"greeter": {"main": {"count": 200, "memory_limit_mb": 6, "memory_reservation_mb": 0, "cpus": 0.01,
+                                    "pids_limit": 8, "nofile": 64, "oom_score_adj": 0}}}
+    result = plan_of("small", foreign=foreign)
+    assert "R7: the logs of all containers can take 6.3 GB, more than 5 % of the disk of 100 GB." in warnings(result)
+    assert result["disk"]["items"][0]["gb"] == 13.2
+    assert plan_of("small")["disk"]["items"][0]["gb"] == 7.9
+
+
+def test_every_warning_says_what_ends_it():
+    result = plan_of("medium", host_of("small"))
+    assert [entry["remedy"] for entry in result["warnings"]] == [
+        ["plan the tier that fits: trenova_tier: small", remedy] for remedy in (
+            "give the host 20 cores", "give the host 48 GiB", "grow the disk to 200 GB", "free or add 50 GB")]
+    restored = plan_of("small", restore_document=["redis-volume"])
+    assert [entry["remedy"] for entry in restored["warnings"]] == [
+        ["take redis-volume out of trenova_restore_document"]]
 
 
 def test_restoring_nothing_is_said():
