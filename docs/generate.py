@@ -10,7 +10,7 @@
 - docs/sizing-primitives.md, from the docstrings of the formulas
 - docs/field.md, from the tests of field reports
 - docs/images.md, from what the images' own sources say, and the lock of images
-- docs/plans.md and the tables of docs/sizing.md, from the sizing engine
+- docs/plans.md, docs/sizing-limits.md and the tables of docs/sizing.md, from the sizing engine
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / "collections"))
 from generator.field import field_page  # noqa: E402 - it and the following are found by the line above
 from generator.formulas import formulas_page  # noqa: E402
 from generator.images import images_page  # noqa: E402
-from generator.plans import plans_page, sizing_page  # noqa: E402
+from generator.plans import limits_page, plans_page, sizing_page  # noqa: E402
 from generator.specifications import descriptions_page, plugin_pages, role_page, variables_page  # noqa: E402
 
 
@@ -36,7 +36,7 @@ def main() -> int:
     pages = {f"roles/{role.name}/README.md": role_page(role) for role in sorted((ROOT / "roles").iterdir())}
     pages.update(plugin_pages(), **{
         "docs/variables.md": variables_page(), "docs/descriptions.md": descriptions_page(),
-        "docs/sizing.md": sizing_page(), "docs/field.md": field_page(),
+        "docs/sizing.md": sizing_page(), "docs/sizing-limits.md": limits_page(), "docs/field.md": field_page(),
         "docs/images.md": images_page(), "docs/sizing-primitives.md": formulas_page(), "docs/plans.md": plans_page()})
     wanted = {ROOT / name: "\n".join(lines) + "\n" for name, lines in pages.items()}
     there = {path: path.read_text() for path in {*wanted, *(ROOT / "docs/plugins").glob("*")} if path.exists()}

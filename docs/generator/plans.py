@@ -12,7 +12,7 @@ from operator import getitem
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, sizing
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report import reading
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.table import plan_table
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import comparison, tiers
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import comparison, limits, tiers
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.deviations import CATALOGUE
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import TIERS
 
@@ -134,6 +134,66 @@ def deviations_table() -> list[str]:
     return lines
 
 
+#: What was planned for them before the load of the users was held against every service, in the order of the rows below.
+BEFORE = {
+    "minimum": (512, 1, "2750 kB x 1", "8, 2", 525, "20 + 5", 40, 2048, 128, 1),
+    "small": (512, 1, "2750 kB x 1", "8, 2", 525, "20 + 5", 40, 2048, 128, 1),
+    "medium": (2048, 2, "12787 kB x 2", "8, 2", 2612, "20 + 5", 50, 2048, 256, 2),
+    "large": (4096, 4, "28339 kB x 2", "4, 2", 5028, "20 + 5", 80, 4096, 256, 3),
+    "large, 500 users": (4096, 4, "28339 kB x 2", "4, 2", 5028, "20 + 5", 120, 4096, 256, 5),
+    "5000 users": (4096, 4, "28339 kB x 2", "4, 2", 5028, "20 + 5", 840, 4096, 256, 41),
+}
+
+
+def before_table() -> list[str]:
+    """The plans of the document's hosts, and of 500 and 5000 users, as they were and as they are."""
+    now = [*hosts_of_tiers().values(), sizing.plan(recommended()["large"], {"users": 500}),
+           sizing.plan(comparison.needed_host({"users": 5000})["capacity"], {"users": 5000})]
+    rows = []
+    for plan in now:
+        services = plan["services"]
+        database, settings, connections = (
+            services["postgres"], services["postgres"]["settings"], plan["totals"]["connections"])
+        rows.append((
+            database["memory_limit_mb"], f"{database['cpus']:g}",
+            f"{settings['work_mem_kb']} kB x {settings['hash_mem_multiplier']:g}",
+            f"{settings['max_parallel_workers']}, {settings['max_parallel_workers_per_gather']}",
+            settings["peak_memory_mb"], f"{connections['pool']} + {connections['reserve']}", connections["application"],
+            services["redis"]["memory_limit_mb"], services["caddy"]["memory_limit_mb"], services["api"]["instances"]))
+    lines = table("", *BEFORE)
+    for place, title in enumerate((
+            "PostgreSQL, MiB", "PostgreSQL, cores", "`work_mem` x `hash_mem_multiplier`", "parallel workers, per gather",
+            "worst case of PostgreSQL, all counted, MiB", "pool and reserve", "connections of the application",
+            "Redis, MiB", "Caddy, MiB", "API instances")):
+        cells = [str(after[place]) if str(before[place]) == str(after[place]) else f"{before[place]} → {after[place]}"
+                 for before, after in zip(BEFORE.values(), rows, strict=True)]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
+
+
+def limits_page() -> list[str]:
+    """What each figure that can be set may be at least and at most."""
+    found: dict[tuple[str, str], str] = {}
+    for plan in (*hosts_of_tiers().values(),):
+        for path, explained in plan["explain"].items():
+            if not explained["derived"] and not isinstance(explained["value"], str):
+                sheet, _, name = path.replace(".settings.", ".").replace(".containers.", ".").rpartition(".")
+                found.setdefault((sheet, name), explained["unit"])
+    lines = [
+        "# Bounds of the figures", "",
+        "What a figure below `trenova_plan_overrides` may be at least and at most, by the software that reads it. Beyond",
+        "its bounds a plan is refused (R9), and says what is allowed. Bounds that hang on the host or on other figures of",
+        "the plan are in the last column. Words are checked against those that the software knows.", ""]
+    rows = {}
+    for (sheet, name), unit in found.items():
+        key = f"{sheet}.{name}" if f"{sheet}.{name}" in limits.LIMITS else f"*.{name}"
+        rows[key] = (limits.limit_of(sheet, name), unit)
+    lines += table("figure", "least", "most", "unit", "source", "and besides")
+    for key, (limit, unit) in sorted(rows.items(), key=lambda row: (not row[0].startswith("*"), row[0])):
+        lines.append(f"| `{key}` | {limit.least:g} | {limit.most} | {unit} | {plain(limit.source)} | {limit.within} |")
+    return [*lines, "", "`*` is every service and every kind of its containers.", "", MADE.format(f"{SIZING}/")]
+
+
 def refusal_example() -> list[str]:
     """What a host with too little memory is told."""
     plan = sizing.plan(comparison.imagined(8, 8, 100), {"tier": "small"})
@@ -163,7 +223,7 @@ def sizing_page() -> list[str]:
     """docs/sizing.md with its tables made anew."""
     made = {
         "users": users_table, "tiers": tiers_table, "balanced": balanced_table, "deviations": deviations_table,
-        "refusal": refusal_example}
+        "refusal": refusal_example, "before": before_table}
 
     def block(found: re.Match) -> str:
         return found.group(1) + "\n".join(made[found.group(2)]()) + "\n" + found.group(3)

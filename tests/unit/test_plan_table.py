@@ -126,7 +126,7 @@ def test_tiers_what_to_buy_and_changes_are_tables():
                     note="Nobody was contacted.")
     assert "\n    small    below          6784       512    3  R2: 8 CPU cores found, 12 recommended for tier" in text
     assert "\n    large *  below         17920      4096    3  R2: 8 CPU cores found, 32 recommended for tier" in text
-    assert "\n     96  GiB of memory  the document recommends 96 GiB for tier large; 24 would do: " in text
+    assert "\n     96  GiB of memory  the document recommends 96 GiB for tier large; 24 for this alone: " in text
     assert "\n    tier: small -> large\n    postgres: replaces tren-db; reloads nothing\n" in text
     assert "\n      memory_limit  512 MiB  ->  4096 MiB\n      shm_size      –        ->  1024 MiB\n" in text
     assert "\n  Nobody was contacted.\n" in text

@@ -92,11 +92,11 @@ def _budgets(plan):
             **plan["totals"]["connections"]), 2)
     disk = plan.get("disk")
     if disk:
-        grown = disk.get("growth_gb_per_year")
-        lines += _wrapped("Disk: {} on day one, {} planned, of {} available; {}{}; backups {} elsewhere".format(
+        grown, backups = disk.get("growth_gb_per_year"), disk["backup_storage_gb"]
+        lines += _wrapped("Disk: {} on day one, {} planned, of {} available; {}{}{}".format(
             *(reading.amount(disk[key], "GB") for key in ("day_one_gb", "planned_gb", "available_gb")),
             "" if grown is None else f"{plain(grown)} GB a year, ", reading.runway(disk),
-            reading.amount(disk["backup_storage_gb"], "GB")), 2)
+            "" if backups is None else f"; backups {reading.amount(backups, 'GB')} elsewhere"), 2)
     for line in reading.asked_of_host(plan):
         if line["name"] in _SHOWN_LINES:
             lines += _wrapped("{}: {}; the requirements: {}".format(
@@ -132,7 +132,7 @@ def _needed(needed):
     rows = []
     for key, unit in (("cores", "cores"), ("memory_gib", "GiB of memory"), ("disk_gb", "GB of disk")):
         reasons = "; ".join(
-            need["reason"] if need["value"] == needed[key]["value"] else "{} would do: {}".format(
+            need["reason"] if need["value"] == needed[key]["value"] else "{} for this alone: {}".format(
                 need["value"], need["reason"]) for need in needed[key]["needs"])
         rows.append((str(needed[key]["value"]), unit, reasons))
     lines = _table(("", "", ""), rows, right=(0,), indent=4)[1:]

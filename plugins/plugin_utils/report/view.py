@@ -286,7 +286,8 @@ def _disk(disk, cast, network):
         "growth": None if disk["growth_gb_per_year"] is None else _growth(disk),
         "rows": [{"name": cast.title(item["name"]), "gb": reading.amount(item["gb"]), "what": item["what"]}
                  for item in disk["items"]],
-        "backup_storage": reading.amount(disk["backup_storage_gb"], "GB"), "copies": reading.copies(network)}
+        "backup_storage": None if disk["backup_storage_gb"] is None else reading.amount(disk["backup_storage_gb"], "GB"),
+        "copies": reading.copies(network)}
 
 
 def _growth(disk):
@@ -335,7 +336,7 @@ def _needed(needed):
     for key, unit in (("cores", "cores"), ("memory_gib", "GiB of memory"), ("disk_gb", "GB of disk")):
         value = needed[key]["value"]
         cards.append({"value": value, "unit": unit, "needs": [
-            {"reason": need["reason"], "would_do": None if need["value"] == value else need["value"]}
+            {"reason": need["reason"], "alone": None if need["value"] == value else need["value"]}
             for need in needed[key]["needs"]]})
     return {"wish": wish, "cards": cards, "unmet": needed["unmet"]}
 

@@ -44,11 +44,17 @@ def formula(function=None, /, **bounds):
     def checked(*given, **named):
         if named:
             named = {name: checks.get(name, _anything)(value) for name, value in named.items()}
-        if len(given) > len(in_order):
-            return function(*given, **named)  # which says how many it takes
-        return function(*[check(value) for check, value in zip(in_order, given, strict=False)], **named)
+        # More arguments than there are parameters the function refuses itself.
+        values_ = [check(value) for check, value in zip(in_order, given, strict=False)] + list(given[len(in_order):])
+        return function(*values_, **named)
 
-    return checked
+    first = in_order[0] if len(in_order) == 1 else None
+
+    @functools.wraps(function)
+    def checked_one(*given, **named):
+        return function(first(given[0])) if len(given) == 1 and not named else checked(*given, **named)
+
+    return checked_one if first else checked
 
 
 def _check_of(name, parameter, bound):

@@ -175,7 +175,8 @@ def caddy_memory_mb(users: int) -> int:
 
 @formula
 def caddy_cores(users: int) -> float:
-    """Cores of Caddy, as a number, for so many users at the peak, in halves: 4000 requests per second on a core at 60 %.
+    """Cores of Caddy, as a number, for so many users at the peak: 4000 requests per second on a core at 60 %, in halves
+    of a core.
 
     Source: an assumption; encryption takes most of it.
     """

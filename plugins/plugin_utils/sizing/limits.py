@@ -21,6 +21,8 @@ _INT = 2 ** 31 - 1
 _BACKENDS = 2 ** 18 - 1
 #: More than any host has: MiB, GB.
 _MEMORY_MB, _DISK_GB = 64 * 1024 ** 2, 10 ** 6
+#: Seconds, beyond which nobody waits.
+_DAY = 86400
 #: Connections of one process: what a network address and a port have between them.
 _PORTS = 65535
 
@@ -51,11 +53,16 @@ COMMON: Mapping[str, Limit] = {
     "gomemlimit_mb": Limit(
         4, _MEMORY_MB, "Go, GOMEMLIMIT: below what a program holds it only collects garbage",
         "85 % of what the service needs at least, at most memory_limit_mb"),
+    "stop_grace_seconds": Limit(1, _DAY, "chosen: no container may take a day to end"),
+    "start_grace_seconds": Limit(0, _DAY, "chosen: no container may take a day to begin"),
+    "health_interval_seconds": Limit(1, _DAY, "Docker: at least a millisecond; chosen: a second to a day"),
     "volume_gb": Limit(1, _DISK_GB, "no disk has more"),
     "volume_mb": Limit(1, _DISK_GB, "chosen: certificates are small"),
 }
 
 _GUC = "PostgreSQL, pg_settings"
+_PATIENCE = "PgBouncer: microseconds in 64 bits; chosen: as PostgreSQL's timeouts, milliseconds in 32 bits"
+_CADDY = "Caddy, durations; chosen: up to a day"
 
 #: By service and name, where the software says more.
 LIMITS: Mapping[str, Limit] = {
@@ -82,27 +89,49 @@ LIMITS: Mapping[str, Limit] = {
     "postgres.random_page_cost": Limit(0.01, 10 ** 6, _GUC),
     "postgres.effective_io_concurrency": Limit(0, 1000, _GUC),
     "postgres.default_statistics_target": Limit(1, 10000, _GUC),
+    "postgres.idle_in_transaction_session_timeout_seconds": Limit(0, _INT // 1000, _GUC),
     "pgbouncer.default_pool_size": Limit(1, _BACKENDS, "PostgreSQL: no more connections"),
     "pgbouncer.reserve_pool_size": Limit(0, _BACKENDS, "PostgreSQL: no more connections"),
     "pgbouncer.max_db_connections": Limit(
         1, _BACKENDS, "PostgreSQL: no more connections; PgBouncer takes 0 for without end"),
     "pgbouncer.max_client_conn": Limit(
         1, _PORTS, "PgBouncer: a descriptor for each", "16 kB each in memory_limit_mb"),
+    "pgbouncer.query_wait_timeout_seconds": Limit(0, _INT // 1000, _PATIENCE),
+    "pgbouncer.reserve_pool_timeout_seconds": Limit(0, _INT // 1000, _PATIENCE),
+    "pgbouncer.server_lifetime_seconds": Limit(1, _INT // 1000, _PATIENCE),
+    "pgbouncer.server_idle_timeout_seconds": Limit(0, _INT // 1000, _PATIENCE),
+    "pgbouncer.server_login_retry_seconds": Limit(1, _INT // 1000, _PATIENCE),
+    "pgbouncer.max_prepared_statements": Limit(0, _INT, "PgBouncer, an integer"),
+    "pgbouncer.statement_timeout_seconds": Limit(0, _INT // 1000, _GUC, "0 in pool mode session"),
+    "pgbouncer.lock_timeout_seconds": Limit(0, _INT // 1000, _GUC, "0 in pool mode session"),
     "redis.maxmemory_mb": Limit(16, _MEMORY_MB, "Redis: 0 is without end, and an empty one takes some MiB",
                                 "85 % of memory_limit_mb"),
     "redis.io_threads": Limit(1, 128, "Redis, IO_THREADS_MAX_NUM"),
     "redis.maxclients": Limit(1, 1048576 - 32, "Redis: a descriptor for each", "at least what the application opens"),
+    "redis.save_seconds": Limit(1, _INT, "Redis, an integer"),
+    "redis.save_changes": Limit(1, _INT, "Redis, an integer"),
+    "redis.save_busy_seconds": Limit(1, _INT, "Redis, an integer"),
+    "redis.save_busy_changes": Limit(1, _INT, "Redis, an integer"),
+    "redis.tcp_backlog": Limit(1, _PORTS, "Linux, net.core.somaxconn"),
+    "redis.tcp_keepalive_seconds": Limit(0, _INT, "Redis, an integer"),
     "rabbitmq.memory_high_watermark_mb": Limit(
         128, _MEMORY_MB, "RabbitMQ: an idle node takes about 100 MiB, and above the mark publishers are blocked",
         "at most memory_limit_mb"),
     "rabbitmq.disk_free_limit_mb": Limit(
         50, _INT, "RabbitMQ: publishers are blocked while less is free", "what is free after the first day"),
     "rabbitmq.raft_wal_max_size_mb": Limit(1, 4096, "RabbitMQ, quorum queues", "a third of the watermark"),
+    "rabbitmq.schedulers": Limit(1, 1024, "Erlang, +S"),
+    "rabbitmq.heartbeat_seconds": Limit(0, 65535, "AMQP 0-9-1: 16 bits"),
     "rabbitmq.quorum_group_size": Limit(1, 7, "RabbitMQ, quorum queues", "the nodes"),
     "minio.requests_max": Limit(1, _INT, "MinIO, api requests_max", "what memory_limit_mb holds"),
     "api.database_pool": Limit(1, _PORTS, "pgx, pool_max_conns"),
     "api.redis_pool_size": Limit(1, _PORTS, "go-redis, PoolSize"),
     "api.worker.database_pool": Limit(1, _PORTS, "pgx, pool_max_conns"),
+    "caddy.grace_seconds": Limit(1, _DAY, _CADDY),
+    "caddy.upstream_try_seconds": Limit(1, _DAY, _CADDY),
+    "caddy.upstream_try_interval_ms": Limit(1, _DAY, _CADDY),
+    "caddy.upstream_health_interval_seconds": Limit(1, _DAY, _CADDY),
+    "caddy.upstream_health_timeout_seconds": Limit(1, _DAY, _CADDY),
     "backup.database_storage_gb": Limit(0, 100 * _DISK_GB, "no storage has more"),
     "backup.object_storage_gb": Limit(0, 100 * _DISK_GB, "no storage has more"),
 }

@@ -147,20 +147,11 @@ class Bounds(NamedTuple):
 
     def explain(self) -> dict[str, Any]:
         """The bounds that are set, by the names that a plan shows."""
-        if self == _NO_BOUNDS:
-            return {}
-        named = {
-            "min": self.low,
-            "max": self.high,
-            "document_floor": self.floor,
-            "technical_min": self.least or None,
-            "technical_max": self.most if self.cap is None else self.cap,
-            "choices": list(self.choices) or None,
-        }
-        return {name: bound for name, bound in named.items() if bound is not None}
-
-
-_NO_BOUNDS = Bounds()
+        low, high, floor, least, most, cap, choices = self
+        return {name: bound for name, bound in (
+            ("min", low), ("max", high), ("document_floor", floor), ("technical_min", least or None),
+            ("technical_max", most if cap is None else cap), ("choices", list(choices) if choices else None),
+        ) if bound is not None}
 
 
 class Figure(NamedTuple):
@@ -185,7 +176,7 @@ class Figure(NamedTuple):
             "value": self.value,
             "unit": self.unit,
             "rule": self.rule,
-            "inputs": {name: rounded(value) for name, value in self.inputs.items()},
+            "inputs": {name: rounded(value) if type(value) is float else value for name, value in self.inputs.items()},
             "bounds": {**self.bounds.explain(), **self.moved},
             "source": self.source,
             "deviates": self.deviates,
