@@ -134,7 +134,7 @@ def deviations_table() -> list[str]:
     return lines
 
 
-#: What was planned for them before the load of the users was held against every service, in the order of the rows below.
+#: What was planned for them before the load of the users was held against every service, in the order of the rows.
 BEFORE = {
     "minimum": (512, 1, "2750 kB x 1", "8, 2", 525, "20 + 5", 40, 2048, 128, 1),
     "small": (512, 1, "2750 kB x 1", "8, 2", 525, "20 + 5", 40, 2048, 128, 1),
@@ -162,9 +162,9 @@ def before_table() -> list[str]:
             services["redis"]["memory_limit_mb"], services["caddy"]["memory_limit_mb"], services["api"]["instances"]))
     lines = table("", *BEFORE)
     for place, title in enumerate((
-            "PostgreSQL, MiB", "PostgreSQL, cores", "`work_mem` x `hash_mem_multiplier`", "parallel workers, per gather",
-            "worst case of PostgreSQL, all counted, MiB", "pool and reserve", "connections of the application",
-            "Redis, MiB", "Caddy, MiB", "API instances")):
+            "PostgreSQL, MiB", "PostgreSQL, cores", "`work_mem` x `hash_mem_multiplier`",
+            "parallel workers, per gather", "worst case of PostgreSQL, all counted, MiB", "pool and reserve",
+            "connections of the application", "Redis, MiB", "Caddy, MiB", "API instances")):
         cells = [str(after[place]) if str(before[place]) == str(after[place]) else f"{before[place]} → {after[place]}"
                  for before, after in zip(BEFORE.values(), rows, strict=True)]
         lines.append(f"| {title} | {' | '.join(cells)} |")
@@ -181,9 +181,9 @@ def limits_page() -> list[str]:
                 found.setdefault((sheet, name), explained["unit"])
     lines = [
         "# Bounds of the figures", "",
-        "What a figure below `trenova_plan_overrides` may be at least and at most, by the software that reads it. Beyond",
-        "its bounds a plan is refused (R9), and says what is allowed. Bounds that hang on the host or on other figures of",
-        "the plan are in the last column. Words are checked against those that the software knows.", ""]
+        "What a figure below `trenova_plan_overrides` may be at least and at most, by the software that reads it.",
+        "Beyond its bounds a plan is refused (R9), and says what is allowed. Bounds that hang on the host or on other",
+        "figures of the plan are in the last column. Words are checked against those that the software knows.", ""]
     rows = {}
     for (sheet, name), unit in found.items():
         key = f"{sheet}.{name}" if f"{sheet}.{name}" in limits.LIMITS else f"*.{name}"

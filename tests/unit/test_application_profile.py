@@ -35,7 +35,7 @@ def planned(tmp_path, **profile):
 
 
 @pytest.mark.parametrize(("profile", "pool", "workers_pool"), [
-    ({}, 20, 10), ({"job_concurrency": 10}, 20, 10), ({"job_concurrency": 30}, 40, 30), ({"worker_only": True}, 10, 10),
+    ({}, 20, 10), ({"job_concurrency": 10}, 20, 10), ({"job_concurrency": 30}, 30, 30), ({"worker_only": True}, 10, 10),
 ])
 def test_pools_follow_the_jobs_of_the_profile(tmp_path, profile, pool, workers_pool):
     api = planned(tmp_path, **profile)

@@ -180,7 +180,7 @@ def test_overrides_and_bounds_are_marked():
 def test_sections_come_only_with_something_in_them():
     page = plan_page("erp1", plan(*CASES["small"]), LOOKS)
     assert re.findall(r'<section id="([a-z]+)"', page) == [
-        "memory", "connections", "disk", "figures", "deviations"]
+        "notes", "memory", "connections", "disk", "figures", "deviations"]
     without = {key: value for key, value in plan(*CASES["small"]).items() if key != "disk"}
     without = plan_page("erp1", without, LOOKS)
     assert '<section id="disk"' not in without

@@ -269,6 +269,7 @@ def _funnel(stages):
 # -- disk --------------------------------------------------------------------------------------------------------------
 
 def _disk(disk, cast, network):
+    backups = disk["backup_storage_gb"]
     others = max(0, disk["total_gb"] - disk["available_gb"])
     parts = [Part("Not ours", others, "c-system", reading.amount(round(others, 1), "GB"))] if others else []
     parts += [Part(cast.title(item["name"]), item["gb"], cast.kind(item["name"]), reading.amount(item["gb"], "GB"))
@@ -286,7 +287,7 @@ def _disk(disk, cast, network):
         "growth": None if disk["growth_gb_per_year"] is None else _growth(disk),
         "rows": [{"name": cast.title(item["name"]), "gb": reading.amount(item["gb"]), "what": item["what"]}
                  for item in disk["items"]],
-        "backup_storage": None if disk["backup_storage_gb"] is None else reading.amount(disk["backup_storage_gb"], "GB"),
+        "backup_storage": backups if backups is None else reading.amount(backups, "GB"),
         "copies": reading.copies(network)}
 
 

@@ -157,8 +157,7 @@ def _servers(draft, postgres_cpus, bouncers):
             "inputs": {"postgres_cpus": postgres_cpus, "for_users": of_users, "for_pools": of_pools,
                        "pgbouncers": bouncers}}
     instances, of_workers = running["instances"], running["workers"] * running["worker_pool"]
-    of_instance = api.session_database_pool(max(of_cores, of_users), instances)
-    app_pools = int(instances * draft.sheet("api").asked("database_pool", of_instance) + of_workers)
+    app_pools = instances * api.session_database_pool(max(of_cores, of_users), instances) + of_workers
     return -(-session_pool(max(1, app_pools)) // bouncers), {
         "rule": "sum of the application's pools, shared by all PgBouncers",
         "source": "PgBouncer: in pool mode session a client keeps its server connection until it leaves",

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import math
 import pathlib
+import re
 import sys
 import time
 
@@ -144,8 +145,8 @@ def test_numbers_are_taken_as_numbers_and_as_their_plain_text():
         assert values.number(given) == number
 
 
-@pytest.mark.parametrize("text", ["", " ", "1e3", "1E3", "1_000", "１２", "٣", "0x10", "1,000", "1:30", "nan", "inf", "--1",
-                                  "1.2.3", "12 GB", "½"])
+@pytest.mark.parametrize("text", ["", " ", "1e3", "1E3", "1_000", "１２", "٣", "0x10", "1,000", "1:30", "nan",
+                                  "inf", "--1", "1.2.3", "12 GB", "½"])
 def test_text_that_is_no_plain_number(text):
     with pytest.raises(ValueError, match="^expected a number, got "):
         values.number(text)
@@ -167,9 +168,8 @@ def test_the_rule_itself():
         ({"count": 1, "often": 10**13}, "often: expected a whole number of at most 1e+12, got 10000000000000"),
         ({"count": 1, "fast": 1}, "fast: expected true or false, got 1"),
     ):
-        with pytest.raises(ValueError, match="") as refused:
+        with pytest.raises(ValueError, match=f"^{re.escape(says)}$"):
             sample(**bad)
-        assert str(refused.value) == says
     with pytest.raises(TypeError):
         sample(1, 0.5, "a", 1, True, 9)
     with pytest.raises(TypeError):

@@ -53,7 +53,8 @@ def test_no_tier_of_the_document_has_less_than_its_users_ask_for(users):
     assert value_at(result, "postgres.cpus") >= demand.database_cores(users)
     of_tier = plan_of(result["tier"], LARGE)
     for path in ("postgres.memory_limit_mb", "postgres.cpus", "postgres.settings.work_mem_kb", "redis.memory_limit_mb",
-                 "pgbouncer.settings.default_pool_size", "caddy.memory_limit_mb", "caddy.cpus", "minio.memory_limit_mb"):
+                 "pgbouncer.settings.default_pool_size", "caddy.memory_limit_mb", "caddy.cpus",
+                 "minio.memory_limit_mb"):
         assert value_at(result, path) == value_at(of_tier, path)
 
 
@@ -177,7 +178,8 @@ def test_too_few_cores_for_the_database_are_told():
      ["take caddy.cpus out of trenova_plan_overrides", "set caddy.cpus to 2.5 in trenova_plan_overrides"]),
     ({"minio": {"requests_max": 100}}, 5000,
      "R11: MinIO serves 100 requests at once, the peak of 5000 users has 245 documents on the way.",
-     ["take minio.requests_max out of trenova_plan_overrides", "set minio.memory_limit_mb to 1024 in trenova_plan_overrides"]),
+     ["take minio.requests_max out of trenova_plan_overrides",
+      "set minio.memory_limit_mb to 1024 in trenova_plan_overrides"]),
     ({"pgbouncer": {"memory_limit_mb": 40, "max_client_conn": 500}}, 300,
      "R11: PgBouncer has 40 MiB, 500 clients can need 40.", None),
     ({}, 7000, "R11: 1 PgBouncer planned, which runs on one core, 7000 users ask for 2.",
@@ -217,8 +219,8 @@ def test_r11_refuses_a_database_that_is_further_behind_with_each_second():
     result = plan(LARGE, {"users": 5000, "overrides": overrides})
     refusal, = result["refusals"]
     assert refusal["text"].startswith(
-        "R11: the peak of 5000 users keeps 74 connections of PostgreSQL busy (4902 requests a second of 15 ms), 20 and 5 "
-        "in reserve can be had.")
+        "R11: the peak of 5000 users keeps 74 connections of PostgreSQL busy (4902 requests a second of 15 ms), 20 and "
+        "5 in reserve can be had.")
     assert (refusal["dimension"], refusal["found"], refusal["required"]) == ("pgbouncer.default_pool_size", 20, 99)
     assert refusal["override"] == "trenova_accept_undersized_host: true"
     accepted = plan(LARGE, {"users": 5000, "overrides": overrides, "accept_undersized_host": True})
@@ -259,7 +261,7 @@ def test_each_host_is_told_of_its_own_services():
         "R11: PostgreSQL has 19 CPU cores, 5000 users ask for 40 (one for each 125, as in the document's large tier)."]
     assert said(result["rest"]) == []
     assert said(result["app1"]) == said(result["app3"]) == [
-        "R11: 30 API instances with 1 CPU cores each planned on 3 hosts, the peak of 5000 users needs 41."]
+        "R11: 30 API instances with 1 CPU core each planned on 3 hosts, the peak of 5000 users needs 41."]
     assert result["app1"]["warnings"][-1]["remedy"] == [
         "give each host of the API 28 cores, or have more of them in the group api"]
 
@@ -282,10 +284,8 @@ def test_backup_storage_is_that_of_the_installation_where_backups_run():
 # -- R12 and notes -----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("cores", "accepted", "says"), [
-    (4, True, ["R12: the CPU quotas add up to 9.5 cores, the host has 4; more than twice as many as there are stall each "
-               "other at the peak."]),
-    (2, True, ["R12: the CPU quotas add up to 9.5 cores, the host has 2; more than twice as many as there are stall each "
-               "other at the peak."]),
+    *((cores, True, [f"R12: the CPU quotas add up to 9.5 cores, the host has {cores}; more than twice as many as there "
+                     "are stall each other at the peak."]) for cores in (4, 2)),
     (4, False, []), (5, True, []), (12, False, []),
 ])
 def test_quotas_of_more_than_twice_the_cores(cores, accepted, says):
@@ -296,17 +296,16 @@ def test_quotas_of_more_than_twice_the_cores(cores, accepted, says):
             "give the host 5 cores", "lower cpus in trenova_plan_overrides, beginning with rabbitmq"]
 
 
-@pytest.mark.parametrize("cores", [1, 1.5, 2, 4, 6])
-def test_the_database_leaves_a_core_to_the_others(cores):
-    assert value_at(plan_of("large", host_of("large", cores=cores)), "postgres.cpus") == max(min(1, cores), cores - 1, 1) if (
-        cores < 5) else 4
+@pytest.mark.parametrize(("cores", "quota"), [(0.5, 0.5), (1, 1), (1.5, 1), (2, 1), (4, 3), (5, 4), (6, 4)])
+def test_the_database_leaves_a_core_to_the_others(cores, quota):
+    assert value_at(plan_of("large", host_of("large", cores=cores)), "postgres.cpus") == quota
 
 
 def test_a_host_that_idles_is_told_of_mode_balanced():
     note, = plan(host_of("large"), {"users": 500})["notes"]
     assert note == {
-        "text": "the host is mostly idle: 19968 of the 90726 MiB that containers may use are given to them (22 %), 70758 "
-                "MiB are left.",
+        "text": "the host is mostly idle: 19968 of the 90726 MiB that containers may use are given to them (22 %), "
+                "70758 MiB are left.",
         "remedy": ["share out the rest, most of it to PostgreSQL, with the requirements' numbers as the least: "
                    "trenova_mode: balanced"]}
 

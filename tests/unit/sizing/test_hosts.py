@@ -9,6 +9,7 @@ import pytest
 from sizing_builders import host_of, plan_of
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import SERVICES, PlanError, plan_hosts
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import counted
 
 HOSTS = {"db1": host_of("small"), "db2": host_of("small"), "app1": host_of("medium"), "app2": host_of("medium"),
          "app3": host_of("medium")}
@@ -121,7 +122,7 @@ def test_r10_refuses_what_has_no_majority(service, nodes, remedies):
     result = cluster("large", service, nodes)
     refusal = next(entry for entry in result["refusals"] if entry["rule"] == "R10")
     assert refusal["text"].startswith(f"R10: {nodes} nodes of {service} planned; ")
-    assert refusal["remedy"] == [f"have {count} hosts in the group {service}" for count in remedies]
+    assert refusal["remedy"] == [f"have {counted(count, 'host')} in the group {service}" for count in remedies]
     assert (refusal["dimension"], refusal["found"]) == (f"{service}.nodes", nodes)
 
 

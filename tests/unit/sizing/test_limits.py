@@ -98,7 +98,8 @@ def test_nothing_at_all_is_refused_where_it_cannot_work(sheet, name):
 
 
 @pytest.mark.parametrize(("service", "name", "value", "text"), [
-    ("postgres", "max_wal_size_mb", 10**6, "it cannot work above 47683 MiB. Allowed: 32 to 47683 MiB (half of the disk)."),
+    ("postgres", "max_wal_size_mb", 10**6,
+     "it cannot work above 47683 MiB. Allowed: 32 to 47683 MiB (half of the disk)."),
     ("postgres", "max_slot_wal_keep_size_mb", 10**6,
      "it cannot work above 47683 MiB. Allowed: -1 to 47683 MiB (half of the disk; -1 is without end)."),
     ("postgres", "max_parallel_workers", 10**9,
@@ -114,8 +115,10 @@ def test_nothing_at_all_is_refused_where_it_cannot_work(sheet, name):
      "it cannot work above 71525 MiB. Allowed: 50 to 71525 MiB (what is free after the first day)."),
     ("pgbouncer", "max_client_conn", 10**5,
      "it cannot work above 6144. Allowed: 1 to 6144 (16 kB each in memory_limit_mb)."),
-    ("redis", "io_threads", 129, "it cannot work above 128 threads. Allowed: 1 to 128 threads (Redis, IO_THREADS_MAX_NUM)."),
-    ("minio", "requests_max", 10**6, "it cannot work above 168 requests. Allowed: 1 to 168 requests (what memory_limit_mb holds)."),
+    ("redis", "io_threads", 129,
+     "it cannot work above 128 threads. Allowed: 1 to 128 threads (Redis, IO_THREADS_MAX_NUM)."),
+    ("minio", "requests_max", 10**6,
+     "it cannot work above 168 requests. Allowed: 1 to 168 requests (what memory_limit_mb holds)."),
 ])
 def test_what_the_review_found_accepted(service, name, value, text):
     host = host_of("small")

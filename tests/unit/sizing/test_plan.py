@@ -134,7 +134,8 @@ def test_work_mem_is_explained():
                 " (backends + parallel_workers)))",
         "inputs": {
             "memory_limit_mb": 512, "cpus": 1, "backends": 33, "parallel_workers": 0, "shared_buffers_mb": 128,
-            "wal_buffers_kb": 3932, "autovacuum_max_workers": 2, "maintenance_work_mem_mb": 32, "pgtune_kb": 3196, "safe_bound_mb": 2.686,
+            "wal_buffers_kb": 3932, "autovacuum_max_workers": 2, "maintenance_work_mem_mb": 32,
+            "pgtune_kb": 3196, "safe_bound_mb": 2.686,
         },
         "bounds": {"min": 1024, "max": 65536, "technical_min": 64},
         "source": "pgtune, classic (e2c7f39); bound: postgresqltuner's worst case at 90 % of the limit",

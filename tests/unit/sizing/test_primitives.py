@@ -135,7 +135,8 @@ def test_more_cores_never_get_fewer_workers(cpus, more):
         postgres.parallel_workers(cpus), postgres.parallel_workers(cpus + more), strict=True))
 
 
-@pytest.mark.parametrize(("asked", "busy"), [((4, 8, 2, 2), 4), ((1000, 8, 2, 0), 8), ((4, 8, 0, 0), 0), ((4, 8, 0, 1), 4)])
+@pytest.mark.parametrize(("asked", "busy"), [
+    ((4, 8, 2, 2), 4), ((1000, 8, 2, 0), 8), ((4, 8, 0, 0), 0), ((4, 8, 0, 1), 4)])
 def test_parallel_workers_that_can_exist(asked, busy):
     assert postgres.busy_parallel_workers(*asked) == busy
 

@@ -59,7 +59,8 @@ def test_io_workers(cpus, workers):
 
 # The worst case leaves nothing beside work_mem on the smallest, twice as much and more where work_mem is at its most.
 @pytest.mark.parametrize(("limit", "cpus", "count", "times"), [
-    (512, 1, 33, 1), (2048, 2, 33, 1.2), (4096, 4, 33, 1.1), (27136, 11, 66, 1.6), (262144, 11, 66, 2), (256, 1, 100, 1),
+    (512, 1, 33, 1), (2048, 2, 33, 1.2), (4096, 4, 33, 1.1), (27136, 11, 66, 1.6), (262144, 11, 66, 2),
+    (256, 1, 100, 1),
 ])
 def test_hashes_get_what_work_mem_leaves(limit, cpus, count, times):
     assert postgres.hash_mem_multiplier(limit, cpus, count) == times
@@ -68,7 +69,8 @@ def test_hashes_get_what_work_mem_leaves(limit, cpus, count, times):
 @given(st.integers(512, 10**6), st.integers(1, 128), st.integers(33, 500))
 def test_what_is_planned_for_a_limit_is_safe_or_at_its_least(limit, cpus, count):
     found = postgres.memory(limit, cpus, count)
-    assert found["safe"] == (found["peak_memory_mb"] <= round(0.9 * limit)) or found["peak_memory_mb"] == round(0.9 * limit)
+    most = round(0.9 * limit)
+    assert found["safe"] == (found["peak_memory_mb"] <= most) or found["peak_memory_mb"] == most
     assert found["safe"] or (found["work_mem_kb"], found["hash_mem_multiplier"]) == (1024, 1)
 
 

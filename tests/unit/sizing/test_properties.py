@@ -17,7 +17,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import dev
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import containers_of
 
 
-
 @st.composite
 def disks(draw):
     """A disk, of which no more is free or ours than there is."""

@@ -63,8 +63,8 @@ def test_r1_can_be_accepted():
         "R1: 8000 MiB of memory found, 11060 MiB needed (12 GiB less the 10 % that a host may keep back). "
         "Accepted by trenova_accept_undersized_host: true.",
         TIGHT_DISK,
-        "R12: the CPU quotas add up to 9.5 cores, the host has 4; more than twice as many as there are stall each other "
-        "at the peak.",
+        "R12: the CPU quotas add up to 9.5 cores, the host has 4; more than twice as many as there are stall each "
+        "other at the peak.",
     ]
 
 
@@ -349,8 +349,8 @@ def test_what_is_to_be_taken_out_is_there(capacity, intent):
      "R5: PostgreSQL with 33 backends, 2 parallel workers and work_mem 12787 kB (4 times as much for a hash) can need "
      "3674 MiB, 1843 MiB are safe (90 % of 2048); a limit of 6016 MiB would do."),
     ({"postgres": {"hash_mem_multiplier": 1000}},
-     "R5: PostgreSQL with 33 backends, 2 parallel workers and work_mem 1024 kB (1000 times as much for a hash) can need "
-     "53552 MiB, 1843 MiB are safe (90 % of 2048); a limit of 90464 MiB would do."),
+     "R5: PostgreSQL with 33 backends, 2 parallel workers and work_mem 1024 kB (1000 times as much for a hash) can "
+     "need 53552 MiB, 1843 MiB are safe (90 % of 2048); a limit of 90464 MiB would do."),
     ({"postgres": {"max_worker_processes": 1000, "max_parallel_workers": 1000}},
      "R5: PostgreSQL with 33 backends, 1000 parallel workers and work_mem 1024 kB can need 6594 MiB"),
 ])
@@ -359,9 +359,10 @@ def test_r5_counts_hashes_and_parallel_workers(overrides, text):
 
 
 def test_hashes_of_the_operators_own_size_make_work_mem_smaller():
-    settings_ = plan_of("medium", overrides={"postgres": {"hash_mem_multiplier": 2}})["services"]["postgres"]["settings"]
-    assert (settings_["hash_mem_multiplier"], settings_["work_mem_kb"]) == (2.0, 7716)
-    assert settings_["peak_memory_mb"] <= 0.9 * 2048
+    services = plan_of("medium", overrides={"postgres": {"hash_mem_multiplier": 2}})["services"]
+    chosen = services["postgres"]["settings"]
+    assert (chosen["hash_mem_multiplier"], chosen["work_mem_kb"]) == (2.0, 7716)
+    assert chosen["peak_memory_mb"] <= 0.9 * 2048
 
 
 @pytest.mark.parametrize(("overrides", "planned_gb"), [

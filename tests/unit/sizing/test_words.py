@@ -21,7 +21,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.comparison
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.services import SERVICES
 
 #: Words with an s at their end that are no plural.
-NO_PLURAL = {"is", "as", "has", "less", "was", "this", "its", "process"}
+NO_PLURAL = {"is", "as", "has", "less", "was", "this", "its", "process", "gbps"}
 ONE = re.compile(r"(?<![\w.,:/+-])1 (?:(?:API|CPU|direct|server|whole|free) )?([A-Za-z]+s)\b(?!/)")
 
 
@@ -68,10 +68,9 @@ ones = st.fixed_dictionaries({}, optional={
         "postgres": ("cpus", "max_connections", "max_parallel_workers", "io_workers", "volume_gb"),
         "pgbouncer": ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_client_conn"),
         "api": ("instances", "cpus", "database_pool"), "minio": ("requests_max", "cpus")}.items()})
-few = st.fixed_dictionaries({
+few = st.builds(lambda host, disk: dict(host, disk_free_gb=disk[0], disk_total_gb=disk[1]), st.fixed_dictionaries({
     "cores": st.sampled_from([1, 1.0, 2, 3, 8]), "memory_mb": st.sampled_from([1024, 8192, 65536]),
-    "disk_free_gb": st.sampled_from([1, 2, 26, 100]), "disk_total_gb": st.sampled_from([1, 30, 100, 101]),
-    "disk_kind": st.sampled_from(["ssd", "hdd"])})
+    "disk_kind": st.sampled_from(["ssd", "hdd"])}), st.sampled_from([(1, 1), (1, 30), (2, 30), (26, 30), (100, 101)]))
 
 
 @settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
