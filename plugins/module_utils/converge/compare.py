@@ -47,6 +47,10 @@ LIMIT_KEYS = {
 }
 
 
+#: What a container may come out of by itself: who verifies asks it again and again, and tells how it is in the end.
+STARTING, UNHEALTHY = "is starting", "was unhealthy"
+
+
 class Finding(NamedTuple):
     """What has to be done to one container: what is wanted, what the Engine knows, the action, its words, and why."""
 
@@ -163,7 +167,7 @@ class Comparison:
         return self.has_work() or bool(self.retired or self.unknown or self.listing or self.moved)
 
     def words(self):
-        """What differs, in the words of who looks and changes nothing."""
+        """What differs, in the words of who looks and changes nothing; not what may pass by itself."""
         return [
             *(f"the file {managed.path} is another one" for managed in self.changed_files),
             *([f"the file {self.listing.path} is another one"] if self.listing else []),
@@ -173,7 +177,8 @@ class Comparison:
             *(f"the directory {path} lay on the disk that is mounted on {mount}, and lies elsewhere now"
               for path, mount in self.moved.items()),
             *(f"the image {reference} is not on the host" for reference in self.missing_images),
-            *(f"{finding.name} {finding.why}" for finding in self.findings),
+            *(f"{finding.name} {finding.why}" for finding in self.findings
+              if finding.why not in (STARTING, UNHEALTHY)),
             *(f"{name} is no longer wanted" for name in self.retired),
             *(f"{unit} is {what}" for unit, what in self.units.items()),
             *("{says} is due".format(**job) for job in self.due_jobs),
@@ -303,7 +308,7 @@ def _finding(wanted, follows, snapshot, engine, restarted, off_network, outdated
     if action:
         return Finding(wanted, found, action, f"put right: {name} {why}", why)
     if not docker_engine.is_serving(found):
-        return Finding(wanted, found, START, f"waited for {name}, which was starting", "is starting")
+        return Finding(wanted, found, START, f"waited for {name}, which was starting", STARTING)
     younger = _younger(found, follows, snapshot, restarted)
     if younger:
         why = f"{younger} was started after it"
@@ -368,7 +373,7 @@ def _not_serving(found):
     if status != "running":
         return RESTART, f"was {status}"
     if docker_engine.health(found) == "unhealthy":
-        return RESTART, "was unhealthy"
+        return RESTART, UNHEALTHY
     return None, None
 
 

@@ -153,6 +153,15 @@ CONFIG = [("Config", key) for key in INSPECTED["container"]["Config"]]
 HOST_CONFIG = [("HostConfig", key) for key in INSPECTED["container"]["HostConfig"]]
 
 
+@pytest.mark.parametrize("health", ["starting", "unhealthy"])
+def test_kind_c_what_may_pass_by_itself_is_no_change_by_hand(life, health):
+    """After a restart of the Engine all containers start; the check of each container asks until they serve."""
+    life.container["State"]["Health"]["Status"] = health
+    found = releases.measure(str(life.host.directory), life.host.engine, life.host.command)
+    assert found["differing"] == {}
+    assert "redis" not in found["unchanged"] or health == "starting", "a run has work, and nobody is accused"
+
+
 @pytest.mark.parametrize(("section", "key"), CONFIG + HOST_CONFIG, ids=lambda name: name)
 def test_kind_c_every_key_of_a_container_that_was_changed_by_hand_is_named_and_put_right(life, section, key):
     """Whatever the Engine reports of how a container was made, whether its own tools can change it or not."""
