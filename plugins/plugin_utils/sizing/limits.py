@@ -127,7 +127,7 @@ LIMITS: Mapping[str, Limit] = {
     "api.database_pool": Limit(1, _PORTS, "pgx, pool_max_conns"),
     "api.redis_pool_size": Limit(1, _PORTS, "go-redis, PoolSize"),
     "api.worker.database_pool": Limit(1, _PORTS, "pgx, pool_max_conns"),
-    "caddy.grace_seconds": Limit(1, _DAY, _CADDY),
+    "caddy.stream_close_seconds": Limit(1, _DAY, _CADDY),
     "caddy.upstream_try_seconds": Limit(1, _DAY, _CADDY),
     "caddy.upstream_try_interval_ms": Limit(1, _DAY, _CADDY),
     "caddy.upstream_health_interval_seconds": Limit(1, _DAY, _CADDY),
