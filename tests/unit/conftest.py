@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import pathlib
 
+import hypothesis
 from ansible.plugins.loader import init_plugin_loader
 
 # As a run of Ansible does, so that roles and filters of the collection are found, too.
 init_plugin_loader([str(pathlib.Path(__file__).resolve().parents[2] / "collections")])
+# How long an example takes says something of the machine and nothing of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")

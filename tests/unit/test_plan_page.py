@@ -186,7 +186,7 @@ def test_sections_come_only_with_something_in_them():
     assert '<section id="disk"' not in without
     page = page_of("arm", disk=DISK, changes={"remarks": [], "services": []}, note="Nobody was contacted.")
     assert re.findall(r'<section id="([a-z]+)"', page) == [
-        "warnings", "changes", "memory", "connections", "disk", "tiers", "buy", "figures", "deviations"]
+        "warnings", "notes", "changes", "memory", "connections", "disk", "tiers", "buy", "figures", "deviations"]
     assert "Nothing would change." in page
     assert "<p>Nobody was contacted.</p>" in page
 

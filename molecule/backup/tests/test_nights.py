@@ -92,7 +92,7 @@ def test_report_07_an_image_that_is_gone_where_there_is_no_registry(mailing, hos
 
 def test_report_32_a_disk_that_is_not_mounted(server, host):
     """It had been mounted when the server was deployed; below the mount point the owner is right."""
-    host.check_output(f"mount -t tmpfs -o size=64m,mode=0700,uid=10002,gid=10002 tmpfs {BACKUPS}")
+    host.check_output(f"mount -t tmpfs -o size=2g,mode=0700,uid=10002,gid=10002 tmpfs {BACKUPS}")
     try:
         server.run()
         assert host.run("systemctl start trenova-backup").rc == 0

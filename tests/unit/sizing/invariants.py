@@ -26,7 +26,7 @@ _MAY_FALL = {direction: re.compile("|".join(f"(?:{path})" for path in paths)) fo
         r"services\.pgbouncer\.settings\.(max_client_conn|file_descriptors)",
         r"totals\.connections\.(application|max_client_conn|spare)",
         # The logs of more containers take their part from the first day on.
-        r"disk\.runway_days",
+        r"disk\.(runway|full)_days",
     ),
 }.items()}
 _MAY_FALL["users"] = _MAY_FALL["cores"]
