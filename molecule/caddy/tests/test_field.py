@@ -135,7 +135,7 @@ def proxy(host):
         f"https://{SITE}:9443 {{\n\ttls internal\n\treverse_proxy http://127.0.0.1:8080\n}}\n")
     start = f"printf '%s' {shlex.quote(configuration)} >/tmp/Caddyfile; exec caddy run --config /tmp/Caddyfile"
     host.check_output(
-        f"docker run --detach --name proxy --network host {REGISTRY}/library/caddy:2.10.2 sh -c {shlex.quote(start)}")
+        f"docker run --detach --name proxy --network host {REGISTRY}/library/caddy:2.11.4 sh -c {shlex.quote(start)}")
     yield
     host.check_output("docker rm --force proxy")
 

@@ -12,7 +12,7 @@ import shlex
 import pytest
 
 CONFIGURATION = "/etc/docker/daemon.json"
-IMAGE = "172.30.60.2:5000/library/redis:8.4.0"
+IMAGE = "172.30.60.2:5000/library/redis:8.4.7"
 #: Holds the lock of the packages, as an unattended upgrade does, until a program has come that waits for it.
 HOLD = """
 import fcntl, glob, pathlib, time
@@ -21,7 +21,8 @@ fcntl.lockf(stream, fcntl.LOCK_EX)
 pathlib.Path("/run/held").touch()
 def waits(path):
     try:
-        return b"DPkg::Lock::Timeout" in pathlib.Path(path).read_bytes()
+        # Not as one word: the command that wrote this file holds it, too.
+        return b"DPkg::Lock" + b"::Timeout" in pathlib.Path(path).read_bytes()
     except OSError:
         return False
 for _second in range(300):
