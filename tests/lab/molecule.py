@@ -32,7 +32,7 @@ REGISTRY = "172.30.60.2:5000"
 SECRETS = ROOT / "molecule/shared/inventory/group_vars/trenova/secrets.yml"
 START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
-FIRST = ("default", "api", "backup")
+FIRST = ("default", "backup", "docker", "caddy", "api")
 #: Long ones, which run only when they are named.
 PROOFS = ("rollout",)
 #: {scenario: commit of the history that it deploys first}.
