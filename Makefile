@@ -42,7 +42,7 @@ lint: setup ## ansible-lint (production), yamllint, ruff, documentation of the p
 	    $(BIN)/antsibull-docs lint-collection-docs --plugin-docs collections/ansible_collections/trenova/selfhost
 
 unit: setup ## Unit tests, and how much of the plugins they cover
-	@echo "==> unit tests" && $(BIN)/pytest -q --cov --cov-report=
+	@echo "==> unit tests" && $(BIN)/pytest -q -n auto --cov --cov-report=
 	@echo "==> coverage, lines and branches" && $(BIN)/coverage report --skip-covered --fail-under=85
 	@$(BIN)/coverage report --fail-under=95 --format=total \
 	    --include='*/converge/*,*/topology.py,*/bundle.py,*/plugin_utils/run.py' >/dev/null || { \
