@@ -13,11 +13,11 @@ def test_report_35_a_container_started_from_an_edited_file_is_made_as_planned(se
     """A port and a limit, by `docker compose up`."""
     planned = server.containers()[NAME]
     host.check_output(
-        f"sed -i -e 's/^    mem_limit: .*/    mem_limit: 600m/' -e 's/^    memswap_limit: .*/    memswap_limit: 600m/' "
+        f"sed -i -e 's/^    mem_limit: .*/    mem_limit: 1900m/' -e 's/^    memswap_limit: .*/    memswap_limit: 1900m/' "
         f"-e 's/^    restart: /    ports: [\"127.0.0.1:6379:6379\"]\\n    restart: /' {FRAGMENT}")
     host.check_output("cd /opt/trenova && docker compose up --detach redis")
     by_hand = server.containers()[NAME]["HostConfig"]
-    assert (by_hand["Memory"], list(by_hand["PortBindings"])) == (600 << 20, ["6379/tcp"])
+    assert (by_hand["Memory"], list(by_hand["PortBindings"])) == (1900 << 20, ["6379/tcp"])
     run = server.run()
     assert f"replaced {NAME}: changed by hand (ports" in run.output
     found = server.containers()[NAME]["HostConfig"]
