@@ -13,7 +13,8 @@ def test_report_35_a_container_started_from_an_edited_file_is_made_as_planned(se
     """A port and a limit, by `docker compose up`."""
     planned = server.containers()[NAME]
     host.check_output(
-        f"sed -i -e 's/^    mem_limit: .*/    mem_limit: 1900m/' -e 's/^    memswap_limit: .*/    memswap_limit: 1900m/' "
+        "sed -i -e 's/^    mem_limit: .*/    mem_limit: 1900m/' "
+        "-e 's/^    memswap_limit: .*/    memswap_limit: 1900m/' "
         f"-e 's/^    restart: /    ports: [\"127.0.0.1:6379:6379\"]\\n    restart: /' {FRAGMENT}")
     host.check_output("cd /opt/trenova && docker compose up --detach redis")
     by_hand = server.containers()[NAME]["HostConfig"]

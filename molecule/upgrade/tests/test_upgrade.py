@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 #: Kinds of state files of the first edition.
 STATE_FILES = (
@@ -45,4 +46,5 @@ def test_state_files_become_one_per_service_and_one_per_host(host):
 
 def test_everything_answers(server, host):
     run = server.run(playbook=str(server.playbook.parents[2] / "playbooks/verify.yml"))
-    assert "31 of 31 checks passed" in run.output
+    [(passed, made)] = re.findall(r"(\d+) of (\d+) checks passed", run.output)
+    assert passed == made and int(made) > 30
