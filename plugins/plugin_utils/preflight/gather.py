@@ -34,6 +34,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import 
     contents,
     of_services,
     places,
+    repositories,
     texts,
     visitors,
 )
@@ -93,12 +94,14 @@ def check_host(action, task_vars):
         return [
             preflight.Problem(f"{where}: {what}.", error.path, allowed) for where, what, allowed in error.faults], None
     facts = facts_of(action, run, task_vars)
-    problems = preflight.check_all(facts)
+    problems, told = preflight.check_all(facts), []
     if not problems:
-        problems = list(preflight.check_reachable(ask_external(action, task_vars, facts)))
+        problems, told = ask_repository(action, task_vars, facts)
+        problems += list(preflight.check_reachable(ask_external(action, task_vars, facts)))
         problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.places), facts)
         problems += contents_problems(action, task_vars, facts)
-    return problems, run.but(checked=not problems, warnings=preflight.warnings(facts) + accounts.remarks(facts))
+    return problems, run.but(
+        checked=not problems, warnings=[*preflight.warnings(facts), *accounts.remarks(facts), *told])
 
 
 def _unfit(action, task_vars):
@@ -181,6 +184,19 @@ def contents_problems(action, task_vars, facts):
             "project": facts.project.name, "checks": contents.questions(found, facts), "passwords": passwords})
     # Where the Engine does not answer, the run says so.
     return [] if result.get("failed") else list(contents.check_contents(found, result["results"]))
+
+
+def ask_repository(action, task_vars, facts):
+    """(problems, sentences) of the repository of packages. Asks only where an entry of ours is to be written."""
+    question = repositories.wanted(facts)
+    if question is None:
+        return [], []
+    answer = action._execute_module(
+        module_name="trenova.selfhost.package_repository", module_args=question, task_vars=task_vars)
+    if answer.get("failed"):
+        raise AnsibleActionFail("The repository could not be asked: {}".format(answer.get("msg")), result=answer)
+    problems = list(repositories.check_repository(question, answer))
+    return problems, [] if problems else [repositories.announcement(question, answer)]
 
 
 def ask_registries(action, task_vars, facts, described):

@@ -620,6 +620,15 @@ def test_report_24_disabled_entries_and_logins_in_addresses_are_left_out(tmp_pat
     assert (entry["signed_by"], entry["key_is_there"]) == ("a key in the file", True)
 
 
+def test_report_24_no_source_is_written_that_apt_would_refuse():
+    """Before the entry comes a question to apt, and the key is the one that the signature was found good with."""
+    tasks = tasks_of("repository-apt")[-5:]
+    assert [next(key for key in task if "." in key) for task in tasks] == [
+        "trenova.selfhost.package_repository", "ansible.builtin.fail", "ansible.builtin.file", "ansible.builtin.copy",
+        "ansible.builtin.copy"]
+    assert tasks[3]["ansible.builtin.copy"]["content"] == "{{ docker_repository.key }}"
+
+
 # -- 25 ---------------------------------------------------------------------------------------------------------------
 
 
