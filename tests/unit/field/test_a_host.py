@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import configparser
 import copy
 import json
 import os
@@ -29,7 +30,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import (
 from ansible_collections.trenova.selfhost.plugins.modules import capacity as capacity_module
 from ansible_collections.trenova.selfhost.plugins.modules import probe
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, daemon_json, preflight
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.docker_packages import Packages
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.docker_packages import DNF_FILE, Packages
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 ROLE = yaml.safe_load((ROOT / "roles/docker/vars/main.yml").read_text())
@@ -885,6 +886,50 @@ def test_report_44_the_address_of_the_repository_holds_the_major_release():
     assert wanted.added == ["docker-ce", "containerd.io", "docker-ce-cli", "docker-compose-plugin"]
     task = tasks_of("repository-dnf")[-1]["ansible.builtin.yum_repository"]
     assert task["baseurl"] == "{{ docker_wanted_packages.repository.address }}"
+
+
+#: Distributions that take packages by dnf, and the folders of Docker's repository that are made for them.
+OF_DNF = [
+    (ROCKY, "centos/9"), (dict(ROCKY, id="rhel", version="9"), "centos/9"),
+    (dict(ROCKY, id="almalinux", version="10.1"), "centos/10"), (dict(ROCKY, id="fedora", version="41"), "fedora/41")]
+
+
+@pytest.mark.parametrize(("distribution", "folder"), OF_DNF)
+def test_report_44_what_is_written_for_dnf_is_dockers_own_entry(tmp_path, distribution, folder):
+    """The tasks of the role themselves write it, and what is measured of it is ours and asks for no second one."""
+    (tmp_path / "repos").mkdir()
+    wanted = packages(distribution=distribution, docker=bare(), packages=RPM)
+    (tmp_path / "write.yml").write_text(yaml.safe_dump([{
+        "hosts": "localhost", "connection": "local", "gather_facts": False,
+        "vars": {"docker_wanted_packages": wanted.plan()},
+        "module_defaults": {"ansible.builtin.yum_repository": {"reposdir": str(tmp_path / "repos")}},
+        "tasks": [{"ansible.builtin.import_tasks": str(ROOT / "roles/docker/tasks/repository-dnf.yml")}]}]))
+    subprocess.run(
+        [shutil.which("ansible-playbook"), "-i", "localhost,", tmp_path / "write.yml"], check=True, cwd=ROOT,
+        capture_output=True)
+    [path] = (tmp_path / "repos").iterdir()
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(path)
+    assert {name: dict(parser.items(name)) for name in parser.sections()} == {"docker-ce-stable": {
+        "name": "Docker CE", "baseurl": f"https://download.docker.com/linux/{folder}/$basearch/stable",
+        "gpgcheck": "1", "gpgkey": "https://download.docker.com/linux/{}/gpg".format(folder.partition("/")[0])}}
+    [entry] = package_facts.dnf_repositories(str(tmp_path / "repos"))
+    assert path.name == pathlib.Path(DNF_FILE).name
+    again = packages(distribution=distribution, docker=bare(), packages=dict(
+        RPM, release=None, repositories=[dict(entry, file=DNF_FILE)]))
+    assert (again.repository["writes"], again.faults()) == (True, [])
+
+
+def test_report_44_packages_for_dnf_have_dockers_names():
+    """And go to dnf as apt gets them: what is missing, and what is too old."""
+    missing, old = tasks_of("packages-dnf")
+    assert missing["ansible.builtin.dnf"]["name"] == "{{ docker_wanted_packages.added }}"
+    assert old["ansible.builtin.dnf"]["name"] == "{{ docker_wanted_packages.upgraded }}"
+    found = packages(
+        distribution=ROCKY, docker=docker(version="19.03.15", compose_version=None),
+        packages=dict(RPM, release=None, installed=["docker-ce", "docker-ce-cli", "containerd.io"])).plan()
+    assert (found["upgraded"], found["added"], found["manager"]) == (
+        ["docker-ce", "containerd.io", "docker-ce-cli"], ["docker-ce-cli", "docker-compose-plugin"], "dnf")
 
 
 ASKS = "The repository docker-ce-stable asks for release 9.4, and Docker's has major releases only."
