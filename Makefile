@@ -10,10 +10,10 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs site release
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs site release
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(VENV)/.installed ## Install the tools into .venv
 
@@ -62,6 +62,9 @@ proof-galaxy: galaxy ## `make galaxy`, and a deployment from the installed artif
 
 proof-airgap: setup ## A server that reaches no registry is deployed from one archive of images
 	@tests/airgap/prove.sh
+
+proof-debian12: setup ## Debian 12 is deployed with Docker from a repository of the layout of Docker's own
+	@tests/debian12/prove.sh
 
 proof-postgres: setup ## Each major version of PostgreSQL as somebody else's server
 	@tests/postgres/prove.sh

@@ -278,7 +278,8 @@ def main():
     except Failed as failure:
         raise SystemExit(f"base image {options.base}: {failure.log.strip()}") from failure
     wanted = options.only or [
-        image["name"] for image in images if not (options.no_tests and image.get("tests"))]
+        image["name"] for image in images
+        if not image.get("named") and not (options.no_tests and image.get("tests"))]
     code = run(builder, with_needs(builder, wanted), options.jobs)
     print(f"{time.monotonic() - START:6.1f} s  {'done' if code == 0 else 'failed'}", flush=True)
     return code
