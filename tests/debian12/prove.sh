@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Deploys a bare Debian 12 with Docker from a repository of the layout of Docker's own: each way in which that can fail, then the
 # whole stack, again without a change, and an image that was pushed anew under its tag, with the image store of Docker 29.
-#   prove.sh [--keep]      --keep leaves the server
+#   prove.sh [--keep]      --keep leaves the server and its inventory
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 servers='{"lab_servers": [{"name": "bookworm1", "address": "172.30.60.43", "image": "bare", "debian": "12"}]}'
 registry=172.30.60.2:5000
 packages=trenova-lab-docker-packages
-redis=debian12/redis:8.4.7
+image=$registry/debian12/trenova/asynqmon:0.7.2
 work=$(mktemp -d)
 inventory=$work/inventory
 say() { printf '\n==> %s\n' "$*"; }
@@ -15,10 +15,10 @@ server() { ssh -F ~/.local/state/trenova-lab/ssh/config bookworm1 "$@"; }
 
 finish() {
     status=$?
-    rm -rf "$work"
     if [ "${1:-}" = --keep ] || [ $status -ne 0 ]; then
-        echo "bookworm1 stays for a look: ssh -F ~/.local/state/trenova-lab/ssh/config bookworm1"
+        echo "bookworm1 and $inventory stay for a look: ssh -F ~/.local/state/trenova-lab/ssh/config bookworm1"
     else
+        rm -rf "$work"
         ansible-playbook -i localhost, molecule/lab/destroy.yml -e "$servers" >/dev/null
     fi
     exit $status
@@ -27,8 +27,8 @@ finish() {
 # Whatever happens there is one sentence, and apt is as it was.
 refused() { # what it is, the sentence, where it is set
     say "$1"
-    ! ansible-playbook playbooks/preflight.yml -i "$inventory" -e "docker_repository_url=$3" > "$work/preflight.log"
-    sed -n 's/^fatal: .*"msg": "\(.*\)"}$/\1/p' "$work/preflight.log"
+    ! ansible-playbook playbooks/preflight.yml -i "$inventory" -e "docker_repository_url=$3" > "$work/preflight.log" 2>&1
+    grep -m 1 '^ *1\. ' "$work/preflight.log"
     grep -qF "$2" "$work/preflight.log"
     grep -q '1 problem was found; nothing was changed' "$work/preflight.log"
     [ "$(server 'ls /etc/apt/sources.list.d /etc/apt/keyrings 2>/dev/null')" = "$sources" ]
@@ -38,31 +38,32 @@ refused() { # what it is, the sentence, where it is set
 # A run, with how long it took in $took.
 deploy() {
     local began=$SECONDS
-    ansible-playbook site.yml -i "$inventory" "$@" > "$work/run.log" || { tail -40 "$work/run.log"; return 1; }
+    ansible-playbook site.yml -i "$inventory" "$@" > "$work/run.log" 2>&1 || { tail -40 "$work/run.log"; return 1; }
     took=$((SECONDS - began))
 }
 unchanged() { grep -Eq '^bookworm1 .* changed=0 .* unreachable=0 .* failed=0 ' "$work/run.log"; }
 
-# The lab's image of Redis under a tag that is this proof's alone; a label makes another image of it.
-push_redis() {
-    printf 'FROM trenova-lab/library/redis:8.4.7\nLABEL edition=%s\n' "$1" |
-        DOCKER_BUILDKIT=0 docker build --quiet --tag "$registry/$redis" --label trenova.lab.image=1 - >/dev/null
-    docker push --quiet "$registry/$redis" >/dev/null
+# One of the lab's images under a tag that is this proof's alone; a label makes another image of it.
+push() {
+    printf 'FROM trenova-lab/trenova/asynqmon:0.7.2\nLABEL edition=%s\n' "$1" |
+        DOCKER_BUILDKIT=0 docker build --quiet --tag $image --label trenova.lab.image=1 - >/dev/null 2>&1
+    docker push --quiet $image >/dev/null
 }
+runs() { server docker inspect --format '{{.Image}}' tren-asynq-dashboard; }
 
 say "The lab: a bare Debian 12; the images, on this machine"
 ansible-playbook -i localhost, molecule/lab/destroy.yml -e "$servers" >/dev/null
 ansible-playbook -i localhost, molecule/lab/create.yml -e "$servers" >/dev/null
 trap 'finish "${1:-}"' EXIT
 python tests/lab/images/build.py --registry $registry --push >/dev/null
-push_redis first
+push first
 
 say "Docker's packages, from the projects' Go modules (a first time about 15 minutes), and their repository on the lab's network"
 python tests/lab/images/build.py --only docker-packages
 docker run --detach --name $packages --network trenova-lab --ip 172.30.60.5 \
     --label trenova.lab=trenova-lab --label trenova.lab.server=bookworm1 trenova-lab/trenova/docker-packages:1 >/dev/null
 cp -r tests/debian12/inventory "$inventory"
-ansible-playbook playbooks/secrets.yml -i "$inventory" >/dev/null
+ansible-playbook playbooks/secrets.yml -i "$inventory" >/dev/null 2>&1
 sources=$(server 'ls /etc/apt/sources.list.d /etc/apt/keyrings 2>/dev/null')
 
 refused "Nobody answers at the repository's address" \
@@ -94,15 +95,15 @@ again=$took
 grep '^bookworm1 ' "$work/run.log"
 unchanged
 
-say "Another image is pushed under the tag of one that runs: verify tells it, a run takes it, and one more changes nothing"
-push_redis second
-ansible-playbook playbooks/verify.yml -i "$inventory" > "$work/verify.log" 2>&1 || true
-grep -F "the registry has another image under this tag" "$work/verify.log"
-before=$(server docker inspect --format '{{.Image}}' tren-redis)
-deploy
-unchanged
+say "Another image is pushed under the tag of one that runs: a run changes nothing and tells it, one takes it, and one more changes nothing"
+before=$(runs)
+push second
+! deploy > "$work/refused.log"
+grep -m 1 "$image: the registry has another image under this tag" "$work/run.log"
+grep -Eq '^bookworm1 .* changed=0 .* unreachable=0 ' "$work/run.log"
+[ "$(runs)" = "$before" ]
 deploy -e trenova_images_pull=true
-[ "$(server docker inspect --format '{{.Image}}' tren-redis)" != "$before" ]
+[ "$(runs)" != "$before" ]
 deploy
 unchanged
 
