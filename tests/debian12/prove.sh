@@ -75,7 +75,7 @@ refused "It is not for this release" \
     "Docker's repository http://172.30.60.5/linux/other-release/debian cannot be used from this host" \
     http://172.30.60.5/linux/other-release
 refused "It has no Compose" \
-    "Docker's repository http://172.30.60.5/linux/no-compose/debian has no docker-compose-plugin for bookworm" \
+    "Docker's repository http://172.30.60.5/linux/no-compose/debian has no docker-compose-plugin for this release" \
     http://172.30.60.5/linux/no-compose
 
 say "Preflight says what will be installed, and from where"

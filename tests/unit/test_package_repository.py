@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What apt makes of a repository that is not among its sources, and what the preflight says of it."""
+"""What a package manager makes of a repository that is not among its sources, and what the preflight says of it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import test_gather
 import yaml
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import apt_repository
+from ansible_collections.trenova.selfhost.plugins.module_utils import package_repository
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import gather, repositories
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -36,10 +36,10 @@ SETTINGS = {
     "distribution": ROLE["docker_distribution_packages"]}
 ADDRESS = "https://download.docker.com/linux/debian"
 QUESTION = {
-    "address": ADDRESS, "suite": "bookworm", "component": "stable", "key": f"{ADDRESS}/gpg",
+    "manager": "apt", "address": ADDRESS, "suite": "bookworm", "component": "stable", "key": f"{ADDRESS}/gpg",
     "packages": ["docker-ce", "containerd.io", "docker-ce-cli", "docker-compose-plugin"]}
 needs_apt = pytest.mark.skipif(
-    not (shutil.which("gpg") and shutil.which("apt-get") and os.path.exists(apt_repository.HELPER)),
+    not (shutil.which("gpg") and shutil.which("apt-get") and os.path.exists(package_repository.APT_HELPER)),
     reason="there is no apt to ask, or nothing to sign with")
 
 
@@ -95,7 +95,7 @@ def repository(tmp_path_factory):
 
 @needs_apt
 def test_apt_tells_what_it_would_install_with_the_key_that_it_did_so_with(repository):
-    key, versions = apt_repository.ask(repository, "bookworm", "stable", f"{repository}/owner", NAMES)
+    key, versions = package_repository.ask_apt(repository, "bookworm", "stable", f"{repository}/owner", NAMES)
     assert key.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
     assert versions == {"docker-ce": "5:29.8.1-1~debian.12~bookworm", "docker-compose-plugin": None}
 
@@ -107,8 +107,8 @@ def test_apt_tells_what_it_would_install_with_the_key_that_it_did_so_with(reposi
 ])
 def test_apt_tells_why_it_would_not(repository, suite, key, kind, detail):
     """A key of somebody else's, none, something that is no key, and a release that is not there."""
-    with pytest.raises(apt_repository.Refused, match=detail) as caught:
-        apt_repository.ask(repository, suite, "stable", f"{repository}/{key}", NAMES)
+    with pytest.raises(package_repository.Refused, match=detail) as caught:
+        package_repository.ask_apt(repository, suite, "stable", f"{repository}/{key}", NAMES)
     assert caught.value.kind == kind
 
 
@@ -119,8 +119,8 @@ def test_a_repository_that_does_not_answer_is_told(repository):
         closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
         questions = [(closed, f"{repository}/owner", "unreachable"), (repository, f"{closed}/owner", "key")]
         for address, key, kind in questions:
-            with pytest.raises(apt_repository.Refused, match="Connection refused") as caught:
-                apt_repository.ask(address, "bookworm", "stable", key, NAMES)
+            with pytest.raises(package_repository.Refused, match="Connection refused") as caught:
+                package_repository.ask_apt(address, "bookworm", "stable", key, NAMES)
             assert caught.value.kind == kind
 
 
@@ -129,10 +129,76 @@ def test_the_time_of_a_question_is_bounded(tmp_path, monkeypatch):
     slow = tmp_path / "apt-helper"
     slow.write_text("#!/bin/sh\nexec sleep 5\n")
     slow.chmod(0o755)
-    monkeypatch.setattr(apt_repository, "SECONDS", 0.1)
-    monkeypatch.setattr(apt_repository, "HELPER", str(slow))
-    with pytest.raises(apt_repository.Refused, match=r"no answer within 0.1 s"):
-        apt_repository.ask("http://a", "x", "stable", "http://a/gpg", NAMES)
+    monkeypatch.setattr(package_repository, "SECONDS", 0.1)
+    monkeypatch.setattr(package_repository, "APT_HELPER", str(slow))
+    with pytest.raises(package_repository.Refused, match=r"no answer within 0.1 s"):
+        package_repository.ask_apt("http://a", "x", "stable", "http://a/gpg", NAMES)
+
+
+# -- dnf --------------------------------------------------------------------------------------------------------------
+
+
+#: What dnf 4.14 (that of RHEL 9) printed: packages, reasons, exit status.
+FOUND = ("containerd.io 2.4.2-1.el9\ndocker-ce 3:29.8.1-1.el9\n", """\
+Added asked repo from http://127.0.0.1/linux/centos/9/$basearch/stable
+Last metadata expiration check: 0:00:18 ago on Mon Nov 30 04:10:18 2026.
+""", 0)
+ABSENT = ("", """\
+asked                                            47 kB/s | 335  B     00:00
+Errors during downloading metadata for repository 'asked':
+  - Status code: 404 for http://127.0.0.1/linux/centos/10/x86_64/stable/repodata/repomd.xml (IP: 127.0.0.1)
+Error: Failed to download metadata for repo 'asked': Cannot download repomd.xml: Cannot download repodata/repomd.xml: \
+All mirrors were tried
+""", 1)
+SILENT = ("", """\
+Errors during downloading metadata for repository 'asked':
+  - Curl error (7): Couldn't connect to server for http://172.30.60.6/linux/centos/9/x86_64/stable/repodata/repomd.xml \
+[Failed to connect to 172.30.60.6 port 80 after 0 ms: Couldn't connect to server]
+Error: Failed to download metadata for repo 'asked': Cannot download repomd.xml: All mirrors were tried
+""", 1)
+BROKEN = ("", "Config error: Parsing file \"/etc/dnf/dnf.conf\" failed\n", 1)
+
+
+@pytest.fixture
+def dnf(tmp_path, monkeypatch):
+    """A function that has a program called dnf say what was recorded, and the path of what it was asked."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def says(text, told, status):
+        (tmp_path / "text").write_text(text)
+        (tmp_path / "told").write_text(told)
+        (tmp_path / "dnf").write_text(
+            f"#!/bin/sh\ncd {tmp_path}\nprintf '%s\\n' \"$@\" > asked\ncat text\ncat told >&2\nexit {status}\n")
+        (tmp_path / "dnf").chmod(0o755)
+        return tmp_path / "asked"
+    return says
+
+
+def test_dnf_tells_what_it_would_install(dnf):
+    asked = dnf(*FOUND)
+    names = ["docker-ce", "containerd.io", "docker-compose-plugin"]
+    assert package_repository.ask_dnf("http://127.0.0.1/linux/centos/9/$basearch/stable", names) == {
+        "docker-ce": "3:29.8.1-1.el9", "containerd.io": "2.4.2-1.el9", "docker-compose-plugin": None}
+    words = asked.read_text().split("\n")
+    assert "--repofrompath=asked,http://127.0.0.1/linux/centos/9/$basearch/stable" in words
+    assert {"--setopt=reposdir=/dev/null", "--setopt=asked.skip_if_unavailable=0", "--repo=asked"} <= set(words)
+
+
+@pytest.mark.parametrize(("recorded", "detail"), [
+    (ABSENT, "Status code: 404 for http://127.0.0.1/linux/centos/10/x86_64"), (SILENT, "Curl error (7): Couldn't con")])
+def test_dnf_tells_why_it_would_not(dnf, recorded, detail):
+    dnf(*recorded)
+    with pytest.raises(package_repository.Refused) as caught:
+        package_repository.ask_dnf("http://a", NAMES)
+    assert (caught.value.kind, caught.value.detail.startswith(detail)) == ("unreachable", True)
+
+
+def test_a_dnf_that_fails_otherwise_refuses_no_repository(dnf):
+    dnf(*BROKEN)
+    assert package_repository.ask_dnf("http://a", NAMES) == {}
+    assert repositories.announcement(dict(QUESTION, packages=NAMES), answer(versions={})).endswith(
+        ": docker-ce, docker-compose-plugin.")
+    assert list(repositories.check_repository(QUESTION, answer(versions={}))) == []
 
 
 # -- The preflight ----------------------------------------------------------------------------------------------------
@@ -150,6 +216,10 @@ def answer(**more):
 
 def test_the_repository_is_asked_where_an_entry_of_ours_is_to_be_written():
     assert repositories.wanted(of_host()) == QUESTION
+    known = of_host(
+        distribution={"id": "rocky", "version": "9.4"}, packages=dict(BOOKWORM["packages"], manager="dnf"))
+    assert [repositories.wanted(known)[key] for key in ("manager", "address", "packages")] == [
+        "dnf", "https://download.docker.com/linux/centos/9/$basearch/stable", QUESTION["packages"]]
 
 
 @pytest.mark.parametrize("known", [
@@ -157,14 +227,14 @@ def test_the_repository_is_asked_where_an_entry_of_ours_is_to_be_written():
     of_host({"source": "none"}),
     of_host(docker={"version": "29.8.1", "compose_version": "5.7.1"}),
     of_host(distribution={"id": "debian", "version": "13", "codename": "trixie"}),
-    of_host(distribution={"id": "rocky", "version": "9.4"}, packages=dict(BOOKWORM["packages"], manager="dnf")),
+    of_host(packages=dict(BOOKWORM["packages"], manager=None)),
     of_host(packages=dict(BOOKWORM["packages"], repositories=[
         {"file": "/etc/apt/sources.list.d/docker.list", "address": ADDRESS, "suite": "bookworm",
          "signed_by": "/etc/apt/keyrings/docker.gpg", "components": ["stable"], "key_is_there": True}])),
     test_gather.facts(services={"redis": {}}),
 ])
 def test_it_is_not_asked_elsewhere(known):
-    """No host, nothing to install, the distribution's packages, dnf, an entry of the administrator's, another role."""
+    """No host, nothing to install, the distribution's packages, no manager, an entry that is there, another role."""
     assert repositories.wanted(known) is None
 
 
@@ -177,7 +247,7 @@ def test_it_is_not_asked_elsewhere(known):
      f"Docker's repository {ADDRESS} is not signed by the key that lies beside it, {ADDRESS}/gpg (NO_PUBKEY "
      "7EA0A9C3F273FCD8)."),
     ({"versions": {"docker-ce": "1", "docker-compose-plugin": None}},
-     f"Docker's repository {ADDRESS} has no docker-compose-plugin for bookworm on this architecture."),
+     f"Docker's repository {ADDRESS} has no docker-compose-plugin for this release and architecture."),
 ])
 def test_what_is_wrong_with_it_is_one_sentence(said, what):
     [problem] = repositories.check_repository(QUESTION, answer(**said))

@@ -23,24 +23,21 @@ FAULTS = {
 
 
 def wanted(facts):
-    """Arguments of the question to the repository that an entry of ours is to be written for; None without one.
-
-    Only apt can be asked about a repository that is not among its sources without leaving anything behind.
-    """
+    """Arguments of the question to the repository that an entry of ours is to be written for; None without one."""
     settings = (facts.services.get("docker") or {}).get("exports", {}).get("packages")
     if not settings or facts.capacity.get("measured") is False:
         return None
     packages = Packages(facts.capacity, settings)
     repository = packages.repository
-    if not repository or not repository["writes"] or packages.manager != "apt":
+    if not repository or not repository["writes"] or packages.manager is None:
         return None
     return {
-        "address": repository["address"], "suite": repository["suite"], "component": APT_COMPONENT,
-        "key": repository["key"], "packages": [*packages.added, *packages.upgraded]}
+        "manager": packages.manager, "address": repository["address"], "suite": repository["suite"],
+        "component": APT_COMPONENT, "key": repository["key"], "packages": [*packages.added, *packages.upgraded]}
 
 
 def check_repository(question, answer):
-    """What apt said of the repository, as problems."""
+    """What the package manager said of the repository, as problems."""
     names = {name: without_login(question[name]) for name in ("address", "key")}
     if answer["fault"]:
         what, write = FAULTS[answer["fault"]["kind"]]
@@ -49,12 +46,12 @@ def check_repository(question, answer):
     missing = [name for name, version in answer["versions"].items() if not version]
     if missing:
         yield Problem(
-            "Docker's repository {} has no {} for {} on this architecture.".format(
-                names["address"], ", ".join(missing), question["suite"]),
+            "Docker's repository {} has no {} for this release and architecture.".format(
+                names["address"], ", ".join(missing)),
             WHERE, f"docker_repository_url: a repository that has them; or {BY_HAND}")
 
 
 def announcement(question, answer):
     """Sentence on what will be installed, and from where."""
     return "Docker will be installed from {}: {}.".format(without_login(question["address"]), ", ".join(
-        f"{name} {version}" for name, version in answer["versions"].items()))
+        f"{name} {answer['versions'].get(name) or ''}".strip() for name in question["packages"]))

@@ -621,8 +621,10 @@ def test_report_24_disabled_entries_and_logins_in_addresses_are_left_out(tmp_pat
     assert (entry["signed_by"], entry["key_is_there"]) == ("a key in the file", True)
 
 
-def test_report_24_no_source_is_written_that_apt_would_refuse():
-    """Before the entry comes a question to apt, and the key is the one that the signature was found good with."""
+def test_report_24_no_source_is_written_that_the_package_manager_would_refuse():
+    """Before the entry comes a question to it, and apt's key is the one that the signature was found good with."""
+    assert [next(key for key in task if "." in key) for task in tasks_of("repository-dnf")[-3:]] == [
+        "trenova.selfhost.package_repository", "ansible.builtin.fail", "ansible.builtin.yum_repository"]
     tasks = tasks_of("repository-apt")[-5:]
     assert [next(key for key in task if "." in key) for task in tasks] == [
         "trenova.selfhost.package_repository", "ansible.builtin.fail", "ansible.builtin.file", "ansible.builtin.copy",
@@ -898,6 +900,9 @@ OF_DNF = [
 def test_report_44_what_is_written_for_dnf_is_dockers_own_entry(tmp_path, distribution, folder):
     """The tasks of the role themselves write it, and what is measured of it is ours and asks for no second one."""
     (tmp_path / "repos").mkdir()
+    # Asked before, it has the packages.
+    (tmp_path / "dnf").write_text('#!/bin/sh\nfor name; do echo "$name 1-1"; done\n')
+    (tmp_path / "dnf").chmod(0o755)
     wanted = packages(distribution=distribution, docker=bare(), packages=RPM)
     (tmp_path / "write.yml").write_text(yaml.safe_dump([{
         "hosts": "localhost", "connection": "local", "gather_facts": False,
@@ -906,7 +911,7 @@ def test_report_44_what_is_written_for_dnf_is_dockers_own_entry(tmp_path, distri
         "tasks": [{"ansible.builtin.import_tasks": str(ROOT / "roles/docker/tasks/repository-dnf.yml")}]}]))
     subprocess.run(
         [shutil.which("ansible-playbook"), "-i", "localhost,", tmp_path / "write.yml"], check=True, cwd=ROOT,
-        capture_output=True)
+        capture_output=True, env=dict(os.environ, PATH=f"{tmp_path}:{os.environ['PATH']}"))
     [path] = (tmp_path / "repos").iterdir()
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(path)
