@@ -45,6 +45,8 @@ def image_major(reference):
     return int(match.group(1)) if match else 0
 
 
+#: What containerd writes beside the manifest of an image that it imports.
+IMPORTED = "io.containerd.image.name"
 #: A clause of a contract without what it need not say.
 EMPTY_CLAUSE = {"programs": [], "command": [], "capabilities": []}
 #: Looks for each program up to --, then runs the rest. `command -v` takes one name: dash ignores all others.
@@ -74,6 +76,17 @@ def is_made_from(container, image):
     manifest, or of an index that lists one for each platform; the container tells beside it which of these it runs.
     """
     return bool(_digests(image, "Id", "Descriptor") & _digests(container, "Image", "ImageManifestDescriptor"))
+
+
+def registry_digests(image):
+    """Digests by which registries know an image, as the Engine describes it; none of one that no registry has given.
+
+    Where containerd keeps the images, one out of an archive has a digest all the same: that of a manifest that was
+    made as it was loaded, with a name that the import has put beside it.
+    """
+    if IMPORTED in ((image.get("Descriptor") or {}).get("annotations") or {}):
+        return []
+    return [entry.rpartition("@")[2] for entry in image.get("RepoDigests") or []]
 
 
 def _digests(known, name, descriptor):

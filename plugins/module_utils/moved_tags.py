@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 
-from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host
+from ansible_collections.trenova.selfhost.plugins.module_utils import engine, host, images
 from ansible_collections.trenova.selfhost.plugins.module_utils.docker_logins import DockerLogins
 from ansible_collections.trenova.selfhost.plugins.module_utils.image_registry import Fault, Image, Settings, endpoint
 
@@ -20,8 +20,7 @@ SECONDS = 2
 def results(references):
     """One result for each image that is another one in its registry, or one for all of them where none is."""
     pulled = {
-        reference: [entry.rpartition("@")[2] for entry in found.get("RepoDigests") or []]
-        for reference, found in engine.images(*references).items()}
+        reference: images.registry_digests(found) for reference, found in engine.images(*references).items()}
     # What came out of an archive has no digest of a registry.
     asked = sorted(reference for reference, digests in pulled.items() if digests)
     if not asked:

@@ -1007,6 +1007,26 @@ def test_report_46_a_container_is_known_to_be_made_from_its_image_in_every_store
     assert not images.is_made_from({"Image": ""}, {"Id": ""})
 
 
+#: Images of Docker 29 as it describes them, recorded: pulled by its tag, and loaded from an archive of Docker 20.10.
+PULLED = {
+    "Id": INDEX, "RepoTags": ["r.test/redis:8"], "RepoDigests": [f"r.test/redis@{INDEX}"],
+    "Descriptor": {"mediaType": "application/vnd.docker.distribution.manifest.v2+json", "digest": INDEX, "size": 1158},
+    "Identity": {"Pull": [{"Repository": "r.test/redis"}]}}
+LOADED = {
+    "Id": MANIFEST, "RepoTags": ["r.test/redis:8"], "RepoDigests": [f"r.test/redis@{MANIFEST}"],
+    "Descriptor": {
+        "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "digest": MANIFEST, "size": 917,
+        "annotations": {"io.containerd.image.name": "r.test/redis:8", "org.opencontainers.image.ref.name": "8"}}}
+
+
+def test_report_46_what_an_archive_has_brought_is_no_other_image_than_that_of_the_registry():
+    """Docker 29 gives it a digest of its own, which no registry has: verify would call it another one for ever."""
+    assert images.registry_digests(PULLED) == [INDEX]
+    assert images.registry_digests(LOADED) == []
+    assert images.registry_digests({"Id": CONFIG, "RepoDigests": [f"redis@{INDEX}"]}) == [INDEX]
+    assert images.registry_digests({"Id": CONFIG, "RepoDigests": None}) == []
+
+
 def test_report_46_the_list_of_images_knows_the_same_identities():
     """So that what was proven of an image is found again."""
     listing = [
