@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Deploys a bare Debian 12 with Docker from a repository of the layout of Docker's own: each way in which that can fail, then the
-# whole stack, again without a change, and an image that was pushed anew under its tag, with the image store of Docker 29.
+# whole stack, again without a change; an image that was pushed anew under its tag, and images out of an archive, with the image
+# store of Docker 29.
 #   prove.sh [--keep]      --keep leaves the server and its inventory
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -10,11 +11,13 @@ packages=trenova-lab-docker-packages
 image=$registry/debian12/trenova/asynqmon:0.7.2
 work=$(mktemp -d)
 inventory=$work/inventory
+archive=$work/images.tar
 say() { printf '\n==> %s\n' "$*"; }
 server() { ssh -F ~/.local/state/trenova-lab/ssh/config bookworm1 "$@"; }
 
 finish() {
     status=$?
+    rm -f "$archive"
     if [ "${1:-}" = --keep ] || [ $status -ne 0 ]; then
         echo "bookworm1 and $inventory stay for a look: ssh -F ~/.local/state/trenova-lab/ssh/config bookworm1"
     else
@@ -104,6 +107,13 @@ grep -Eq '^bookworm1 .* changed=0 .* unreachable=0 ' "$work/run.log"
 [ "$(runs)" = "$before" ]
 deploy -e trenova_images_pull=true
 [ "$(runs)" != "$before" ]
+deploy
+unchanged
+
+say "The same images out of an archive, which this image store calls by other digests: replaced once, then nothing changes"
+ansible-playbook playbooks/images.yml -i "$inventory" -e trenova_images_archive="$archive" -e '{"trenova_images": []}' >/dev/null 2>&1
+ansible-playbook playbooks/images.yml -i "$inventory" -e trenova_images_archive="$archive" --tags load >/dev/null 2>&1
+deploy
 deploy
 unchanged
 
