@@ -160,6 +160,10 @@ def test_own_certificates(server, backend, tmp_path):
     with server.change(files):
         assert curl(server, f"https://{SITE}/", "--cacert", str(ca))[0] == 200
         assert "PRIVATE KEY" not in json.dumps(server.run("--check", "--diff", variables=files).output)
+        # Those that come after them, in the same files.
+        certificate(tmp_path, "own")
+        assert server.run(variables=files).gathered("started") == []
+        assert curl(server, f"https://{SITE}/", "--cacert", str(ca))[0] == 200
 
 
 @pytest.fixture
