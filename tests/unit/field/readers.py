@@ -220,7 +220,7 @@ def secrets_of_login(text):
 
 READERS = {
     "compose.yaml": compose, ".yaml": yaml.safe_load, ".json": json.loads, "dashboard-login.caddy": secrets_of_login,
-    "Caddyfile": caddyfile, "mail.curl": curl, "rclone.conf": ini, "pgpass": pgpass, "userlist.txt": userlist,
-    ".sql": sql, "postgresql.conf": postgresql, "reload.conf": postgresql, ".conf": settings, ".ini": settings,
-    ".sh": shell, ".service": settings, ".timer": settings,
+    "acme-eab.caddy": caddyfile, "Caddyfile": caddyfile, "mail.curl": curl, "rclone.conf": ini, "pgpass": pgpass,
+    "userlist.txt": userlist, ".sql": sql, "postgresql.conf": postgresql, "reload.conf": postgresql, ".conf": settings,
+    ".ini": settings, ".sh": shell, ".service": settings, ".timer": settings,
 }

@@ -49,6 +49,29 @@ def check_tls(facts):
         yield Problem(fault[0], "caddy_certificate_file and caddy_certificate_key_file", fault[1])
 
 
+def check_authorities(facts):
+    """What is said of an ACME authority goes together, and files of root certificates hold some."""
+    given = facts.variables.get
+    is_acme = facts.services["caddy"]["exports"].get("tls") == "acme"
+    if is_acme and given("caddy_acme_ca_file") and not given("caddy_acme_directory"):
+        yield Problem(
+            "caddy_acme_ca_file is set, and caddy_acme_directory is not: the public authorities would not be known.",
+            INVENTORY, "caddy_acme_directory: the address of your authority's directory; or no caddy_acme_ca_file")
+    for name in ("caddy_acme_ca_file", "caddy_ca_file"):
+        path = given(name)
+        if path and os.path.isfile(path) and not _holds_certificates(path, facts.read):
+            yield Problem(
+                f"{name} holds no certificate in PEM: {path}.", INVENTORY,
+                f"{name}: a file with the root certificate, -----BEGIN CERTIFICATE-----")
+
+
+def _holds_certificates(path, read):
+    try:
+        return bool(x509.load_pem_x509_certificates(read(path).encode("utf-8")))
+    except Exception:  # of whatever reads: a file may be no text, be closed to us, or lie in a vault
+        return False
+
+
 def check_binding(facts):
     """The ports are published for others, whatever the Engine does by default."""
     docker, extra = facts.capacity["docker"], facts.variables.get("docker_daemon_extra") or {}
@@ -167,6 +190,6 @@ def check_proxies(facts):
 
 
 VARIABLES = (
-    "caddy_acme_email", "caddy_acme_directory", "caddy_bind_address", "caddy_certificate_file",
-    "caddy_certificate_key_file", "docker_daemon_extra")
-CHECKS = (check_domain, check_tls, check_binding, check_public_ports, check_proxies)
+    "caddy_acme_ca_file", "caddy_acme_directory", "caddy_acme_email", "caddy_bind_address", "caddy_ca_file",
+    "caddy_certificate_file", "caddy_certificate_key_file", "docker_daemon_extra")
+CHECKS = (check_domain, check_tls, check_authorities, check_binding, check_public_ports, check_proxies)
