@@ -12,12 +12,14 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import formats
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import container_names, runs_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import entrance_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import ask_external, facts_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.run import current
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import address_of, project_of, templated
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import (
     backups,
+    certificates,
     deployed,
     families,
     inside,
@@ -63,8 +65,9 @@ class ActionModule(ActionBase):
                 return found
             visits = visits or pool.submit(outside.run, scene(found), services, seconds, way)
         external = ask_external(self, task_vars, facts_of(self, run, task_vars))
+        outside_results = self._explained(services, visits.result(), task_vars)
         results = table.grouped({
-            "from outside": visits.result() + self._families(services, found, run.capacity, task_vars),
+            "from outside": outside_results + self._families(services, found, run.capacity, task_vars),
             "inside": [*found.get("host", []), *found["results"]],
             "elsewhere": [dict(entry, seconds=0) for entry in external],
             "containers": found["containers"],
@@ -112,6 +115,27 @@ class ActionModule(ActionBase):
         except (AttributeError, KeyError, AnsibleError):
             # Connections that are not by SSH have no such options.
             return ""
+
+    def _explained(self, services, results, task_vars):
+        """The results of the visits, with what an ACME authority said of certificates that are missing or late."""
+        entrance, names = entrance_of(services), certificates.concerned(results)
+        acme = entrance.get("acme")
+        if not acme or not names:
+            return results
+        owner = next(service for service in services.values() if service.get("entrance"))
+        container = container_names(owner, acme["container"])[0]
+        answer = self._execute_module(
+            module_name="trenova.selfhost.acme", task_vars=task_vars,
+            module_args={"names": names, "container": container})
+        if answer.get("failed"):
+            # Then the results say what was seen.
+            return results
+        told, warnings = certificates.explained(results, certificates.Said(
+            answer["attempts"], answer["resolved"], frozenset(answer["own"]),
+            acme["directory"], container, {**acme["variables"], "authority": entrance["authority"]["variable"]}))
+        for text in warnings:
+            self._display.warning("{}: {}".format(task_vars["inventory_hostname"], text))
+        return told
 
     def _families(self, services, found, capacity, task_vars):
         project = project_of(self, task_vars)

@@ -289,7 +289,8 @@ def test_a_certificate_of_nobody_is_not_trusted(running):
     ({}, True, "no host names to serve"),
 ])
 def test_the_certificate_that_ends_first_is_told(days, ok, detail):
-    scene = visits.Scene(types.SimpleNamespace(certificate_days=days.get), hosts=list(days))
+    lives = {name: (left, 90) for name, left in days.items()}
+    scene = visits.Scene(types.SimpleNamespace(certificate_days=lives.get), hosts=list(days))
     answer = visits.ask(scene, {"name": "Certificates", "kind": "certificates"})
     assert (answer["ok"], answer["detail"]) == (ok, detail)
 

@@ -36,7 +36,7 @@ def task(tmp_path, monkeypatch):
                 args={"report_dir": str(tmp_path)}, async_val=0, check_mode=False, action="verify", diff=False),
             connection=types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None)), play_context=None,
             loader=plain._loader, templar=plain._templar, shared_loader_obj=None)
-        action._display = types.SimpleNamespace(display=shown.append)
+        action._display = types.SimpleNamespace(display=shown.append, warning=shown.append)
 
         def execute(module_name, module_args, task_vars):
             asked.append((module_name, module_args))
@@ -113,3 +113,49 @@ def test_visitors_wait_for_the_host_only_where_something_has_changed(task, monke
 def test_a_server_without_an_address_is_told(task):
     with pytest.raises(AnsibleActionFail, match="Set trenova_verify_address"):
         task({"ssh_address": None}, ansible_host="nowhere.invalid")
+
+
+ACME = {"caddy_tls": "acme", "caddy_acme_email": "ops@trucks.co"}
+#: What a host says of a name that was beyond a limit.
+FAILURE = {
+    "issuer": "acme-v02.api.letsencrypt.org-directory", "status": 429, "type": "rateLimited", "detail": "too many"}
+SAID = {"resolved": {}, "own": [], "attempts": {
+    "erp.trucks.co": {"registers": False, "lines": ["04:00:00 refused"], "failures": [FAILURE]}}}
+
+
+def certificates_are(monkeypatch, **found):
+    """What the visit to the certificates finds; the others are well."""
+    def ask(_scene, visit):
+        answer = {"name": visit["name"], "kind": visit["kind"], "ok": True, "detail": "as expected"}
+        return dict(answer, **found) if visit["kind"] == "certificates" else answer
+
+    monkeypatch.setattr(visits, "ask", ask)
+
+
+def test_the_host_is_asked_what_an_authority_said_of_a_certificate_that_is_missing(task, monkeypatch):
+    certificates_are(
+        monkeypatch, ok=False, lasting=True, detail="an alert", certificates={"erp.trucks.co": visitor.MISSING})
+    result, asked, _shown = task(SAID, **ACME)
+    assert asked[1] == ("trenova.selfhost.acme", {"names": ["erp.trucks.co"], "container": "tren-caddy"})
+    assert result["msg"].splitlines()[1:] == [
+        "  Certificates: erp.trucks.co has no certificate: Let's Encrypt takes no more orders for now (too many); "
+        "leave it as it is, Caddy asks again by itself: another run does not help, and may use up more of the limit",
+        "    The last log lines:", "      04:00:00 refused"]
+
+
+def test_a_renewal_that_fails_is_a_warning(task, monkeypatch):
+    certificates_are(monkeypatch, late={"erp.trucks.co": 12.0})
+    result, _asked, shown = task(SAID, **ACME)
+    assert "failed" not in result
+    [warning] = [text for text in shown if "is not renewed" in text and not text.startswith("Verification")]
+    assert warning.startswith("erp1: erp.trucks.co: the certificate is valid for 12 days more and is not renewed: ")
+
+
+@pytest.mark.parametrize(("variables", "count"), [(ACME, 2), ({"caddy_tls": "internal"}, 1)])
+def test_without_an_answer_of_the_host_it_is_told_what_was_seen(task, monkeypatch, variables, count):
+    certificates_are(
+        monkeypatch, ok=False, lasting=True, detail="an alert", certificates={"erp.trucks.co": visitor.MISSING})
+    answers = iter([{}, {"failed": True, "msg": "gone"}])
+    result, asked, _shown = task(lambda: next(answers), **variables)
+    assert len(asked) == count
+    assert result["msg"].splitlines()[1:] == ["  Certificates: an alert"]

@@ -88,8 +88,9 @@ def scene(services, visitor, seen, passwords, ports=(), way=None):
     of_ssh = {entry["port"] for entry in heard if entry.get("process") == SSH_PROGRAM}
     allowed = {*published, *of_proxy, *of_ssh, *map(int, ports), *filter(None, [seen.get("ssh_port")])}
     return visits.Scene(
-        visitor=visitor, hosts=routes.route_hosts(services), guarded=guarded_hosts(services), entrance=entrance,
-        allowed_ports=allowed, asked_ports={entry["port"] for entry in heard} | set(WELL_KNOWN_PORTS),
+        visitor=visitor, hosts=routes.route_hosts(services, entrance.get("routes")), guarded=guarded_hosts(services),
+        entrance=entrance, allowed_ports=allowed,
+        asked_ports={entry["port"] for entry in heard} | set(WELL_KNOWN_PORTS),
         holders={entry["port"]: entry["process"] for entry in heard if entry.get("process") not in (None, "unknown")},
         ports_unseen=_ports_unseen(visitor, seen, way or Way()),
         unseen=_unseen(visitor.addresses if visitor else [], entrance, seen, way or Way()), passwords=passwords)

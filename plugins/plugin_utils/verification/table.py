@@ -60,6 +60,9 @@ def conclusion(results, report):
     if not failed:
         return {"changed": False, "results": results, "report": report}
     lines = [f"{len(failed)} of {len(results)} checks failed."]
-    lines += ["  {name}: {detail}".format(**entry) for entry in failed]
+    for entry in failed:
+        lines.append("  {name}: {detail}".format(**entry))
+        log_lines = entry.get("log_lines") or []
+        lines += ["    The last log lines:", *("      " + line for line in log_lines)] if log_lines else []
     # A failed result is printed whole; the table above and the report have it all already.
     return {"failed": True, "msg": "\n".join(lines), "report": report}

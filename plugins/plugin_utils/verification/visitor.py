@@ -20,7 +20,24 @@ REACH_SECONDS = 5
 
 
 class CheckFailed(NotYet):
-    """A check did not find what it expects."""
+    """A check did not find what it expects.
+
+    certificates: {host name: what its certificate lacks, one of LACKS}, where it failed for want of one.
+    """
+
+    def __init__(self, text, lasting=False, again_after=None, certificates=None):
+        super().__init__(text, lasting, again_after)
+        self.certificates = dict(certificates or {})
+
+    def answer(self):
+        """The failure as `until_ok` takes it."""
+        return dict(super().answer(), **({"certificates": self.certificates} if self.certificates else {}))
+
+
+#: What a certificate lacks: there is none, its time is over, nobody here knows its authority, it is of another name.
+LACKS = (MISSING, EXPIRED, UNKNOWN, OF_ANOTHER) = "missing", "expired", "unknown authority", "of another name"
+#: Numbers of OpenSSL (X509_V_ERR_*).
+LACKS_BY_NUMBER = {10: EXPIRED, 18: UNKNOWN, 19: UNKNOWN, 20: UNKNOWN, 21: UNKNOWN, 62: OF_ANOTHER}
 
 
 class NotAsked(Exception):
@@ -108,18 +125,19 @@ class Visitor:
             connection.request(method, path, body=body, headers={"Host": named, **(headers or {})})
             return Answer(connection.getresponse())
         except (OSError, http.client.HTTPException) as error:
-            raise CheckFailed(f"{scheme}://{named}{path}: {error}") from error
+            raise CheckFailed(f"{scheme}://{named}{path}: {error}", certificates=lacking(host, error)) from error
         finally:
             connection.close()
 
     def certificate_days(self, host):
-        """Days for which the certificate of a host name is still valid."""
+        """Days for which the certificate of a host name is still valid, and for which it was made."""
         try:
             with self.context.wrap_socket(self.connect(self.port), server_hostname=host) as secured:
-                expires = ssl.cert_time_to_seconds(secured.getpeercert()["notAfter"])
+                told = secured.getpeercert()
         except OSError as error:
-            raise CheckFailed(f"{host}: {error}") from error
-        return (expires - time.time()) / 86400
+            raise CheckFailed(f"{host}: {error}", certificates=lacking(host, error)) from error
+        begins, expires = (ssl.cert_time_to_seconds(told[name]) for name in ("notBefore", "notAfter"))
+        return (expires - time.time()) / 86400, (expires - begins) / 86400
 
     def answers(self, port):
         """Whether a TCP port accepts connections, at any address of the server."""
@@ -130,6 +148,16 @@ class Visitor:
             except OSError:
                 continue
         return False
+
+
+def lacking(host, error):
+    """{host: what its certificate lacks}, by the error that came of it; nothing where it is another kind of error."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        lack = LACKS_BY_NUMBER.get(error.verify_code)
+    else:
+        # A server that has no certificate for a name ends the handshake with an alert.
+        lack = MISSING if isinstance(error, ssl.SSLError) and "ALERT" in str(error.reason) else None
+    return {host: lack} if lack else {}
 
 
 def _several(address):

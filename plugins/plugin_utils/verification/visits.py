@@ -25,6 +25,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils.patience import N
 from ansible_collections.trenova.selfhost.plugins.module_utils.s3 import presigned_path
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.entrance import https_port, netloc, origin
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification.visitor import (
+    EXPIRED,
     CheckFailed,
     NotAsked,
     Visitor,
@@ -36,6 +37,18 @@ SCRIPTS = re.compile(r"""<(?:script|link)\b[^>]*?\b(?:src|href)=["']?([^"'\s>]+\
 API_ADDRESSES = re.compile(r"https?://[A-Za-z0-9.-]+(?::\d+)?(?=/api\b)")
 #: Of a page that loads more, the first ones have the address.
 MOST_SCRIPTS = 8
+#: Part of the life of a certificate that is left when Caddy renews it.
+RENEWED_BEFORE = 1 / 3
+
+
+class Detail(str):
+    """What a check has found, and in `more` what others are to know of it."""
+
+    def __new__(cls, text, **more):
+        """The text, with the entries that its result gets, those aside that say nothing."""
+        found = super().__new__(cls, text)
+        found.more = {name: value for name, value in more.items() if value}
+        return found
 
 
 @dataclass(frozen=True)
@@ -147,13 +160,24 @@ def check_certificates(scene, _visit):
     """The certificates last for some time yet."""
     if not scene.hosts:
         return "no host names to serve"
-    days = {name: scene.visitor.certificate_days(name) for name in scene.hosts}
+    days, failures = {}, []
+    for name in scene.hosts:
+        try:
+            days[name] = scene.visitor.certificate_days(name)
+        except CheckFailed as failure:
+            failures.append(failure)
+    if failures:
+        # What fails for another reason must not get lost behind what an authority says.
+        lacks = [failure.certificates for failure in failures]
+        raise CheckFailed("; ".join(map(str, failures)), certificates={
+            name: lack for told in lacks for name, lack in told.items()} if all(lacks) else None)
     shortest = min(days, key=days.get)
-    if days[shortest] <= 0:
-        raise CheckFailed(f"the certificate of {shortest} has expired")
-    if days[shortest] >= 1:
-        return f"valid for {days[shortest]:.0f} more days or longer"
-    return f"valid for {days[shortest] * 24:.0f} more hours (renewed automatically)"
+    left = days[shortest][0]
+    if left <= 0:
+        raise CheckFailed(f"the certificate of {shortest} has expired", certificates={shortest: EXPIRED})
+    late = {name: days for name, (days, whole) in days.items() if days < whole * RENEWED_BEFORE}
+    words = f"{left:.0f} more days or longer" if left >= 1 else f"{left * 24:.0f} more hours (renewed automatically)"
+    return Detail(f"valid for {words}", late=late)
 
 
 def check_ports(scene, _visit):
@@ -300,15 +324,16 @@ KINDS = {
 
 
 def ask(scene, visit):
-    """One result: name, ok, detail, and whether a failure is lasting or may be asked about again only after a while.
+    """One result: name, kind, ok, detail, and whether a failure is lasting or may be asked about only after a while.
 
     What cannot be asked is a `note`.
     """
-    answer = {"name": visit["name"], "ok": True, "lasting": False}
+    answer = {"name": visit["name"], "kind": visit["kind"], "ok": True, "lasting": False}
     if visit.get("skip"):
         return dict(answer, detail="skipped: " + visit["skip"])
     try:
-        return dict(answer, detail=KINDS[visit["kind"]](scene, visit))
+        detail = KINDS[visit["kind"]](scene, visit)
+        return dict(answer, detail=str(detail), **getattr(detail, "more", {}))
     except NotAsked as reason:
         return dict(answer, detail=str(reason), note=True)
     except NotYet as failure:

@@ -1,0 +1,105 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: acme
+short_description: Ask a host what it knows of host names and their certificates
+version_added: 0.1.0
+description:
+  - Resolves host names on the host, says which addresses are its own, and reads in the log of Caddy what an ACME
+    authority said last of each name.
+  - Used by M(trenova.selfhost.preflight) for names without a certificate, and by M(trenova.selfhost.verify) where a
+    certificate is missing or late. Changes nothing.
+options:
+  names:
+    description: The host names.
+    type: list
+    elements: str
+    required: true
+  addresses:
+    description: Addresses to which the names lead elsewhere, of which it is asked whether they are the host's.
+    type: list
+    elements: str
+    default: []
+  container:
+    description: Container of Caddy whose log is read; none when left out.
+    type: str
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+  - trenova.selfhost.attributes.read_only
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Ask what became of a certificate
+  trenova.selfhost.acme:
+    names: [erp.company.com]
+    container: tren-caddy
+"""
+
+RETURN = r"""
+resolved:
+  description: >-
+    Addresses of each name; an empty list of a name that does not exist, null where no name server has answered.
+  returned: always
+  type: dict
+own:
+  description: Those of all addresses that are named in O(addresses), in the answers and in the log that are the host's.
+  returned: always
+  type: list
+  elements: str
+attempts:
+  description: >-
+    The last attempt for each name that got no certificate, by name, with C(failures) (each with C(issuer), C(status),
+    C(type) and C(detail)), C(registers), whether the account was refused, and C(lines) of the log.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.trenova.selfhost.plugins.module_utils import acme_log, engine, host_names
+
+#: Caddy tries again after six hours at the latest.
+LOG_HOURS = 8
+LOG_LINES = 20000
+LOG_SECONDS = 20
+
+
+def log_lines(container):
+    """Lines of a container's log; none where the Engine does not hand them out."""
+    try:
+        done = engine.docker(
+            "logs", "--since", f"{LOG_HOURS}h", "--tail", str(LOG_LINES), container, seconds=LOG_SECONDS, check=False)
+    except engine.EngineError:
+        return []
+    return [*done.stdout.splitlines(), *done.stderr.splitlines()]
+
+
+def main():
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "names": {"type": "list", "elements": "str", "required": True},
+            "addresses": {"type": "list", "elements": "str", "default": []},
+            "container": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    names, container = module.params["names"], module.params["container"]
+    resolved = host_names.resolved(names)
+    attempts = acme_log.attempts(log_lines(container), set(names)) if container else {}
+    told = {address for attempt in attempts.values() for failure in attempt["failures"]
+            for address in acme_log.addresses(failure["detail"])}
+    told.update(module.params["addresses"], *(addresses or [] for addresses in resolved.values()))
+    module.exit_json(
+        changed=False, resolved=resolved, attempts=attempts,
+        own=sorted(address for address in told if host_names.is_own(address)))
+
+
+if __name__ == "__main__":
+    main()
