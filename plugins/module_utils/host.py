@@ -321,6 +321,12 @@ def data_of(data_dir, project_dir):
     }
 
 
+def certificates(directory):
+    """Host names for which there is a certificate of an ACME authority, in a directory as certmagic has it."""
+    paths = glob.glob(os.path.join(glob.escape(directory), "*", "*", "*.crt"))
+    return sorted({os.path.basename(path)[:-len(".crt")] for path in paths if path.split(os.sep)[-3] != "local"})
+
+
 def postgres_major(directory):
     """Major of PostgreSQL's data, of several the newest: since 18 it lies in a folder of its major."""
     found = []

@@ -124,6 +124,7 @@ def released(project_dir):
         "disk_free_gb_before": found["host"].get("disk_free_gb_before"),
         "members": found["host"].get("members") or {},
         "ca_certificate": authority_of(found["services"]),
+        "certificates": certificates_of(found["services"]),
     }
 
 
@@ -131,6 +132,15 @@ def authority_of(services):
     """Certificate of the authority that visitors of the entrance must know, as it lies on the host; None without."""
     paths = [((service.get("entrance") or {}).get("authority") or {}).get("path") for service in services.values()]
     return next((host.read_text(path) for path in paths if path), None)
+
+
+def certificates_of(services):
+    """Host names with a certificate of an ACME authority; None where an older edition has not said where they lie."""
+    entrances = [service["entrance"] for service in services.values() if service.get("entrance")]
+    if any("acme" not in entrance for entrance in entrances):
+        return None
+    places = [entrance["acme"]["certificates"] for entrance in entrances if entrance["acme"]]
+    return sorted({name for place in places for name in host.certificates(place)})
 
 
 def configured(docker, key, flag=None):

@@ -55,5 +55,5 @@ def empty():
         "packages": {"manager": None, "installed": [], "lock": None, "repositories": [], "release": None},
         "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
                      "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}, "differing": {}, "places": {},
-                     "members": {}, "newer": [], "ca_certificate": None},
+                     "members": {}, "newer": [], "ca_certificate": None, "certificates": []},
     }

@@ -16,6 +16,7 @@ import time
 
 from ansible.errors import AnsibleActionFail
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import host_names
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import familiar
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import (
@@ -32,6 +33,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring import 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight import (
     accounts,
     contents,
+    names_of_host,
     of_services,
     places,
     repositories,
@@ -97,9 +99,11 @@ def check_host(action, task_vars):
     problems, told = preflight.check_all(facts), []
     if not problems:
         problems, told = ask_repository(action, task_vars, facts)
-        problems += list(preflight.check_reachable(ask_external(action, task_vars, facts)))
+        names = ask_names(action, task_vars, facts)
+        problems += [*names.problems(), *preflight.check_reachable(ask_external(action, task_vars, facts))]
         problems += preflight.check_registries(ask_registries(action, task_vars, facts, run.places), facts)
         problems += contents_problems(action, task_vars, facts)
+        told += names.remarks()
     return problems, run.but(
         checked=not problems, warnings=[*preflight.warnings(facts), *accounts.remarks(facts), *told])
 
@@ -169,6 +173,27 @@ def ask_external(action, task_vars, facts):
     if result.get("failed"):
         raise AnsibleActionFail("External services could not be asked: {}".format(result.get("msg")), result=result)
     return result["results"]
+
+
+def ask_names(action, task_vars, facts):
+    """Where the names lead to that have no certificate yet, seen from here and from the host, as `names.Leads`.
+
+    Costs a module execution only where there are such names.
+    """
+    missing = names_of_host.without_certificate(facts)
+    if not missing:
+        return names_of_host.Leads(facts)
+    # What leads to where the server is reached from here is no stranger's, whoever has that address.
+    ways = {address_of(action, task_vars), templated(action, task_vars, "trenova_verify_address", None)} - {None, ""}
+    found = host_names.resolved({*missing, *ways})
+    reached = {address for name in ways for address in found[name] or []}
+    told = {address for addresses in found.values() for address in addresses or []}
+    result = action._execute_module(
+        module_name="trenova.selfhost.acme", task_vars=task_vars,
+        module_args={"names": missing, "addresses": sorted(told)})
+    return names_of_host.Leads(
+        facts, {name: found[name] for name in missing}, result.get("resolved") or {},
+        {*(result.get("own") or []), *reached})
 
 
 def contents_problems(action, task_vars, facts):
