@@ -123,10 +123,12 @@ def _unfit(action, task_vars):
 
 def _missing_files(action, task_vars, places):
     """Problems of files on the controller that roles are to have and that are not there."""
-    there = understood(action, task_vars)
     for path in places.values():
         for name, option in role_files.role_options(action, path).items():
-            fault = formats.fault(option.format, there.get(name)) if option.format in formats.THERE else None
+            if option.format not in formats.THERE:
+                continue
+            # A role's own default may be an expression.
+            fault = formats.fault(option.format, templated(action, task_vars, name, None))
             if fault:
                 yield preflight.Problem(f"{name} {fault[0]}.", preflight.INVENTORY, f"{name}: {fault[1]}")
 

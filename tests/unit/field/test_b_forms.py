@@ -577,6 +577,13 @@ def test_report_08_a_file_that_is_nowhere_is_told_with_where_it_was_looked_for(w
     assert "begins where the command is given, or beside the inventory" in found[0].write
 
 
+def test_report_08_a_default_that_is_an_expression_is_no_file_to_look_for(well):
+    """A role that is used alone has its own defaults among the variables of the host, as they are written."""
+    written = "{{ caddy_acme_ca_file if caddy_tls == 'acme' else '' }}"
+    assert role_files.own_variables()["caddy_ca_file"] == written
+    assert problems_of(well, caddy_ca_file=written, caddy_acme_ca_file="", caddy_tls="internal") == []
+
+
 def test_report_08_paths_of_playbooks_begin_where_the_command_was_given(monkeypatch, tmp_path):
     """What playbooks hand on to Ansible's own modules is absolute, too."""
     monkeypatch.chdir(tmp_path)
