@@ -10,6 +10,7 @@ import os
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue as roles
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.bundle import Bundle, Removal
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.description import runs_here
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.docker_packages import Packages
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.logins import login_arguments
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.report.progress import Progress
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
@@ -49,7 +50,13 @@ class Wanted:
         return [
             service.name for service in self.services if (
                 service.name in known if service.wish is None
-                else service.pulls_again() or not self.run.is_unchanged(service.name, service.wish))]
+                else service.pulls_again() or self._lacks_packages(service.name)
+                or not self.run.is_unchanged(service.name, service.wish))]
+
+    def _lacks_packages(self, name):
+        """Whether the host lacks something of the packages that a service speaks of, or has it stopped."""
+        settings = (self.run.services[name].get("exports") or {}).get("packages")
+        return bool(settings) and Packages(self.run.capacity, settings).is_incomplete
 
     def execute(self, version):
         """Bring the host to what is wanted, with a line for each service as it ends; the result of the module."""

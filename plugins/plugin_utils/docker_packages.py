@@ -128,6 +128,11 @@ class Packages:
         return list(names["tools"]) if self.lacks_compose else []
 
     @property
+    def is_incomplete(self):
+        """Whether there is anything to be installed or started."""
+        return bool(self.added or self.upgraded) or self.is_stopped
+
+    @property
     def repository(self):
         """Entry of Docker's own repository that is needed; None where it is not, or where one of somebody's is used.
 

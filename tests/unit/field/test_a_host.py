@@ -30,6 +30,7 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import (
 from ansible_collections.trenova.selfhost.plugins.modules import capacity as capacity_module
 from ansible_collections.trenova.selfhost.plugins.modules import probe
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import compose, daemon_json, preflight
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.converging import Wanted
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.docker_packages import DNF_FILE, Packages
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -485,6 +486,16 @@ def test_report_23_an_engine_that_is_stopped_is_started_and_nothing_installed():
     [(what, _where, write)] = problems(docker=dict(stopped, unit=dict(stopped["unit"], load="masked")))
     assert (what, write) == (
         "docker.service is masked: nobody can start the Engine.", "systemctl unmask docker.service docker.socket")
+
+
+@pytest.mark.parametrize(("found", "due"), [
+    (docker(), []), (docker(compose_version=None), ["docker"]), (docker(version="19.03.15"), ["docker"]),
+    (docker(version=None, engine=None), ["docker"])])
+def test_report_23_what_has_gone_makes_the_next_run_due(monkeypatch, found, due):
+    """A run that finds everything else as it was deployed ends at once otherwise, and leaves it missing."""
+    variables, known = in_play(docker=found, distribution=TRIXIE, packages=capacity()["packages"])
+    monkeypatch.setattr(type(known), "is_unchanged", lambda *_service: True)
+    assert Wanted(test_bundle.action_for(variables), variables, known, ["docker"]).due() == due
 
 
 def test_report_23_an_engine_that_is_too_old_is_upgraded_with_what_commands_it():
