@@ -117,6 +117,16 @@ deploy
 deploy
 unchanged
 
+say "Compose is gone, and somebody has an entry of his own with another key file: it is used, and ours goes (field report 24)"
+server 'apt-get remove --quiet=2 --assume-yes docker-compose-plugin >/dev/null
+    cp /etc/apt/keyrings/docker.asc /etc/apt/keyrings/his.asc
+    echo "deb [signed-by=/etc/apt/keyrings/his.asc] http://172.30.60.5/linux/debian bookworm stable" > /etc/apt/sources.list.d/docker.list'
+deploy
+grep '^bookworm1 ' "$work/run.log"
+server 'test ! -e /etc/apt/sources.list.d/docker.sources && apt-get update --quiet=2 && docker compose version'
+deploy
+unchanged
+
 say "Debian 12 with Docker from a repository of the layout of Docker's own, after $SECONDS s"
 server 'dpkg-query --show docker-ce docker-ce-cli containerd.io docker-compose-plugin
     docker version --format "Engine {{.Server.Version}}, API {{.Server.APIVersion}}, client {{.Client.Version}}"
