@@ -16,17 +16,17 @@ options:
   _input: {description: Text., type: str, required: true}
   grammar:
     description:
-      - V(caddyfile) a word of Caddy's file, V(compose) a value of Compose, V(curl) a value of curl's configuration,
-        V(ini) a value of rclone's, V(pgpass) a field of PostgreSQL's password file, V(postgresql) a value of its
-        configuration, V(sql) a literal, V(userlist) a field of PgBouncer's list of users.
+      - V(caddyfile) a word of Caddy's file, V(compose) a value of Compose, V(ini) a value of rclone's
+        configuration, V(pgpass) a field of PostgreSQL's password file, V(postgresql) a value of its configuration,
+        V(sql) a literal, V(userlist) a field of PgBouncer's list of users.
     type: str
-    choices: [caddyfile, compose, curl, ini, pgpass, postgresql, sql, userlist]
+    choices: [caddyfile, compose, ini, pgpass, postgresql, sql, userlist]
     required: true
 """
 
 EXAMPLES = r"""
-user: "{{ ('mailer:' ~ password) | trenova.selfhost.quoted('curl') }}"
-# 'pa"ss' => "mailer:pa\"ss", with the quotes
+entry: '{{ user | trenova.selfhost.quoted("userlist") }} {{ password | trenova.selfhost.quoted("userlist") }}'
+# mailer and pa"ss => "mailer" "pa""ss"
 """
 
 RETURN = r"""

@@ -67,8 +67,6 @@ def _ini(text):
 GRAMMARS = {
     "caddyfile": _caddyfile,
     "compose": _compose,
-    # https://curl.se/docs/manpage.html#-K
-    "curl": lambda text: '"{}"'.format(_escaped(text, "\\", '"')),
     "ini": _ini,
     # https://www.postgresql.org/docs/current/libpq-pgpass.html
     "pgpass": lambda text: _escaped(text, "\\", ":"),

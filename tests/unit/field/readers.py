@@ -101,29 +101,7 @@ def interpolated(text):
     return re.sub(r"\$(\$|\{[^}]*\}|[A-Za-z_][A-Za-z0-9_]*)", lambda match: "$" if match[1] == "$" else "", text)
 
 
-# -- curl, rclone, PostgreSQL, PgBouncer, systemd ------------------------------------------------------------------
-
-
-def curl(text):
-    """Options of a configuration of curl: what begins with a quote ends with one, and a backslash escapes."""
-    found = {}
-    for line in text.splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        name, _separator, value = re.fullmatch(r"\s*([a-z-]+)\s*(?:([=:]|\s)\s*(.*))?", line).groups(default="")
-        if value.startswith('"'):
-            plain, rest = "", value[1:]
-            while rest and rest[0] != '"':
-                taken = rest[0]
-                if taken == "\\" and len(rest) > 1:
-                    taken, rest = {"t": "\t", "n": "\n", "r": "\r", "v": "\v"}.get(rest[1], rest[1]), rest[1:]
-                plain, rest = plain + taken, rest[1:]
-            assert rest == '"', line
-            value = plain
-        else:
-            value = value.split()[0] if value.split() else ""
-        found[name] = value
-    return found
+# -- rclone, PostgreSQL, PgBouncer, systemd -------------------------------------------------------------------------
 
 
 def ini(text):
@@ -220,7 +198,7 @@ def secrets_of_login(text):
 
 READERS = {
     "compose.yaml": compose, ".yaml": yaml.safe_load, ".json": json.loads, "dashboard-login.caddy": secrets_of_login,
-    "acme-eab.caddy": caddyfile, "Caddyfile": caddyfile, "mail.curl": curl, "rclone.conf": ini, "pgpass": pgpass,
+    "acme-eab.caddy": caddyfile, "Caddyfile": caddyfile, "rclone.conf": ini, "pgpass": pgpass,
     "userlist.txt": userlist, ".sql": sql, "postgresql.conf": postgresql, "reload.conf": postgresql, ".conf": settings,
     ".ini": settings, ".sh": shell, ".service": settings, ".timer": settings,
 }
