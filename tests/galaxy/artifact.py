@@ -18,7 +18,7 @@ GENERATED = {"MANIFEST.json", "FILES.json"}
 #: What belongs to the checkout only, by pattern of the path.
 UNWANTED = (
     ".*", "tests/*", "molecule/*", "collections/*", "playbooks/collections*",
-    "reports/*", "build/*", "inventories/demo/*", "Makefile",
+    "reports/*", "build/*", "changelogs/.*", "inventories/demo/*", "Makefile",
     "ansible.cfg", "pyproject.toml", "requirements-dev.txt", "docs/generate.py", "docs/generator/*", "*.pyc",
     "*__pycache__*", "*.gitignore", "*.tar.gz", "*/group_vars/*secrets.yml", "*/host_vars/*secrets.yml",
     "*.vault-pass", "*/ca-bundle.crt",

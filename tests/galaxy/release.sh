@@ -30,7 +30,8 @@ trap put_back ERR INT TERM
 
 say "Version $version, changelog, generated pages"
 sed -i "s/^version: .*/version: $version/" galaxy.yml
-antsibull-changelog release --version "$version"
+# What it remembers of the plugins may be older than they are.
+antsibull-changelog release --reload-plugins --version "$version"
 python docs/generate.py
 git add --all
 git commit --quiet --message "Release $version"
