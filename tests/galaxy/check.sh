@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the collection as Galaxy gets it, installs it into an empty folder, and has it judged there.
 #   check.sh          all of it
-#   check.sh short    the parts of a few seconds each, for every change
+#   check.sh short    the parts of less than a minute each, for every change
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/galaxy/lib.sh
@@ -37,8 +37,8 @@ fi
 
 say "ansible-test sanity"
 if [ "${1:-}" = short ]; then
-    tests/galaxy/sanity.sh "$installed" --test validate-modules --test ansible-doc --test action-plugin-docs \
-        --test shebang --test no-smart-quotes --test runtime-metadata --test symlinks
+    tests/galaxy/sanity.sh "$installed" --test pep8 --test pylint --test validate-modules --test ansible-doc \
+        --test action-plugin-docs --test shebang --test no-smart-quotes --test runtime-metadata --test symlinks
 else
     if ! command -v shellcheck >/dev/null; then
         echo "Installing shellcheck"

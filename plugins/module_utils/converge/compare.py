@@ -133,9 +133,10 @@ class Comparison:
         self.missing_images = images.missing(service, snapshot.images, pulled)
         #: Those that are there and are pulled anew: what runs from them is replaced, what they did counts no more.
         outdated = {reference for reference in self.missing_images if reference in snapshot.images}
-        found = [_finding(
-            container, service["follows"], snapshot, engine, restarted, off_network or {}, outdated, state.seen)
-                 for container in service["containers"]]
+        found = [
+            _finding(
+                container, service["follows"], snapshot, engine, restarted, off_network or {}, outdated, state.seen)
+            for container in service["containers"]]
         self.findings = [finding for finding in found if finding.action]
         places = directories.places(service["directories"])
         #: {directory of data: the place it had before} of those that lie on another disk now.

@@ -245,4 +245,4 @@ def _plan_worker_limits(draft, sheet, worker):
         cpu_shares=sheet["cpu_shares"], pids=sheet["pids_limit"], oom_score_adj=sheet["oom_score_adj"])
     container.plan_weights(
         worker, as_instance, open_files=sheet["nofile"], files_rule="as an instance",
-        **dict(_stop(draft), stop_seconds=sheet["stop_grace_seconds"]))
+        **{**_stop(draft), "stop_seconds": sheet["stop_grace_seconds"]})

@@ -59,7 +59,7 @@ def formula(function=None, /, **bounds):
 
 def _check_of(name, parameter, bound):
     """The check of one parameter, as a function of its value."""
-    kind, _, optional = str(parameter.annotation).partition(" | ")
+    kind, _bar, optional = str(parameter.annotation).partition(" | ")
     if callable(bound):
         check = functools.partial(bound, name)
     elif isinstance(bound, tuple) and isinstance(bound[0], str):

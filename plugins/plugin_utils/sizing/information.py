@@ -31,4 +31,3 @@ INFORMATION: Mapping[str, Mapping[str, str]] = {
     "caddy": {"volume_mb": _VOLUME},
     "backup": {"database_storage_gb": _STORAGE, "object_storage_gb": _STORAGE, "storage_need_gb": _STORAGE},
 }
-

@@ -176,7 +176,7 @@ class Figure(NamedTuple):
             "value": self.value,
             "unit": self.unit,
             "rule": self.rule,
-            "inputs": {name: rounded(value) if type(value) is float else value for name, value in self.inputs.items()},
+            "inputs": {name: rounded(value) for name, value in self.inputs.items()},
             "bounds": {**self.bounds.explain(), **self.moved},
             "source": self.source,
             "deviates": self.deviates,
