@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.words import counted
+
 REMEDY = "site.yml puts it right"
 
 
@@ -18,7 +20,8 @@ def results(services, deployed, settled=()):
         name: words for name, words in sorted((deployed.get("differing") or {}).items()) if name not in settled}
     if not differing:
         count = len({*(deployed.get("unchanged") or {}), *settled})
-        return [_result("As deployed", True, f"{count} services, nothing was changed by hand")] if count else []
+        same = f"{counted(count, 'service')}, nothing was changed by hand"
+        return [_result("As deployed", True, same)] if count else []
     return [
         _result("{} as deployed".format(services.get(name, {}).get("title", name)), False, _sentence(words))
         for name, words in differing.items()]

@@ -324,6 +324,8 @@ def test_report_35_what_was_put_right_in_the_same_run_is_not_told_again():
     [result] = deployed.results({}, found, settled=["redis"])
     assert (result["ok"], result["detail"]) == (True, "2 services, nothing was changed by hand")
     assert deployed.results({}, {"differing": {}, "unchanged": {}}) == []
+    [alone] = deployed.results({}, {"differing": {}, "unchanged": {"docker": "wish"}})
+    assert alone["detail"] == "1 service, nothing was changed by hand"
 
 
 def test_report_35_no_secret_of_an_environment_is_kept(life):
