@@ -100,6 +100,7 @@ def places(entries):
 def is_empty(path):
     """Whether there is nothing in a directory, or no such directory."""
     try:
-        return not os.listdir(path)
+        # Of a disk that was just formatted.
+        return set(os.listdir(path)) <= {"lost+found"}
     except OSError:
         return True

@@ -128,7 +128,9 @@ options:
         type: int
         default: 2
       host_files:
-        description: Files outside of the project's directory that go with the service when it is V(absent).
+        description:
+          - Files outside of the project's directory that go with the service when it is V(absent), or that it may have
+            and is not to have now.
         type: list
         elements: str
         default: []

@@ -12,6 +12,7 @@ import json
 import os
 
 import yaml
+from ansible.errors import AnsibleActionFail
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import labels
 from ansible_collections.trenova.selfhost.plugins.module_utils.account import filled
@@ -104,7 +105,7 @@ class Bundle:
         # Whom it waits for hangs on what runs, and is none of its wish.
         return dict(
             wanted, wish=self.wish, pull=self.pulls_again(), needs=self._needs(), drain_seconds=drain_seconds,
-            ready=self._ready(), **self._stages())
+            ready=self._ready(), host_files=self.host_files, **self._stages())
 
     def pulls_again(self):
         """Whether the run shall ask for its images although they are there."""
@@ -168,6 +169,8 @@ class Bundle:
 
     def _render_files(self):
         files, secret_files = [], []
+        #: Files outside of the project that this service may have and is not to have now.
+        self.host_files = []
         for source in sources(self.renderer.templates_dir):
             part, _separator, rest = without_suffix(source).partition("/")
             if part not in ("config", "secrets", "host"):
@@ -175,6 +178,8 @@ class Bundle:
             content = self.renderer.render(source)
             # What renders to nothing is not wanted; an empty secret would also mask every line end of the output.
             if not content.strip():
+                if part == "host":
+                    self.host_files.append("/" + rest)
                 continue
             if part == "config":
                 files.append(self._file(os.path.join(self.directory, part, rest), content, "0444"))
@@ -246,6 +251,11 @@ class Bundle:
             services[service] = compose.job(
                 dict(definition, container_name=self.project.container(service)), limits["main"], self.name,
                 capacity)
+        unknown = sorted(set(self.extra) - set(services))
+        if unknown:
+            raise AnsibleActionFail(
+                f"{self.name}_compose_extra names {', '.join(unknown)}, which is none of its services. Write: "
+                f"{' or '.join(services)}.")
         services = compose.merge(services, self.extra)
         if compose.is_confined(capacity):
             directories = self._our_directories()

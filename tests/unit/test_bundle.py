@@ -15,6 +15,7 @@ import types
 
 import pytest
 import yaml
+from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 
@@ -199,6 +200,13 @@ def test_another_limit_is_no_reason_to_replace_a_container():
         limits.append((unit["limits"]["memory"], unit["limits"]["nano_cpus"]))
     assert digests[0] == digests[1]
     assert limits[1] == (300 * 1048576, 750000000) != limits[0]
+
+
+def test_an_addition_to_a_service_that_is_not_there_is_told_with_those_that_are():
+    """What an inventory adds to a job that has another name now would get lost, or fail without a word."""
+    variables, known = in_play('{"redis_compose_extra": {"cache": {"init": true}}}')
+    with pytest.raises(AnsibleActionFail, match=r"redis_compose_extra names cache, which .* Write: redis\."):
+        by_plan("redis", variables, known)
 
 
 def test_each_kind_of_container_has_the_limits_of_its_own():

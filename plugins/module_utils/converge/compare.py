@@ -126,6 +126,7 @@ class Comparison:
         self.directory = os.path.join(project["directory"], service["name"])
         self.changed_files = [managed for managed in files if managed.differs()]
         self.stale = stale_files(self.directory, {managed.path for managed in files})
+        self.stale += [path for path in service.get("host_files", []) if os.path.exists(path)]
         #: The list of the project's files, where it is another one; it is put right before any service's turn.
         self.listing = Fragments(project).wrong() if service["containers"] or service["jobs"] else None
         self.directories = [

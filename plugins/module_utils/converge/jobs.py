@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import directories
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
 from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import RecordedFile, sha256
@@ -54,11 +55,19 @@ def remember(job, done, state):
     state.jobs[job["service"]] = [done, *before][:REMEMBERED]
 
 
-def emptied(services):
-    """Names of the services that lack a directory for their data: what they get is new."""
-    return {
-        service["name"] for service in services
-        if any(entry["data"] and not os.path.isdir(entry["path"]) for entry in service["directories"])}
+def emptied(services, states):
+    """Names of the services that lack a directory for their data, or have an empty disk for it: what they get is new.
+
+    states: by name, what is kept of where data lay.
+    """
+    found = set()
+    for service in services:
+        before = states[service["name"]].places if service["name"] in states else {}
+        now = directories.places(service["directories"])
+        if any(not os.path.isdir(path) or before.get(path, mount) != mount and directories.is_empty(path)
+               for path, mount in now.items()):
+            found.add(service["name"])
+    return found
 
 
 def forget(states, wanted, new, version):

@@ -112,7 +112,7 @@ class Run:
         must_answer = not self.check_mode and (
             any(compare.needs_engine(each) for each in wanted) or any(each.has_remains() for each in self.removals))
         snapshot = compare.look_around(self.tools.engine, self.project, wanted, must_answer)
-        self.shared.new_data = jobs.emptied(wanted)
+        self.shared.new_data = jobs.emptied(wanted, self.shared.releases.services)
         self.shared.units = systemd.ask(self.tools.run, [unit for each in wanted for unit in each["units"]])
         self.listing = self.shared.fragments.wrong()
         known = self.host.networks

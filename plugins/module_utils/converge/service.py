@@ -410,8 +410,7 @@ class Service(Turn):
             self._start()
             self._reload(changed, set(self.lists["started"]), self._was_pending)
             self._switch_on(self._units(changed))
-            for path in self.comparison.stale:
-                os.unlink(path)
+            remove_files(self.tools, self.comparison.stale)
         except FAULTS as error:
             # Where nothing ran before there is nothing to return to: what failed is left for the operator to look at.
             if self.comparison.ran_before() or not self.comparison.findings:
@@ -683,7 +682,7 @@ class Removal(Turn):
             return
         self.state.content.update(record=None, pending=True)
         self.state.save(self.shared.version)
-        self._remove_host_files()
+        remove_files(self.tools, self.host_files, self.wanted["host_files"])
         containers.retire(self.tools, self.containers, volumes=True)
         self.shared.fragments.list(without=[self.shared.fragments.fragment(self.name)])
         if os.path.isdir(self.state.directory):
@@ -691,21 +690,26 @@ class Removal(Turn):
         self.state.forget()
         self.foretell()
 
-    def _remove_host_files(self):
-        """Remove files outside of the project; a unit of systemd is stopped and forgotten."""
-        units = [path for path in self.wanted["host_files"] if path.startswith(SYSTEMD)]
-        for path in self.host_files:
-            if path in units and (path.endswith(".timer") or systemd.can_be_enabled(path)):
-                self._systemctl("disable", "--quiet", "--now", os.path.basename(path))
-        for path in self.host_files:
-            os.unlink(path)
-        if units:
-            self._systemctl("daemon-reload")
 
-    def _systemctl(self, *words):
-        """A unit that cannot be disabled is gone all the same."""
-        with contextlib.suppress(EngineError):
-            self.tools.run(["systemctl", *words])
+def remove_files(tools, paths, before=()):
+    """Remove files; a unit of systemd is stopped and forgotten.
+
+    before: paths that an interrupted run may have removed without a word to systemd.
+    """
+    units = [path for path in (*paths, *before) if path.startswith(SYSTEMD)]
+    for path in paths:
+        if path in units and (path.endswith(".timer") or systemd.can_be_enabled(path)):
+            _systemctl(tools, "disable", "--quiet", "--now", os.path.basename(path))
+    for path in paths:
+        os.unlink(path)
+    if units:
+        _systemctl(tools, "daemon-reload")
+
+
+def _systemctl(tools, *words):
+    """A unit that cannot be disabled is gone all the same."""
+    with contextlib.suppress(EngineError):
+        tools.run(["systemctl", *words])
 
 
 def managed_files(wanted):

@@ -154,6 +154,21 @@ def test_each_difference_of_a_file_is_said_and_put_right(host, happens, says):
     assert os.stat(host.root / "data").st_mode & 0o777 == 0o700
 
 
+def test_a_file_outside_of_the_project_that_a_service_is_not_to_have_any_more_goes(host):
+    """A timer whose setting switches it off would go on otherwise."""
+    unit = host.root / "some.timer"
+    unit.write_text("[Timer]")
+    services = [dict(service, wish=service["wish"] + "x", host_files=[str(unit), str(host.root / "never-there")])
+                if service["name"] == "redis" else service for service in wanted(host)]
+    foretold = host.converge(*services, check=True)["services"]["redis"]["says"]
+    assert unit.exists()
+    says = host.converge(*services)["services"]["redis"]["says"]
+    assert "removed 1 file that nothing wants any more" in says
+    assert foretold == says
+    assert not unit.exists()
+    assert host.converge(*services)["changed"] is False
+
+
 def test_without_a_record_that_can_be_read_a_service_is_looked_at_again(host):
     host.converge(*wanted(host))
     (host.directory / ".state/redis.json").write_text("{")

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from ansible_collections.trenova.selfhost.plugins.module_utils import mounts
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
 
 PREPARE = {"service": "api-prepare", "seconds": 60}
@@ -180,6 +181,20 @@ def test_a_job_runs_again_where_the_data_it_works_with_is_made_anew(host, gone, 
     assert host.converge(*in_order(host), check=True)["prepared"] == ["The job api-prepare"] * runs
     assert host.converge(*in_order(host))["prepared"] == ["The job api-prepare"] * runs
     assert jobs_run(host) == runs
+    assert host.converge(*in_order(host))["changed"] is False
+
+
+@pytest.mark.parametrize(("there", "runs"), [([], 1), (["lost+found"], 1), (["lost+found", "base"], 0)])
+def test_a_job_runs_again_where_another_disk_without_data_is_mounted(host, monkeypatch, there, runs):
+    """It cannot know of what was never done there."""
+    where = {"mount": "/"}
+    monkeypatch.setattr(mounts, "filesystem", lambda *_path: (where["mount"], "ext4", "/dev/sdb1"))
+    host.converge(*in_order(host))
+    where["mount"] = "/mnt/new"
+    for name in there:
+        (host.root / "data" / name).mkdir()
+    assert host.converge(*in_order(host), check=True)["prepared"] == ["The job api-prepare"] * runs
+    assert host.converge(*in_order(host))["prepared"] == ["The job api-prepare"] * runs
     assert host.converge(*in_order(host))["changed"] is False
 
 
