@@ -1,0 +1,221 @@
+# Managed by trenova.selfhost.
+"""What nobody would tell of otherwise: runs that do not happen, disks that are gone or full, and what is good again.
+
+Each incident is told once, and each day again while it lasts. What has been told stands in told.json.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from trenova_backup import notify, places, records
+from trenova_backup.files import duration, moment, read_json, seconds_of_moment, size, write_json
+
+#: How often an incident is told.
+AGAIN_SECONDS = 86400
+#: After a start of the server, timers catch up on what they missed.
+START_SECONDS = 3600
+UPTIME = "/proc/uptime"
+#: The verb, and the level where one is meant, of what schedules name.
+MEANINGS = {"full": ("backup", "full"), "cycle": ("cut", None)}
+
+
+def after_run(settings, record, now):
+    """Take down what a run that has ended is worth: it failed, or it is good again; whether a message is owed.
+
+    Of cuts, which come every few minutes, an incident is told once a day.
+    """
+    with _memory(settings) as told:
+        key = "failed " + record["verb"]
+        if record["state"] == records.OK:
+            return _good(settings, record, told, now)
+        if record["state"] == records.SKIPPED and record["verb"] == "cut":
+            return False  # one that takes too long is overdue soon
+        kind = "skipped" if record["state"] == records.SKIPPED else "failed"
+        is_due = _is_due(told, key, now)
+        if is_due:
+            _remember(told, key, now)
+        return (is_due or kind == "failed" and record["verb"] != "cut") and notify.owe(settings, kind, record, now)
+
+
+def look(settings, now):
+    """Look at every schedule and at every disk; sentences of what was told just now."""
+    found = records.read(settings, now)
+    with _memory(settings) as told:
+        said = [_schedule(settings, schedule, found, told, now) for schedule in settings.get("schedules") or []]
+        said += [_disk(settings, target, told, now) for target in settings.targets if target.get("directory")]
+        wanted = {_key(schedule) for schedule in settings.get("schedules") or []}
+        wanted |= {"disk " + target["name"] for target in settings.targets}
+        for key in [key for key in told if key.partition(" ")[0] in ("overdue", "disk") and key not in wanted]:
+            del told[key]
+    return [sentence for sentence in said if sentence]
+
+
+def overdue(schedule, found, since, now):
+    """Why a schedule is overdue, as one sentence; "" where it is not, or where that cannot be told.
+
+    schedule: verb, title, seconds (the longest interval, None where that is not known), grace_seconds. found: records,
+    oldest first. since: from when on the schedule is as it is, in seconds.
+    """
+    if not schedule.get("seconds"):
+        return ""
+    allowed = schedule["seconds"] + schedule.get("grace_seconds", 0)
+    last = _last_good(schedule, found, now)
+    if now - max(last or 0, since) <= allowed:
+        return ""
+    # One that runs tells by itself how it ends, unless it does not end.
+    if any(_is_meant(schedule, record) and record["state"] == records.RUNNING and records.is_alive(record)
+           and 0 <= now - _begun(record) <= allowed for record in found):
+        return ""
+    title, interval = schedule.get("title") or schedule["verb"], duration(schedule["seconds"])
+    if last is None:
+        return f"{title}: there is none yet, and since {moment(since)} one is due at least every {interval}."
+    return (f"{title}: the last good one ended at {moment(last)}, {duration(now - last)} ago, and one is due at least "
+            f"every {interval}.")
+
+
+# -- One incident -----------------------------------------------------------------------------------------------------
+
+
+def _schedule(settings, schedule, found, told, now):
+    key = _key(schedule)
+    entry = told.setdefault(key, {})
+    since, interval = _seconds(entry.get("since")), schedule.get("seconds") or 0
+    if since is None or since > now:
+        # The schedule is new to us, or the clock was ahead.
+        since = _last_good(schedule, found, now) or now
+    elif isinstance(entry.get("interval"), (int, float)) and interval < entry["interval"]:
+        since = now  # it asks for more than before
+    entry.update(since=moment(since), interval=interval)
+    because = overdue(schedule, found, since, now)
+    if not because:
+        return _recovered(settings, told, key, now, _about(schedule, "It is done on time again."))
+    if _is_starting() or not _is_due(told, key, now):
+        return ""
+    _remember(told, key, now)
+    notify.owe(settings, "overdue", _about(schedule, because), now)
+    return because
+
+
+def _disk(settings, target, told, now):
+    key, because = "disk " + target["name"], ""
+    missing = places.missing_mount([target["directory"]], places.recorded(settings))
+    if missing:
+        because = f"The disk of the backups is not mounted on {missing}. Mount it."
+    elif target.get("least_free_bytes"):
+        try:
+            free = places.free(target["directory"])
+        except OSError as error:
+            because = f"The disk of the backups at {target['directory']} cannot be asked: {error.strerror}."
+        else:
+            if free < target["least_free_bytes"]:
+                because = (f"The disk of the backups at {target['directory']} has {size(free)} free, less than the "
+                           f"{size(target['least_free_bytes'])} that the next ones may need.")
+    about = {"verb": "backup", "because": because or f"The disk of the target {target['name']} is as it should be."}
+    if not because:
+        return _recovered(settings, told, key, now, about)
+    if not _is_due(told, key, now):
+        return ""
+    _remember(told, key, now)
+    notify.owe(settings, "disk", about, now)
+    return because
+
+
+def _good(settings, record, told, now):
+    """Whether a good run ends incidents, of which it then tells."""
+    keys = ["failed " + record["verb"]]
+    keys += [_key(schedule) for schedule in settings.get("schedules") or [] if _is_meant(schedule, record)]
+    begun = [told[key].get("first") or told[key]["told"] for key in keys if _is_told(told, key)]
+    for key in keys:
+        _forget(told, key)
+    return bool(begun) and notify.owe(
+        settings, "good", dict(record, because=f"It is good again, after trouble since {min(begun)}."), now)
+
+
+def _recovered(settings, told, key, now, about):
+    if not _is_told(told, key):
+        return ""
+    _forget(told, key)
+    notify.owe(settings, "good", about, now)
+    return about["because"]
+
+
+def _about(schedule, because):
+    verb = MEANINGS.get(schedule["verb"], (schedule["verb"],))[0]
+    return {"verb": verb, "because": because, "unit": schedule.get("unit") or records.UNIT, "state": "overdue"}
+
+
+def _key(schedule):
+    return "overdue " + schedule["verb"]
+
+
+def _is_meant(schedule, record):
+    """Whether a record is one of a schedule's runs."""
+    verb, level = MEANINGS.get(schedule["verb"], (schedule["verb"], None))
+    return record["verb"] == verb and level in (None, record.get("level"))
+
+
+def _last_good(schedule, found, now):
+    """When the last good run ended; None where there is none. Of times in the future nothing is known."""
+    times = [records.finished(record) for record in found
+             if _is_meant(schedule, record) and record["state"] == records.OK]
+    return max((time for time in times if time is not None and time <= now), default=None)
+
+
+def _begun(record):
+    time = _seconds(record.get("started"))
+    return float("inf") if time is None else time
+
+
+def _is_starting():
+    try:
+        with open(UPTIME, encoding="ascii") as stream:
+            return float(stream.read().split()[0]) < START_SECONDS
+    except (OSError, ValueError, IndexError):
+        return False
+
+
+# -- What has been told -----------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _memory(settings):
+    """What has been told, to be changed; of one program at a time."""
+    path = settings.path("told.json")
+    with records.alone(path + ".lock"):
+        told = read_json(path)
+        told = {key: entry for key, entry in told.items() if isinstance(entry, dict)} if isinstance(told, dict) else {}
+        before = repr(told)
+        yield told
+        if repr(told) != before:
+            write_json(path, told, 0o600)
+
+
+def _is_told(told, key):
+    return _seconds(told.get(key, {}).get("told")) is not None
+
+
+def _is_due(told, key, now):
+    """Whether an incident is to be told: it is new, or was told a day ago, or by a clock that was ahead."""
+    last = _seconds(told.get(key, {}).get("told"))
+    return last is None or not 0 <= now - last < AGAIN_SECONDS
+
+
+def _remember(told, key, now):
+    entry = told.setdefault(key, {})
+    entry.setdefault("first", moment(now))
+    entry["told"] = moment(now)
+
+
+def _forget(told, key):
+    for word in ("first", "told"):
+        told.get(key, {}).pop(word, None)
+    if told.get(key) == {}:
+        del told[key]
+
+
+def _seconds(text):
+    try:
+        return seconds_of_moment(text)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,347 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What nobody would tell of otherwise: runs that do not happen, and disks that are gone or full."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Byte code among the templates would travel to the hosts.
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+
+from trenova_backup import notify, places, records, watch  # noqa: E402
+from trenova_backup.files import moment, seconds_of, stamp_of  # noqa: E402
+from trenova_backup.settings import Settings  # noqa: E402
+
+NOW = seconds_of("20261123T013000Z")
+MINUTE, HOUR, DAY = 60, 3600, 86400
+NIGHT = {"verb": "backup", "title": "Nightly backup", "seconds": DAY, "grace_seconds": 12 * HOUR,
+         "unit": "trenova-backup.service"}
+FULL = {"verb": "full", "title": "Weekly full backup", "seconds": 7 * DAY, "grace_seconds": DAY}
+CYCLE = {"verb": "cut", "title": "Cycle", "seconds": 5 * MINUTE, "grace_seconds": 10 * MINUTE}
+DRILL = {"verb": "drill", "title": "Weekly drill", "seconds": 7 * DAY, "grace_seconds": DAY, "unit": "drill.service"}
+
+
+class Host:
+    """A host whose runs are written by hand, and its watch."""
+
+    def __init__(self, root, **more):
+        (root / "backup").mkdir(exist_ok=True)
+        self.root = root
+        self.settings = Settings(dict({
+            "data_dir": str(root), "host": "erp1", "installation": "x", "stores": [], "targets": [],
+            "mail": {"to": "ops@trucks.test"}, "schedules": [NIGHT]}, **more))
+
+    def run(self, now, verb="backup", state="ok", **told):
+        """A run that ends now, and what is told of it: the subjects."""
+        record = records.finish(self.settings, records.begin(self.settings, verb, now - MINUTE), now, state, **told)
+        watch.after_run(self.settings, record, now)
+        return self.told()
+
+    def look(self, now):
+        """What the watch says."""
+        return watch.look(self.settings, now)
+
+    def messages(self):
+        """What is owed, which is then owed no more."""
+        found = []
+        for name in notify.owed(self.settings):
+            path = pathlib.Path(self.settings.path("unsent", name))
+            found.append(json.loads(path.read_text()))
+            path.unlink()
+        return found
+
+    def told(self):
+        """Subjects of what is owed, which is then owed no more."""
+        return [notify.subject(self.settings, message).replace(" on erp1", "") for message in self.messages()]
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    """A host that was started long ago, with a disk for everything."""
+    monkeypatch.setattr(watch, "UPTIME", str(tmp_path / "uptime"))
+    (tmp_path / "uptime").write_text("900000.12 1.0\n")
+    monkeypatch.setattr(places, "MOUNTS", str(tmp_path / "mounts"))
+    monkeypatch.setattr(places, "FSTAB", str(tmp_path / "fstab"))
+    (tmp_path / "mounts").write_text("/dev/sda / ext4 rw 0 0\n")
+    return lambda **more: Host(tmp_path, **more)
+
+
+# -- Overdue ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_night_that_did_not_come_is_told_once_and_each_day_again(host):
+    found = host()
+    found.run(NOW)
+    for hours, expected in ((24, 0), (36, 0), (36.1, 1), (37, 0), (60, 0), (60.2, 1), (61, 0)):
+        sentences = found.look(NOW + hours * HOUR)
+        assert len(sentences) == len(found.messages()) == expected, hours
+    assert found.look(NOW + 90 * HOUR) == [
+        "Nightly backup: the last good one ended at 2026-11-23T01:30:00Z, 90.0 h ago, and one is due at least every "
+        "24.0 h."]
+    [message] = found.messages()
+    assert (message["kind"], message["verb"], message["unit"]) == ("overdue", "backup", "trenova-backup.service")
+    assert found.run(NOW + 91 * HOUR) == ["The backup of Trenova is good again"]
+    assert found.look(NOW + 92 * HOUR) == []
+    assert found.look(NOW + 140 * HOUR) != [], "a new incident"
+
+
+def test_a_failed_night_is_no_good_one(host):
+    found = host()
+    found.run(NOW)
+    found.run(NOW + DAY, state="failed")
+    assert len(found.look(NOW + 37 * HOUR)) == 1
+
+
+def test_each_schedule_is_overdue_by_itself(host):
+    """Nights that go well are no weekly full one, and no drill."""
+    found = host(schedules=[NIGHT, FULL, CYCLE, DRILL])
+    found.run(NOW, level="full")
+    found.run(NOW, "drill")
+    for day in range(10):
+        found.run(NOW + day * DAY + HOUR, level="incremental")
+        found.run(NOW + day * DAY + HOUR, "cut")
+        found.look(NOW + day * DAY + HOUR)
+    assert found.told() == ["The backup of Trenova is overdue", "The drill with the backups of Trenova is overdue"]
+    assert found.look(NOW + 9 * DAY + 2 * HOUR) == [
+        "Cycle: the last good one ended at 2026-12-02T02:30:00Z, 60 min ago, and one is due at least every 5 min."]
+    assert found.run(NOW + 9 * DAY + 3 * HOUR, "cut") == ["The backup of Trenova between the nights is overdue",
+                                                           "The backup of Trenova between the nights is good again"]
+    assert found.run(NOW + 9 * DAY + 3 * HOUR, level="full") == ["The backup of Trenova is good again"]
+
+
+def test_where_there_was_none_yet_the_schedule_begins_when_it_is_first_seen(host):
+    found = host(schedules=[DRILL])
+    assert found.look(NOW) == found.look(NOW + 8 * DAY) == []
+    assert found.look(NOW + 8 * DAY + MINUTE) == [
+        "Weekly drill: there is none yet, and since 2026-11-23T01:30:00Z one is due at least every 168.0 h."]
+
+
+def test_a_schedule_that_asks_for_more_begins_anew(host):
+    found = host(schedules=[dict(NIGHT, seconds=7 * DAY)])
+    found.run(NOW)
+    assert found.look(NOW + 5 * DAY) == []
+    found = host(schedules=[NIGHT])
+    assert found.look(NOW + 5 * DAY) == []
+    assert found.look(NOW + 6 * DAY) == []
+    assert len(found.look(NOW + 6.6 * DAY)) == 1
+
+
+def test_a_schedule_that_cannot_be_told_or_is_gone_is_silent(host):
+    found = host(schedules=[dict(NIGHT, seconds=None)])
+    assert found.look(NOW) == found.look(NOW + 900 * DAY) == []
+    found = host()
+    found.run(NOW)
+    assert len(found.look(NOW + 2 * DAY)) == 1
+    assert host(schedules=[]).look(NOW + 3 * DAY) == []
+    assert "overdue backup" not in json.loads((found.root / "backup/told.json").read_text())
+
+
+def test_what_runs_is_not_overdue_unless_it_does_not_end(host):
+    found = host()
+    found.run(NOW)
+    records.begin(found.settings, "backup", NOW + 35 * HOUR)
+    assert found.look(NOW + 40 * HOUR) == []
+    assert len(found.look(NOW + 72 * HOUR)) == 1
+
+
+def test_what_was_killed_does_not_run(host, monkeypatch):
+    found = host()
+    found.run(NOW)
+    records.begin(found.settings, "backup", NOW + 35 * HOUR)
+    monkeypatch.setattr(records, "_boot", lambda: "another")
+    assert len(found.look(NOW + 40 * HOUR)) == 1
+
+
+def test_after_a_start_timers_may_catch_up(host):
+    found = host()
+    found.run(NOW)
+    (found.root / "uptime").write_text("600.00 1.0\n")
+    assert found.look(NOW + 10 * DAY) == []
+    (found.root / "uptime").write_text("3700.00 1.0\n")
+    assert len(found.look(NOW + 10 * DAY + HOUR)) == 1
+
+
+def test_a_clock_that_was_ahead_neither_hides_nor_repeats(host):
+    """One good night of next year would be good until then."""
+    found = host()
+    found.run(NOW)
+    found.look(NOW)
+    found.run(NOW + 300 * DAY)
+    found.look(NOW + 302 * DAY)
+    found.messages()
+    assert found.look(NOW + DAY) == ["It is done on time again."]
+    found.run(NOW + DAY)
+    assert len(found.look(NOW + 3 * DAY)) == 1
+    assert found.look(NOW + 3 * DAY + HOUR) == []
+
+
+@pytest.mark.parametrize("text", [
+    "", "[]", "null", '{"overdue backup": 3}', '{"overdue backup": {"told": 7, "since": [], "interval": "x"}}'])
+def test_a_memory_that_a_disk_has_lost_is_none(host, text):
+    found = host()
+    found.run(NOW)
+    (found.root / "backup/told.json").write_text(text)
+    assert found.look(NOW + HOUR) == []
+    assert len(found.look(NOW + 40 * HOUR)) == 1
+
+
+@given(st.lists(st.integers(0, 20 * DAY), max_size=6), st.integers(0, 40 * DAY), st.integers(0, 40 * DAY),
+       st.sampled_from([NIGHT, FULL, CYCLE, DRILL]))
+def test_a_schedule_is_overdue_when_its_last_good_run_is_too_old_and_stays_it(ends, first, second, schedule):
+    verb, level = watch.MEANINGS.get(schedule["verb"], (schedule["verb"], None))
+    found = [{"verb": verb, "level": level, "state": "ok", "stamp": stamp_of(NOW + end), "finished": moment(NOW + end)}
+             for end in sorted(ends)]
+    found += [dict(record, state="failed", finished=moment(NOW + 39 * DAY)) for record in found]
+    first, second = sorted((first, second))
+    last = max([end for end in ends if end <= first], default=0)
+    told = watch.overdue(schedule, found, NOW, NOW + first)
+    assert bool(told) == (first - last > schedule["seconds"] + schedule["grace_seconds"])
+    if told and not [end for end in ends if first < end <= second]:
+        assert watch.overdue(schedule, found, NOW, NOW + second)
+
+
+# -- After a run ------------------------------------------------------------------------------------------------------
+
+
+def test_each_failed_night_is_told_and_the_first_good_one_after_them(host):
+    found = host()
+    assert found.run(NOW) == []
+    assert found.run(NOW + DAY, state="failed") == ["The backup of Trenova failed"]
+    assert found.run(NOW + DAY + HOUR, state="interrupted") == ["The backup of Trenova failed"]
+    assert found.run(NOW + 2 * DAY) == ["The backup of Trenova is good again"]
+    assert found.run(NOW + 3 * DAY) == []
+
+
+def test_what_is_good_again_says_since_when_it_was_not(host):
+    found = host()
+    for number in range(3):
+        found.run(NOW + number * DAY, state="failed")
+    record = records.finish(found.settings, records.begin(found.settings, "backup", NOW + 3 * DAY), NOW + 3 * DAY, "ok")
+    assert watch.after_run(found.settings, record, NOW + 3 * DAY)
+    [message] = found.messages()
+    assert message["because"] == "It is good again, after trouble since 2026-11-23T01:30:00Z."
+    assert not watch.after_run(found.settings, record, NOW + 4 * DAY)
+
+
+def test_a_cycle_that_fails_for_days_is_told_each_day(host):
+    found = host()
+    told = [found.run(NOW + number * HOUR, "cut", "failed") for number in range(49)]
+    assert [number for number, subjects in enumerate(told) if subjects] == [0, 24, 48]
+    assert found.run(NOW + 50 * HOUR, "cut") == ["The backup of Trenova between the nights is good again"]
+
+
+def test_another_kind_that_is_good_ends_no_failure(host):
+    found = host()
+    found.run(NOW, "drill", "failed")
+    assert found.run(NOW + HOUR, "backup") == []
+    assert found.run(NOW + DAY, "drill") == ["The drill with the backups of Trenova is good again"]
+
+
+def test_a_night_that_gave_way_is_told_and_a_cut_is_not(host):
+    found = host()
+    assert found.run(NOW, "cut", "skipped") == []
+    assert found.run(NOW, "backup", "skipped") == ["The backup of Trenova was skipped"]
+    assert found.run(NOW + MINUTE, "backup", "failed") == ["The backup of Trenova failed"]
+    assert found.run(NOW + HOUR, "backup", "skipped") == []
+
+
+def test_two_programs_that_tell_at_once_wait_for_each_other(host):
+    found = host()
+    thread = threading.Thread(
+        target=watch.after_run, args=(found.settings, {"verb": "backup", "state": "failed"}, NOW), daemon=True)
+    with records.alone(found.settings.path("told.json.lock")):
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        (found.root / "backup/told.json").write_text('{"overdue drill": {"since": "x"}}')
+    thread.join(20)
+    assert set(json.loads((found.root / "backup/told.json").read_text())) == {"overdue drill", "failed backup"}
+
+
+# -- Disks ------------------------------------------------------------------------------------------------------------
+
+
+def with_disk(host, root, mount, **more):
+    (root / "state.json").write_text(json.dumps({"places": {str(root / "disk/backups"): mount}}))
+    return host(schedules=[], record=str(root / "state.json"), targets=[
+        dict({"name": "disk", "directory": str(root / "disk/backups")}, **more), {"name": "bucket"}])
+
+
+def test_a_disk_that_is_gone_is_told_and_that_it_is_back(host, tmp_path):
+    found = with_disk(host, tmp_path, str(tmp_path / "disk"))
+    sentence = f"The disk of the backups is not mounted on {tmp_path}/disk. Mount it."
+    assert found.look(NOW) == [sentence]
+    assert found.look(NOW + HOUR) == []
+    assert found.look(NOW + DAY) == [sentence]
+    assert found.told() == ["The disk of the backups of Trenova needs attention"] * 2
+    (tmp_path / "mounts").write_text(f"/dev/sdb {tmp_path}/disk ext4 rw 0 0\n")
+    assert found.look(NOW + 25 * HOUR) == ["The disk of the target disk is as it should be."]
+    assert found.look(NOW + 26 * HOUR) == []
+    assert found.told() == ["The backup of Trenova is good again"]
+
+
+def test_a_disk_that_is_filling_up_is_told(host, tmp_path):
+    found = with_disk(host, tmp_path, "/", least_free_bytes=10**18)
+    [sentence] = found.look(NOW)
+    assert sentence.startswith(f"The disk of the backups at {tmp_path}/disk/backups has ")
+    assert sentence.endswith(" GB free, less than the 1000000000.0 GB that the next ones may need.")
+    assert with_disk(host, tmp_path, "/", least_free_bytes=1).look(NOW) == [
+        "The disk of the target disk is as it should be."]
+
+
+@pytest.mark.parametrize(("known", "fstab", "mounts", "missing"), [
+    ({}, "", "", None),
+    ({"/srv/backups": "/"}, "", "", None),
+    ({"/srv/backups": "/srv"}, "", "", "/srv"),
+    ({"/srv/backups": "/srv"}, "", "/dev/sdb /srv ext4 rw", None),
+    ({"/elsewhere": "/srv"}, "", "", None),
+    ({}, "UUID=1 /srv ext4 defaults", "", "/srv"),
+    ({}, "UUID=1 /srv/ ext4 defaults", "", "/srv/"),
+    ({}, "# UUID=1 /srv ext4 defaults", "", None),
+    ({}, "UUID=1 /srv/backups-of-others ext4 defaults", "", None),
+    ({}, "UUID=1 none swap sw\n\nhalf", "", None),
+    ({}, "UUID=1 /srv ext4 x", "/dev/sdb /srv ext4 rw", None),
+    ({"/srv/back ups": "/srv/back ups"}, "", "/dev/sdb /srv/back\\040ups ext4 rw", None),
+    ({"/other": "/other"}, "", "", "/other"),
+])
+def test_where_a_disk_is_missing(tmp_path, monkeypatch, known, fstab, mounts, missing):
+    """By what the deployment has taken down, and by what /etc/fstab says."""
+    for name, text in (("FSTAB", fstab), ("MOUNTS", "/dev/sda / ext4 rw\n" + mounts)):
+        (tmp_path / name).write_text(text + "\n")
+        monkeypatch.setattr(places, name, str(tmp_path / name))
+    monkeypatch.setattr(os.path, "realpath", lambda path: path)
+    assert places.missing_mount(["/srv/backups", "/other"] if "/srv/back ups" not in known else ["/srv/back ups"],
+                                known) == missing
+
+
+def test_a_link_leads_to_the_disk(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    (tmp_path / "fstab").write_text(f"UUID=1 {tmp_path}/disk ext4 x\n")
+    monkeypatch.setattr(places, "FSTAB", str(tmp_path / "fstab"))
+    assert places.missing_mount([str(tmp_path / "link")], {}) == str(tmp_path / "disk")
+
+
+def test_what_the_deployment_has_taken_down(host, tmp_path):
+    found = with_disk(host, tmp_path, "/srv")
+    assert places.recorded(found.settings) == {f"{tmp_path}/disk/backups": "/srv"}
+    (tmp_path / "state.json").write_text('{"places": []}')
+    assert places.recorded(found.settings) == {}
+    assert places.recorded(host().settings) == {}
+
+
+def test_free_space_of_a_path_that_is_not_there_yet_is_that_of_its_disk(tmp_path):
+    told = os.statvfs(tmp_path)
+    assert places.free(str(tmp_path / "a/b")) == pytest.approx(told.f_bavail * told.f_frsize, rel=0.05)
