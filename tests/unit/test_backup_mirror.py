@@ -1,0 +1,557 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Objects in a target: whatever is killed or lost on the way, each restore point has every object as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pathlib
+import sys
+import tempfile
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+# No byte code among the templates.
+sys.dont_write_bytecode = True
+
+from trenova_backup import files, mirror  # noqa: E402
+from trenova_backup.errors import BackupError, SourceError, TargetError  # noqa: E402
+
+START = files.seconds_of("20261123T013000Z")
+
+
+class Killed(BaseException):
+    """The power went."""
+
+
+def md5(content):
+    return hashlib.md5(content.encode()).hexdigest()  # noqa: S324
+
+
+def line(path, *fields):
+    return "\t".join([json.dumps(path, ensure_ascii=False).replace("\x7f", "\\u007f"), *map(str, fields)])
+
+
+class Done:
+    """What Engine.run gives back."""
+
+    def __init__(self, lines=(), code=0, said=""):
+        self.lines, self.code, self.said = list(lines), code, said
+
+
+class World:
+    """A store, a target, and an Engine whose containers do to them what the scripts do; the power may go any time."""
+
+    def __init__(self, directory):
+        self.directory, self.now = directory, START
+        os.mkdir(os.path.join(directory, "objects"))
+        self.buckets, self.source, self.versions = {"b"}, {}, {}
+        self.target, self.lists = {}, {}
+        self.other, self.other_buckets = {}, set()
+        self.steps, self.meanwhile, self.calls = None, [], []
+        self.fails, self.source_fails, self.target_fails = {}, False, False
+
+    # -- The store ----------------------------------------------------------------------------------------------------
+
+    def put(self, path, content, in_parts=False):
+        self.now += 1.25
+        metadata = {"content-type": "text/" + content[:3], "btime": "x"}
+        self.source[path] = (content, self.now, "" if in_parts else md5(content), metadata)
+        self.versions.setdefault(path, set()).add(content)
+
+    def delete(self, path):
+        self.now += 1.25
+        self.source.pop(path, None)
+
+    # -- The Engine ---------------------------------------------------------------------------------------------------
+
+    def tick(self):
+        if self.steps is not None:
+            self.steps -= 1
+            if self.steps < 0:
+                raise Killed
+
+    def host(self, inside):
+        return self.directory + inside
+
+    def out(self, inside, lines):
+        with open(self.host(inside), "w", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(text + "\n" for text in lines)
+
+    def names(self, inside):
+        path = self.host(inside)
+        return pathlib.Path(path).read_bytes().decode().split("\n")[:-1] if os.path.exists(path) else []
+
+    def run(self, job, command, seconds=None, read_lines=None):
+        assert job == "backup-objects"
+        assert command[2:4] == ["bash", "-c"]
+        name, words = command[5], command[6:]
+        self.calls.append(name)
+        self.tick()
+        if self.target_fails and name in ("stamps", "held", "put-list", "get-list", "hash"):
+            return Done(code=1, said="2026/11/30 08:00:00 ERROR : the target is away")
+        if self.source_fails and name in ("source", "look"):
+            return Done(code=1, said="2026/11/30 08:00:00 ERROR : the store is away")
+        lines = getattr(self, "do_" + name.replace("-", "_"))(*words) or []
+        self.tick()
+        for told in lines if read_lines else []:
+            read_lines(told)
+        return Done([] if read_lines else lines)
+
+    def do_stamps(self, target):
+        assert target == "objects-disk:main"
+        replaced = {place.split("/")[1] for place, _ in self.target if place != "current"}
+        return ["list " + stamp for stamp in self.lists] + [f"replaced {name}/" for name in replaced]
+
+    @staticmethod
+    def when(moment, is_exact=True):
+        whole = files.moment(moment)[:-1]
+        return whole + (f".{moment % 1:.3f}"[2:] if is_exact else "")
+
+    def do_source(self, remote, out):
+        assert remote == "store-main:"
+        self.out(out, [line(bucket + "/", 0, "2026-11-01T00:00:00.000") for bucket in self.buckets] + [
+            line(path, len(content), self.when(moment))
+            for path, (content, moment, *_) in reversed(self.source.items())])
+
+    def do_held(self, target, out, *places):
+        self.out(out, [line(path, place.replace("replaced/", ""), len(content))
+                       for (place, path), content in self.target.items() if place in places])
+
+    def do_look(self, remote, names, out):
+        self.out(out, [line(path, len(self.source[path][0]), self.when(self.source[path][1], False) + "Z",
+                            self.source[path][2], json.dumps(self.source[path][3]))
+                       for path in self.names(names) if path in self.source])
+
+    def do_batch(self, source, target, replaced, move, copy, result, tidy):
+        lines = []
+        for path in self.names(move):
+            if ("current", path) in self.target:
+                # As S3 moves.
+                assert ("replaced/" + replaced, path) not in self.target
+                self.target["replaced/" + replaced, path] = self.target["current", path]
+                self.tick()
+                del self.target["current", path]
+                self.tick()
+        if self.names(move):
+            lines.append("@move 0")
+        if not self.names(copy):
+            return lines
+        for change in self.meanwhile:
+            change()
+        self.meanwhile = []
+        code = 0
+        for path in self.names(copy):
+            if path in self.fails:
+                why = "Failed to copy: " + self.fails[path]
+                lines.append(json.dumps({"level": "error", "object": path, "msg": why}))
+                code = 1
+            elif path in self.source:
+                content = self.source[path][0]
+                self.target["current", path] = content[:1]
+                self.tick()
+                self.target["current", path] = content
+                self.tick()
+        lines += [json.dumps({"level": "notice", "stats": {"bytes": 1, "totalBytes": 2}}), f"@copy {code}"]
+        if self.source_fails:
+            return [*lines, "@look 1"]
+        self.do_look(source, copy, result)
+        return [*lines, "@look 0"]
+
+    def do_put_list(self, name, target, stamp):
+        self.lists[stamp] = pathlib.Path(self.host(name)).read_text()
+
+    def do_get_list(self, target, stamp, out):
+        pathlib.Path(self.host(out)).write_text(self.lists[stamp])
+
+    def do_purge(self, target, *names):
+        for name in names:
+            if name.startswith("lists/"):
+                del self.lists[name[6:]]
+            self.target = {key: content for key, content in self.target.items() if key[0] != name}
+            self.tick()
+
+    def do_hash(self, place, names, out):
+        place = place.partition("/")[2]
+        self.out(out, [line(path, md5(self.target[place, path])) for path in self.names(names)
+                       if (place, path) in self.target])
+
+    def do_buckets(self, remote, names):
+        self.other_buckets |= set(self.names(names))
+
+    def do_write(self, name):
+        lines = []
+        for block in "\n".join(self.names(name)).split("\nnext\n"):
+            data = next(text for text in block.split("\n") if text.startswith("data = "))
+            answer = next(text for text in block.split("\n") if text.startswith("write-out = "))
+            number = answer.split()[-1].partition("\\")[0]
+            asked = json.loads(data[8:-1].replace('\\"', '"').replace("\\\\", "\\"))
+            place = asked["srcFs"].partition("/")[2]
+            headers = {header["Key"]: header["Value"] for header in asked["_config"]["UploadHeaders"]}
+            self.other[asked["dstRemote"]] = (self.target[place, asked["srcRemote"]], headers)
+            lines.append("200 " + number)
+        return lines
+
+    # -- What is tested -----------------------------------------------------------------------------------------------
+
+    def mirror(self, kind="directory", **more):
+        class Settings(dict):
+            def path(inner, *words):  # noqa: N805
+                return os.path.join(self.directory, *words)
+        return mirror.Mirror({"name": "disk", "kind": kind}, self, Settings(more))
+
+    def sync(self, **more):
+        self.now = int(self.now) + 10
+        stamp = files.stamp_of(self.now)
+        self.now += 5
+        return stamp, self.mirror(**more).sync("main", stamp)
+
+    def forget_host(self):
+        for root, _, names in os.walk(os.path.join(self.directory, "objects"), topdown=False):
+            for name in names:
+                os.unlink(os.path.join(root, name))
+
+    def held_at(self, stamp):
+        """{path: content} of a moment, from the target alone."""
+        state = self.mirror().state_at("main", stamp)
+        return {path: self.target[str(place), path] for path, _, _, _, place in state.entries() if place}
+
+    def current(self):
+        return {path: content for (place, path), content in self.target.items() if place == "current"}
+
+    def contents(self):
+        return {path: content for path, (content, *_) in self.source.items()}
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(str(tmp_path))
+
+
+# -- One after another ------------------------------------------------------------------------------------------------
+
+def test_what_is_replaced_and_deleted_moves_aside(world):
+    world.put("b/a", "one")
+    world.put("b/gone", "gone")
+    first, result = world.sync()
+    assert (result["objects"], result["copied"], result["copied_bytes"], result["replaced"]) == (2, 2, 7, 0)
+    before = world.contents()
+    world.put("b/a", "two")
+    world.delete("b/gone")
+    second, result = world.sync()
+    assert (result["objects"], result["copied"], result["replaced"]) == (1, 1, 2)
+    assert world.target == {("current", "b/a"): "two", ("replaced/" + second, "b/a"): "one",
+                            ("replaced/" + second, "b/gone"): "gone"}
+    assert world.held_at(first) == before
+    assert world.held_at(second) == world.contents()
+
+
+def test_nothing_to_do_is_two_steps(world):
+    world.put("b/a", "one")
+    world.sync()
+    world.calls.clear()
+    _, result = world.sync()
+    assert world.calls == ["stamps", "source"]
+    assert (result["copied"], result["replaced"], result["objects"]) == (0, 0, 1)
+    assert len(world.lists) == 1
+
+
+def test_between_two_syncs_what_was_written_by_then_was_there(world):
+    world.put("b/a", "one")
+    world.put("b/old", "old")
+    world.sync()
+    world.put("b/a", "two")
+    world.put("b/new", "new")
+    moment = files.stamp_of(world.now)
+    world.now += 60
+    world.put("b/old", "older")
+    world.put("b/later", "later")
+    world.sync()
+    assert world.held_at(moment) == {"b/a": "two", "b/new": "new", "b/old": "old"}
+
+
+def test_a_moment_before_the_first_list_is_an_error(world):
+    with pytest.raises(BackupError, match="there are none at all"):
+        world.mirror().state_at("main", "20261101T000000Z")
+    world.sync()
+    with pytest.raises(BackupError, match="the first one is of 20261123T0130"):
+        world.mirror().state_at("main", "20261101T000000Z")
+
+
+def test_what_comes_back_has_its_headers_and_buckets(world):
+    world.buckets.add("empty")
+    world.put("b/a \\ \"q\" ü\ttab", "one")
+    stamp, _ = world.sync()
+    result = world.mirror().bring_back("main", stamp, "other:")
+    assert world.other == {"b/a \\ \"q\" ü\ttab": ("one", {"content-type": "text/one"})}
+    assert world.other_buckets == {"b", "empty"}
+    assert (result["objects"], result["bytes"], result["missing"]) == (1, 3, [])
+
+
+def test_one_object_or_bucket_comes_back_beside(world):
+    world.buckets.add("c")
+    for path in ("b/a", "b/ab", "c/a"):
+        world.put(path, path)
+    stamp, _ = world.sync()
+    world.mirror().bring_back("main", stamp, "other:", only="b/a", into="side/x")
+    assert set(world.other) == {"side/x/a"}
+    assert world.other_buckets == {"side"}
+    world.mirror().bring_back("main", stamp, "other:", only="c")
+    assert set(world.other) == {"side/x/a", "c/a"}
+    with pytest.raises(BackupError, match="held no b/no at"):
+        world.mirror().bring_back("main", stamp, "other:", only="b/no")
+
+
+def test_a_restore_makes_nothing_be_copied_again(world):
+    world.put("b/a", "one")
+    world.put("b/parts", "parts", in_parts=True)
+    first, _ = world.sync()
+    assert world.mirror().verify("main")["damaged"] == []
+    world.put("b/a", "one")
+    world.put("b/parts", "parts")
+    _, result = world.sync()
+    # The MD5 of what had none was read by `verify`.
+    assert (result["copied"], result["replaced"]) == (0, 0)
+    assert world.held_at(first) == world.contents()
+    assert world.sync()[1]["copied"] == 0
+
+
+def test_more_than_half_gone_is_refused(world):
+    for number in range(20):
+        world.put(f"b/{number}", "x")
+    world.sync()
+    for number in range(11):
+        world.delete(f"b/{number}")
+    held = dict(world.target)
+    with pytest.raises(BackupError, match="11 of 20 objects of main are gone"):
+        world.sync()
+    assert world.target == held
+    assert world.sync(accept_vanished=True)[1]["replaced"] == 11
+    assert world.current() == world.contents()
+
+
+@pytest.mark.parametrize(("path", "why"), [
+    ("b/" + "x" * 144, "longer than 143 bytes"), ("b/" + "ü" * 72, "longer than 143 bytes"), ("b/a\nb", "line break"),
+    ("b/a\r", "line break"), ("b/" + "x/" * 500 + "x", "longer than the target can hold"),
+])
+def test_an_object_that_cannot_be_kept_is_left_out_and_named(world, path, why):
+    world.put(path, "lost")
+    world.put("b/" + "x" * 143, "kept")
+    for _ in range(2):
+        _, result = world.sync()
+        assert result["left_out"] == [path]
+        assert repr(path) in result["warnings"][0]
+        assert why in result["warnings"][0]
+        assert world.current() == {"b/" + "x" * 143: "kept"}
+    assert result["objects"] == 1
+
+
+def test_a_name_that_the_target_refuses_is_left_out(world):
+    world.put("b/a", "a")
+    world.put("b/bad", "bad")
+    world.fails = {"b/bad": "open /x: file name too long"}
+    _, result = world.sync()
+    assert result["left_out"] == ["b/bad"]
+    assert world.current() == {"b/a": "a"}
+    world.fails = {}
+    assert world.sync()[1]["left_out"] == []
+    assert world.current() == world.contents()
+
+
+@pytest.mark.parametrize(("why", "error"), [
+    ("failed to open source object: AccessDenied", SourceError), ("no space left on device", TargetError)])
+def test_what_cannot_be_copied_is_an_error_once_all_else_is_kept(world, why, error):
+    world.put("b/a", "a")
+    world.put("b/bad", "bad")
+    world.fails = {"b/bad": why}
+    with pytest.raises(error, match="1 objects were not copied, the first one is b/bad"):
+        world.sync()
+    assert world.current() == {"b/a": "a"}
+    world.fails = {}
+    world.sync()
+    assert world.current() == world.contents()
+
+
+def test_who_fails_is_told(world):
+    world.put("b/a", "a")
+    world.source_fails = True
+    with pytest.raises(SourceError, match=r"^The objects cannot be read: the store is away\.$"):
+        world.sync()
+    world.source_fails, world.target_fails = False, True
+    with pytest.raises(TargetError, match=r"^Target disk: the target is away\.$"):
+        world.sync()
+
+
+def test_an_object_that_goes_or_changes_while_it_is_copied_is_for_the_next_sync(world):
+    for path in ("b/a", "b/b", "b/c"):
+        world.put(path, path)
+    world.meanwhile = [lambda: world.delete("b/a"), lambda: world.put("b/b", "new")]
+    world.sync()
+    assert world.current() == {"b/b": "new", "b/c": "b/c"}
+    verdict = world.mirror().verify("main")
+    assert (verdict["damaged"], verdict["missing"], verdict["extra"]) == ([], [], [])
+    world.sync()
+    assert world.current() == world.contents()
+    world.calls.clear()
+    world.sync()
+    assert world.calls == ["stamps", "source"]
+
+
+def test_what_is_damaged_or_missing_is_named_and_copied_again(world):
+    for path in ("b/a", "b/b", "b/c", "b/d"):
+        world.put(path, path)
+    first, _ = world.sync()
+    world.target["current", "b/a"] = "xxx"
+    world.target["current", "b/b"] = "longer than it was"
+    del world.target["current", "b/c"]
+    world.target["current", "b/extra"] = "x"
+    verdict = world.mirror().verify("main")
+    assert verdict["damaged"] == ["b/a", "b/b"]
+    assert verdict["missing"] == ["b/c"]
+    assert verdict["extra"] == ["b/extra"]
+    _, result = world.sync()
+    assert (result["copied"], result["replaced"]) == (3, 0)
+    assert world.held_at(first) == world.contents()
+
+
+def test_a_share_reads_each_object_in_its_turn(world):
+    for number in range(30):
+        world.put(f"b/{number}", "x")
+    world.sync()
+    assert sum(world.mirror().verify("main", f"{part}/3")["read"] for part in (1, 2, 3)) == 30
+
+
+def test_only_what_no_restore_point_needs_is_let_go(world):
+    stamps, states = [], []
+    for content in ("one", "two", "three", "four"):
+        world.put("b/a", content)
+        stamps.append(world.sync()[0])
+        states.append(world.contents())
+    assert world.mirror().retain("main", stamps[0]) == []
+    moment = files.stamp_of(files.seconds_of(stamps[2]) + 1)
+    world.mirror().retain("main", moment)
+    assert world.mirror().stamps("main") == (stamps[2:], [stamps[3]])
+    assert [world.held_at(stamp) for stamp in (*stamps[2:], moment)] == [*states[2:], states[2]]
+
+
+def test_a_target_that_was_replaced_is_filled_again(world):
+    world.put("b/a", "one")
+    world.sync()
+    world.target, world.lists = {}, {}
+    _, result = world.sync()
+    assert result["copied"] == 1
+    assert world.current() == world.contents()
+
+
+def test_a_lost_list_copies_nothing_that_the_target_proves(world):
+    world.put("b/a", "one")
+    world.put("b/b", "two")
+    world.sync()
+    world.forget_host()
+    del world.target["current", "b/b"]
+    _, result = world.sync()
+    assert (result["copied"], result["replaced"]) == (1, 0)
+    assert world.current() == world.contents()
+
+
+def test_a_clock_that_went_back_is_refused(world):
+    stamp, _ = world.sync()
+    with pytest.raises(BackupError, match="set the clock"):
+        world.mirror().sync("main", files.stamp_of(files.seconds_of(stamp) - 1))
+
+
+# -- Whatever happens -------------------------------------------------------------------------------------------------
+
+PATHS = st.sampled_from(["b/a", "b/a b", "b/a\tb", "b/a\x01", "b/ä", "b/a/c", "c/-x", "c/#;'\"", "c/\U0001f600"])
+CHANGES = st.lists(st.one_of(
+    st.tuples(st.just("put"), PATHS, st.text("xyz", min_size=1, max_size=3), st.booleans()),
+    st.tuples(st.just("delete"), PATHS)), max_size=6)
+ROUNDS = st.lists(st.tuples(
+    CHANGES, st.one_of(st.none(), st.integers(0, 40)), CHANGES, st.sampled_from(["", "", "", "host", "verify"])),
+    max_size=7)
+
+
+def change(world, changes):
+    for kind, path, *content in changes:
+        world.put(path, *content) if kind == "put" else world.delete(path)
+    return {path for _, path, *_ in changes}
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(ROUNDS)
+def test_after_any_kill_the_next_sync_makes_it_good_and_every_restore_point_stays(rounds):
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(directory)
+        states = {}
+        for changes, steps, meanwhile, lost in [*rounds, ([], None, [], ""), ([], None, [], "")]:
+            change(world, changes)
+            listed, touched = world.contents(), set()
+            if meanwhile:
+                world.meanwhile = [lambda what=meanwhile, where=touched: where.update(change(world, what))]
+            world.steps = steps
+            lists = dict(world.lists)
+            try:
+                stamp, _ = world.sync(accept_vanished=True)
+            except Killed:
+                stamp = max(world.lists, default="")
+            world.steps, world.meanwhile = None, []
+            if stamp and world.lists != lists:
+                states[stamp] = listed, touched
+            if lost == "host":
+                world.forget_host()
+            elif lost and world.lists:
+                # While a sync is under way, more than its list may be there; nothing else may be amiss.
+                verdict = world.mirror().verify("main")
+                assert (verdict["damaged"], verdict["missing"]) == ([], [])
+        assert world.current() == world.contents()
+        for stamp, (listed, touched) in states.items():
+            held = world.held_at(stamp)
+            assert {path: content for path, content in held.items() if path not in touched} == {
+                path: content for path, content in listed.items() if path not in touched}
+            assert all(held[path] in world.versions[path] for path in touched & set(held))
+        verdict = world.mirror().verify("main")
+        assert (verdict["damaged"], verdict["missing"], verdict["extra"]) == ([], [], [])
+
+
+LINES = st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), min_size=1), st.integers(0, 3))
+
+
+@given(LINES, LINES)
+def test_two_sorted_lists_compare_as_two_dicts_do(known, source):
+    def lines(content, *more):
+        return sorted((line(path, size, "t", *more) for path, size in content.items()), key=mirror.key_of)
+    found = {mirror.path_of(old or new): action for action, old, new in mirror.compared(
+        lines(known, "m", "{}"), lines(source)) if not mirror.is_bucket(old or new)}
+    assert found == {
+        path: "new" if path not in known else "gone" if path not in source else
+        "same" if known[path] == source[path] else "changed"
+        for path in {*known, *source} if not path.endswith("/")}
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), min_size=1), max_size=30))
+def test_sort_has_the_order_that_the_comparison_has(paths):
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "list")
+        path.write_bytes("".join(line(name, 1, "t") + "\n" for name in paths).encode())
+        mirror.sort(str(path))
+        keys = [mirror.key_of(text) for text in mirror.read(str(path))]
+        assert keys == sorted(keys)
+        assert sorted(map(json.loads, keys)) == sorted(paths)
+
+
+@pytest.mark.parametrize(("size", "length"), [(1, 26), (15, 26), (16, 52), (143, 231), (144, 256)])
+def test_the_length_of_an_encrypted_name(size, length):
+    assert mirror.encrypted(size) == length
+
+
+@pytest.mark.parametrize(("when", "seconds"), [
+    ("2026-11-30T08:22:00.65448423Z", "1796026920.65448423"), ("2026-11-30T08:22:00Z", "1796026920"), ("x", "x")])
+def test_the_time_that_rclone_keeps_with_an_object_comes_back_as_it_was(when, seconds):
+    assert mirror.upload_headers({"mtime": when, "tier": "STANDARD"}) == [{"Key": "X-Amz-Meta-mtime", "Value": seconds}]
