@@ -1,0 +1,263 @@
+# Managed by trenova.selfhost.
+"""Containers that read stores and write to targets: jobs of the Compose project, by the Engine's own command."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import os
+import re
+import subprocess
+import threading
+import time
+
+from trenova_backup.errors import BackupError, Interrupted
+
+#: An Engine that is being upgraded is away for a while.
+ENGINE_SECONDS = 120
+#: For a client whose container was removed.
+STOP_SECONDS = 5
+PULL_SECONDS = 600
+#: What a container says on its error output and is kept of it.
+LAST_LINES = 200
+LABEL = "com.docker.compose.oneoff=True"
+#: Of all jobs, in the files of Compose.
+PROFILE = "jobs"
+UNIT = "docker.service"
+PROC = "/proc"
+
+
+class Engine:
+    """The Docker Engine of this host, and the jobs of one project."""
+
+    def __init__(self, settings):
+        self.project, self.directory = settings["project"], settings["project_dir"]
+        self.jobs, self._containers = settings["jobs"], {}
+        self._numbers = itertools.count(1)
+        self._life, self._was_waited_for = None, False
+
+    # -- Life ---------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def runs():
+        """Whether the Engine runs. While an administrator keeps it stopped, any command of its would start it again."""
+        return subprocess.run(["systemctl", "is-active", "--quiet", UNIT], check=False).returncode == 0
+
+    def wait(self):
+        """Wait for an Engine that comes back, unless that was in vain before; whether it did."""
+        deadline = time.monotonic() + (0 if self._was_waited_for else ENGINE_SECONDS)
+        while not self.runs():
+            if time.monotonic() >= deadline:
+                self._was_waited_for = True
+                return False
+            time.sleep(1)
+        return True
+
+    def look(self):
+        """See to it that the Engine is still the one that was there at the first look.
+
+        One that was stopped in between has cut off whoever waited for its containers, and keeps these. Raises
+        Interrupted then, and BackupError where it did not run at first.
+        """
+        done = subprocess.run(
+            ["systemctl", "show", UNIT, "--property=ActiveState", "--property=InvocationID", "--property=MainPID"],
+            stdout=subprocess.PIPE, text=True, check=False)
+        told = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
+        is_there = told.get("ActiveState") in ("active", "reloading")
+        life = (told.get("InvocationID"), told.get("MainPID")) if is_there else ()
+        if self._life is None:
+            if not is_there:
+                raise BackupError("The Docker Engine does not run.")
+            self._life = life
+        elif life != self._life:
+            raise Interrupted("It was interrupted: the Docker Engine was stopped or restarted.")
+
+    def left(self):
+        """Containers of our jobs that nobody waits for: they have ended, or whoever started them has, or is us.
+
+        What somebody runs by hand is left alone, and so is the check that a playbook makes.
+        """
+        done = subprocess.run(
+            ["docker", "ps", "--all", "--no-trunc", "--filter=label=com.docker.compose.project=" + self.project,
+             "--filter=label=" + LABEL,
+             "--format", '{{.ID}} {{.Label "com.docker.compose.service"}} {{.State}} {{.Names}}'],
+            stdout=subprocess.PIPE, text=True, check=False)
+        lines = [line.split() for line in done.stdout.splitlines()]
+        return [words[0] for words in lines if len(words) == 4 and words[1] in self.jobs
+                and self._is_forsaken(words[3], words[2])]
+
+    def _is_forsaken(self, name, state):
+        found = re.fullmatch(re.escape(self.project) + r"-.+-(\d+)-\d+", name)
+        if not found:
+            return state not in ("created", "running")
+        if int(found[1]) == os.getpid():
+            return True
+        try:
+            with open(os.path.join(PROC, found[1], "cmdline"), encoding="utf-8", errors="replace") as stream:
+                return "backup.py" not in stream.read()
+        except OSError:
+            return True
+
+    @staticmethod
+    def remove(containers):
+        """Remove containers, whether they run or not."""
+        # While the Engine does not run, any command would start it.
+        if containers and Engine.runs():
+            subprocess.run(["docker", "rm", "--force", *containers], stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, check=False)
+
+    # -- Images -------------------------------------------------------------------------------------------------------
+
+    def fetch_images(self):
+        """Have the images of all jobs: no container that runs keeps them from being cleared away.
+
+        Raises BackupError where one is gone and cannot be had.
+        """
+        self.look()
+        told = self._ask("compose", "--profile", PROFILE, "config", "--images", *self.jobs)
+        images = sorted(set(told.stdout.split()))
+        if not images or self._ask("image", "inspect", *images).returncode == 0:
+            return
+        for image in images:
+            if self._ask("image", "inspect", image).returncode:
+                self.look()
+                pulled = self._ask("pull", "--quiet", image)
+                if pulled.returncode:
+                    said = (pulled.stderr.strip() or "it says nothing").splitlines()[-1].rstrip(".")
+                    raise BackupError(
+                        f"It could not run: its image is missing. {image} is not on this host, and cannot be pulled: "
+                        f"{said}. Nothing was saved. Run the playbook, which fetches it or says what to load.")
+
+    def _ask(self, *words):
+        try:
+            return subprocess.run(
+                ["docker", *words], cwd=self.directory, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                errors="replace", check=False, timeout=PULL_SECONDS)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(words, 1, "", f"no end within {PULL_SECONDS} s")
+
+    # -- Work ---------------------------------------------------------------------------------------------------------
+
+    def start(self, job, command, read_lines=None):
+        """Start a command in the container of a job; a Process. read_lines: called with each line of its output."""
+        container = self._container(job)
+        return Process(
+            ["docker", "exec", container, *command], read_lines, ending=lambda: self._end(job, container))
+
+    def run(self, job, command, seconds=None, read_lines=None):
+        """Run a command in the container of a job to its end; the Process."""
+        process = self.start(job, command, read_lines)
+        try:
+            process.wait(seconds)
+        finally:
+            process.end()
+        return process
+
+    def pass_on(self, job, command):
+        """Run a command in the container of a job whose output is ours; the exit code."""
+        return subprocess.run(
+            ["docker", "exec", self._container(job), *command], stdin=subprocess.DEVNULL, check=False).returncode
+
+    def close(self):
+        """Remove the containers of all jobs."""
+        self.remove(list(self._containers.values()))
+        self._containers.clear()
+
+    def _container(self, job):
+        """The container of a job in this run. Starting one costs a second; a command in one that is there does not."""
+        self.look()
+        if job not in self._containers:
+            # Who waits for it stands in its name.
+            name = self._containers[job] = f"{self.project}-{job}-{os.getpid()}-{next(self._numbers)}"
+            done = subprocess.run(
+                ["docker", "compose", "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T",
+                 "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if done.returncode:
+                self._end(job, name)
+                self.look()
+                raise BackupError(f"The job {job} cannot be started: {_last(done.stdout)}.")
+        return self._containers[job]
+
+    def _end(self, job, container):
+        """End all that runs in a container, which only its end does for sure."""
+        self.remove([container])
+        if self._containers.get(job) == container:
+            del self._containers[job]
+
+    def execute(self, container, command, output=None, read_lines=None):
+        """Start a command in a container that runs; a Process. output: path that it writes to."""
+        self.look()
+        return Process(["docker", "exec", container, *command], read_lines, output=output)
+
+
+class Process:
+    """A command that runs, and what it said. ending: ends what the command has begun elsewhere."""
+
+    def __init__(self, command, read_lines=None, output=None, ending=None):
+        self._ending = ending
+        self.lines, self.errors = [], collections.deque(maxlen=LAST_LINES)
+        self._started = time.monotonic()
+        # Opening waits for whoever reads: that must not keep us.
+        shell = ["sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "sh", output] if output else []
+        self._process = subprocess.Popen(
+            [*shell, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace", start_new_session=True)
+        self._threads = [
+            threading.Thread(target=self._read, args=(self._process.stdout, read_lines or self.lines.append)),
+            threading.Thread(target=self._read, args=(self._process.stderr, self.errors.append))]
+        for thread in self._threads:
+            thread.daemon = True
+            thread.start()
+
+    @staticmethod
+    def _read(stream, take):
+        for line in stream:
+            take(line.rstrip("\n"))
+
+    @property
+    def code(self):
+        """Exit code, None while it runs."""
+        return self._process.poll()
+
+    @property
+    def seconds(self):
+        """Since it was started."""
+        return time.monotonic() - self._started
+
+    @property
+    def said(self):
+        """The last line that tells something."""
+        lines = [line.strip() for line in [*self.lines[-1:], *self.errors] if line.strip()]
+        return lines[-1] if lines else f"exit code {self.code}"
+
+    def wait(self, seconds=None):
+        """Wait for its end; the exit code. Raises BackupError where it does not come."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise BackupError(f"It did not end within {seconds} s.") from None
+        self._join()
+        return self.code
+
+    def _join(self):
+        for thread in self._threads:
+            thread.join(5)
+
+    def end(self):
+        """See to it that it does not run on."""
+        if self._ending and (self.code is None or self.code < 0):
+            # What it has begun goes on when somebody has ended the command.
+            self._ending()
+        try:
+            self._process.wait(STOP_SECONDS if self._ending else 0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._join()
+
+
+def _last(text):
+    """The last line of a text that tells something, without its full stop."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else "it said nothing"

@@ -1,0 +1,261 @@
+# Managed by trenova.selfhost.
+"""What can be done, by name: what timers start, and what people start by hand."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+
+from trenova_backup import notify, records, runs, watch
+from trenova_backup.errors import BackupError, Interrupted, NothingYet
+from trenova_backup.files import size
+from trenova_backup.settings import Settings
+
+DAY_SECONDS = 86400
+#: How long a backup of everything waits for a small one, or for a check.
+PATIENCE_SECONDS = 1800
+#: systemd counts from before the program was there.
+START_SECONDS = 5
+
+
+def main(words):
+    """Do what the words say; the exit code. What is wrong is told in a sentence."""
+    arguments = _parser().parse_args(words)
+    try:
+        settings = Settings.read(os.path.dirname(os.path.abspath(__file__)))
+        _listen(time.monotonic() + settings.get("timeout_seconds", float("inf")) - START_SECONDS)
+        return VERBS[arguments.verb](settings, arguments)
+    except (BackupError, Interrupted) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="backup.py", description="Backups of the installation on this host.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    backup = verbs.add_parser("backup", help="save everything now")
+    backup.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    verbs.add_parser("cut", help="save what has changed since")
+    listed = verbs.add_parser("list", help="what there is, where, and what it can restore")
+    listed.add_argument("--json", action="store_true", help="for programs")
+    read = verbs.add_parser("read", help="write one file of a backup to the output")
+    read.add_argument("store", help="name of the store, as the list has it")
+    read.add_argument("--part", help="one of its parts, as base or dump; the only one by default")
+    read.add_argument("--run", help="stamp of the backup; the newest by default")
+    read.add_argument("--target", help="name of the target; the first that can be read by default")
+    check = verbs.add_parser("check", help="read the targets and find what is damaged, missing or too much")
+    check.add_argument("--part", help="a part of the data, as 1/4")
+    verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
+    verbs.add_parser("test", help="send a test message now")
+    verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
+    verbs.add_parser("deliver", help="for systemd: send the messages that are owed")
+    verbs.add_parser("check-mail", help="whether messages would be taken, without sending one")
+    return parser
+
+
+def _listen(deadline):
+    """Have a signal that ends us raise Interrupted, once: whoever is told of it has to tidy up."""
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def interrupted(_number, _frame):
+        for number in signals:
+            # Not ignored, which programs that we start would inherit.
+            signal.signal(number, lambda *_nothing: None)
+        raise Interrupted(records.TOO_LONG if time.monotonic() > deadline else records.STOPPED)
+
+    for number in signals:
+        # What nohup has us ignore stays ignored.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, interrupted)
+
+
+def _work(settings, verb, is_full=False):
+    """A run from its begin to its record; the exit code."""
+    patience = min(PATIENCE_SECONDS, settings.get("timeout_seconds", PATIENCE_SECONDS) / 2) if verb == "backup" else 0
+    with runs.alone(settings, verb, patience):
+        _tell_interrupted(settings)
+        record = records.begin(settings, verb, time.time(), level="full" if is_full else "incremental")
+        run = runs.Run(settings, verb, record["stamp"], is_full)
+        state, more = records.FAILED, {}
+        try:
+            run.prepare()
+            run.look_at_targets()
+            run.all_stores()
+            run.copy_to_others()
+            if verb == "backup":
+                run.let_go()
+            if run.failures:
+                run.engine.look()
+            else:
+                state = records.OK
+        except NothingYet:
+            state = records.SKIPPED
+            raise
+        except Interrupted as error:
+            run.stopped(error)
+            # What else failed did so for this.
+            state, more = records.INTERRUPTED, {"because": str(error)}
+        except BackupError as error:
+            run.stopped(error)
+        except Exception as error:
+            run.stopped(f"It ended by a fault of its own: {type(error).__name__}: {error}.")
+            raise
+        finally:
+            run.engine.close()
+            record = records.finish(settings, record, time.time(), state, **dict(run.told(), **more))
+            if watch.after_run(settings, record, time.time()):
+                notify.wake()
+            if state not in (records.OK, records.SKIPPED) and not os.environ.get("INVOCATION_ID"):
+                # Of a unit of systemd, `end` tidies up.
+                run.clean()
+        for failure in run.failures:
+            print(failure, file=sys.stderr)
+        return 0 if state == records.OK else 1
+
+
+def _tell_interrupted(settings, because=""):
+    """Take down that runs ended without a word, which the next start of a program of ours is the first to see."""
+    for record in records.interrupted(settings, time.time(), because):
+        if watch.after_run(settings, record, time.time()):
+            notify.wake()
+
+
+def _backup(settings, arguments):
+    try:
+        return _work(settings, "backup", arguments.full or _is_full_due(settings))
+    except runs.Busy as error:
+        if os.environ.get("INVOCATION_ID"):
+            # Nobody reads what a timer's unit says.
+            record = records.begin(settings, "backup", time.time())
+            record = records.finish(settings, record, time.time(), records.SKIPPED, because=str(error))
+            if watch.after_run(settings, record, time.time()):
+                notify.wake()
+        raise
+
+
+def _is_full_due(settings):
+    """Whether the last full backup that succeeded is so old that this one is to be full."""
+    found = records.read(settings, time.time())
+    last = records.newest(found, "backup", records.OK, "full")
+    # Half a day, because no two nights begin at the same second.
+    return last is None or time.time() - (records.finished(last) or 0) > (settings["full_days"] - 0.5) * DAY_SECONDS
+
+
+def _cut(settings, _arguments):
+    try:
+        return _work(settings, "cut")
+    except NothingYet as error:
+        print(error, "A first backup is made.")
+        return _work(settings, "backup", is_full=True)
+    except runs.Busy:
+        print("A backup is at work, which saves this, too.")
+        return 0
+
+
+def _list(settings, arguments):
+    run = runs.Run(settings, "list")
+    try:
+        targets = run.listed()
+    finally:
+        run.engine.close()
+    if arguments.json:
+        print(json.dumps([
+            {"name": target.name, "because": target.because,
+             "snapshots": [dict(snapshot.pairs, id=snapshot.id, bytes=snapshot.bytes, file=snapshot.file)
+                           for snapshot in target.snapshots]} for target in targets]))
+        return 0
+    for target in targets:
+        print(f"{target.name}: " + (target.because or f"{len(target.snapshots)} snapshots"))
+        for snapshot in target.snapshots:
+            print("  {}  {:<14} {:<9} {:<12} {:>10}".format(
+                snapshot.run, snapshot.store, snapshot.part, snapshot.level or snapshot.pairs.get("database", ""),
+                size(snapshot.bytes)))
+    return 0
+
+
+def _read(settings, arguments):
+    run = runs.Run(settings, "read")
+    try:
+        return _read_with(run, arguments)
+    finally:
+        run.engine.close()
+
+
+def _read_with(run, arguments):
+    targets = [target for target in run.listed() if target.is_good and arguments.target in (None, target.name)]
+    for target in targets:
+        found = [snapshot for snapshot in target.snapshots if snapshot.store == arguments.store
+                 and arguments.part in (None, snapshot.part) and arguments.run in (None, snapshot.run)]
+        parts = sorted({snapshot.part for snapshot in found})
+        if len(parts) > 1:
+            raise BackupError(f"{arguments.store} has several parts. Write --part and one of: {', '.join(parts)}.")
+        if found:
+            return run.engine.pass_on(target.repository.job, target.repository.command(
+                "dump", "--no-lock", found[-1].id, "/" + found[-1].file))
+    raise BackupError(f"There is no such backup of {arguments.store}. `list` tells what there is.")
+
+
+def _check(settings, arguments):
+    with runs.alone(settings, "check"):
+        record = records.begin(settings, "check", time.time())
+        run = runs.Run(settings, "check", record["stamp"])
+        state, because = records.FAILED, ""
+        try:
+            run.prepare()
+            found = run.check(arguments.part)
+            state, because = (records.FAILED if found else records.OK), " ".join(found[:5])
+        except BackupError as error:
+            found = [str(error)]
+            because = str(error)
+        except Interrupted as error:
+            state, because = records.INTERRUPTED, str(error)
+            raise
+        finally:
+            run.engine.close()
+            record = records.finish(settings, record, time.time(), state, because=because)
+            if watch.after_run(settings, record, time.time()):
+                notify.wake()
+        for sentence in found:
+            print(sentence, file=sys.stderr)
+        return 1 if found else 0
+
+
+def _watch(settings, _arguments):
+    _tell_interrupted(settings)
+    for sentence in watch.look(settings, time.time()):
+        print(sentence)
+    if notify.owed(settings):
+        notify.wake()
+    return 0
+
+
+def _end(settings, _arguments):
+    """After a unit: one whose program could not tell how it went is told of, and nothing of it runs on."""
+    _tell_interrupted(settings, records.why(os.environ))
+    if os.environ.get("SERVICE_RESULT") != "success":
+        # Who is at work meanwhile tidies up, and knows what is its own.
+        with contextlib.suppress(runs.Busy), runs.alone(settings, "end"):
+            runs.Run(settings, "end").clean()
+    if notify.owed(settings):
+        notify.wake()
+    return 0
+
+
+def _sentences(found):
+    """Exit code, with what was found on the error output."""
+    for sentence in found:
+        print(sentence, file=sys.stderr)
+    return 1 if found else 0
+
+
+VERBS = {
+    "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
+    "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
+    "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
+    "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),
+}

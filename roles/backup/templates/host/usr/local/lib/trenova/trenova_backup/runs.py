@@ -1,0 +1,410 @@
+# Managed by trenova.selfhost.
+"""A backup from its begin to its record.
+
+One run at a time writes to the targets: `backup` (nightly, all stores), `cut` (every few minutes: what has changed),
+`check`. What a run keeps goes to the first target that takes it; the others copy it from there, with everything else
+that they lack, so that a target that was away for a week catches up by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import time
+
+from trenova_backup import kinds, places, retention
+from trenova_backup.engine import Engine
+from trenova_backup.errors import BackupError, NothingYet, TargetError
+from trenova_backup.files import duration, moment, size
+from trenova_backup.mirror import Mirror
+from trenova_backup.repository import Repository
+
+#: Bytes of the disk of a target that a backup leaves free at least.
+LEFT_ALONE = 1_000_000_000
+#: Verbs that change nothing, and may run beside another run, whose locks are its own.
+ASKING = frozenset(("list", "read", "end"))
+#: Parts of a database: a base backup, and the log since one.
+BASE, WAL = "base", "wal"
+#: What a backup of everything waits for.
+SMALL = ("cut", "check", "end")
+#: What a stream may have grown by since the last time.
+GROWTH = 1.25
+
+
+class Busy(BackupError):
+    """Another run is at work."""
+
+
+class Target:
+    """A target in one run: whether it can be used, and why not."""
+
+    def __init__(self, told, engine, settings):
+        self.name, self.kind, self.directory = told["name"], told["kind"], told.get("directory")
+        self.repository = Repository(told, engine, settings)
+        self.mirror = Mirror(told, engine, settings)
+        self.because = ""
+        self.snapshots = []
+
+    @property
+    def is_good(self):
+        """Whether it has taken all so far."""
+        return not self.because
+
+
+class Run:
+    """One run. `steps` and `warnings` are its record."""
+
+    def __init__(self, settings, verb, stamp="", is_full=False):
+        self.settings, self.verb, self.stamp, self.is_full = settings, verb, stamp, is_full
+        self.engine = Engine(settings)
+        self.started = time.time()
+        self.targets = [Target(told, self.engine, settings) for told in settings.targets]
+        self.steps, self.warnings, self.facts = [], [], {}
+
+    # -- Told ---------------------------------------------------------------------------------------------------------
+
+    def say(self, text):
+        """Tell what happens, with the time."""
+        print(time.strftime("%H:%M:%S"), text, flush=True)
+
+    def warn(self, text):
+        """Tell what is wrong and does not stop the run."""
+        self.warnings.append(text)
+        self.say("WARNING: " + text)
+
+    @property
+    def good(self):
+        """Targets that take what is kept."""
+        return [target for target in self.targets if target.is_good]
+
+    def lose(self, target, error):
+        """Go on without a target. Raises Interrupted where it is not the target's fault."""
+        self.engine.look()
+        if target.is_good:
+            target.because = str(error)
+            self.say(f"target {target.name}: {error}")
+
+    # -- Begin --------------------------------------------------------------------------------------------------------
+
+    def prepare(self):
+        """Remove what an interrupted run left, and have all images. Raises BackupError where that cannot be."""
+        if not self.engine.wait():
+            raise BackupError("The Docker Engine does not run. Nothing was saved.")
+        self.clean()
+        self.engine.fetch_images()
+
+    def clean(self):
+        """Remove containers and pipes that nobody uses any more; only who is alone may do that."""
+        if self.engine.wait():
+            # An Engine that was restarted has kept the containers.
+            self.engine.remove(self.engine.left())
+        for name in os.listdir(self.settings.path("pipes")):
+            os.unlink(self.settings.path("pipes", name))
+
+    def look_at_targets(self):
+        """Which targets can be used. Raises TargetError where none can."""
+        for target in self.targets:
+            try:
+                known = places.recorded(self.settings)
+                missing = places.missing_mount([target.directory], known) if target.directory else None
+                if missing:
+                    raise TargetError(
+                        f"The disk of the backups is not mounted on {missing}. Nothing was saved there. Mount it.")
+                if self.verb not in ASKING:
+                    target.repository.unlock()
+                target.snapshots = target.repository.snapshots()
+            except BackupError as error:
+                self.lose(target, error)
+        self._need_target()
+
+    def _need_target(self):
+        """Raises TargetError where no target takes anything any more, with the reason of each."""
+        if not self.good:
+            raise TargetError(" ".join(target.because for target in self.targets) or "There is no target.")
+
+    def has(self, store, part, run):
+        """Whether the first target has a part of a store from a run."""
+        return any(
+            (snapshot.store, snapshot.part, snapshot.run) == (store, part, run) for snapshot in self.good[0].snapshots)
+
+    # -- What kinds ask for -------------------------------------------------------------------------------------------
+
+    def keep(self, stream, source):
+        """Keep a stream in the first target that takes it; what restic says of it."""
+        def store(target):
+            before = self._last_size(target, stream)
+
+            def tell(done):
+                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before, begin)}")
+            self._have_space(target, before)
+            begin = time.monotonic()
+            return target.repository.keep(stream, source, tell)
+        return self._step(stream, store)
+
+    def keep_tree(self, stream, path):
+        """Keep a directory that the keeper itself sees."""
+        def store(target):
+            tags = [word for tag in stream.tags for word in ("--tag", tag)]
+            process = target.repository.run("backup", "--json", "--host", self.settings["installation"], *tags, path)
+            return _summary(process.lines)
+        return self._step(stream, store)
+
+    def mirror(self, store):
+        """Bring the mirrors of a store's objects up to date, in every target."""
+        for target in self.good:
+            begin = time.monotonic()
+            try:
+                told = target.mirror.sync(store, self.stamp, self._tell_mirror(store))
+            except TargetError as error:
+                self.lose(target, error)
+                continue
+            for sentence in told.get("warnings", [])[:5]:
+                self.warn(sentence)
+            self._note(store, f"objects to {target.name}", "", "ok", time.monotonic() - begin,
+                       bytes=told.get("bytes", 0), added=told.get("copied_bytes", 0), objects=told.get("objects", 0))
+        self._need_target()
+
+    def _tell_mirror(self, store):
+        begin = time.monotonic()
+        return lambda done, total=0: self.say(
+            f"  objects of {store}: {size(done)}{_left(done, total, begin)}")
+
+    # -- The work -----------------------------------------------------------------------------------------------------
+
+    def all_stores(self):
+        """Save all stores, or what has changed of them, although some cannot be read."""
+        for store in self.settings.stores:
+            if self.verb == "cut" and store["kind"] not in ("postgres", "objects", "redis"):
+                continue
+            kind = kinds.of(store, self)
+            try:
+                (kind.cut if self.verb == "cut" else kind.save)()
+            except (TargetError, NothingYet):
+                raise
+            except BackupError as error:
+                self.engine.look()
+                self._note(store["store"], store["title"], "", "failed", 0, because=str(error))
+                self.say(f"{store['title']}: failed: {error}")
+
+    def copy_to_others(self):
+        """Let every other target take over what it lacks of the first one."""
+        if not self.good:
+            return
+        first, *others = self.good
+        kept = first.repository.snapshots() if others else []
+        for target in others:
+            try:
+                there = {snapshot.key for snapshot in target.repository.snapshots()}
+                lacking = [snapshot for snapshot in kept if snapshot.key not in there]
+                if lacking:
+                    begin = time.monotonic()
+                    target.repository.copy_from(first.repository, lacking)
+                    self._note("backup", f"copy to {target.name}", "", "ok", time.monotonic() - begin)
+            except TargetError as error:
+                self.lose(target, error)
+
+    def let_go(self):
+        """Remove what retention does not keep."""
+        for target in self.good:
+            try:
+                snapshots = target.repository.snapshots()
+                gone = unwanted(snapshots, self.settings["retention"], self.started)
+                target.repository.forget(gone)
+                if self.is_full:
+                    target.repository.prune()
+                kept = [snapshot.run for snapshot in snapshots if snapshot not in gone]
+                for store in self.settings.stores:
+                    if store["kind"] == "objects" and kept:
+                        target.mirror.retain(store["store"], min(kept))
+            except TargetError as error:
+                self.lose(target, error)
+
+    # -- Asked --------------------------------------------------------------------------------------------------------
+
+    def listed(self):
+        """The targets, with the snapshots of those that can be read."""
+        with contextlib.suppress(TargetError):
+            self.look_at_targets()
+        return self.targets
+
+    def check(self, part):
+        """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
+        self.look_at_targets()
+        found = []
+        for target in self.good:
+            try:
+                found += target.repository.check(part)
+                for store in self.settings.stores:
+                    if store["kind"] == "objects":
+                        told = target.mirror.verify(store["store"])
+                        found += [f"Target {target.name}: the object {name} is {how}." for how, names in (
+                            ("damaged", told["damaged"]), ("missing", told["missing"]), ("too much", told["extra"]))
+                            for name in names]
+            except TargetError as error:
+                self.lose(target, error)
+        return [target.because for target in self.targets if target.because] + found
+
+    def stopped(self, error):
+        """Note what ended the run before its end, unless that is known."""
+        if str(error) not in " ".join(self.failures):
+            self._note("backup", self.verb, "", "failed", 0, because=str(error))
+
+    # -- Steps --------------------------------------------------------------------------------------------------------
+
+    def _step(self, stream, store):
+        begin, first = time.monotonic(), True
+        for target in self.good:
+            try:
+                told = store(target)
+            except TargetError as error:
+                self.lose(target, error)
+                first = False
+                continue
+            self._note(
+                stream.store, _title(stream), stream.file, "ok", time.monotonic() - begin,
+                bytes=told.get("total_bytes_processed", 0), added=told.get("data_added_packed", 0),
+                target=target.name, **({} if first else {"instead": True}))
+            return told
+        self._note(stream.store, _title(stream), stream.file, "failed", time.monotonic() - begin)
+        return self._need_target()
+
+    def _note(self, store, name, file, state, seconds, **more):
+        self.steps.append(dict(
+            service=store, name=name, file=file, state=state, seconds=round(seconds, 1), **more))
+        if state == "ok":
+            amount = " {} ({} new)".format(size(more["bytes"]), size(more.get("added", 0))) if more.get("bytes") else ""
+            self.say(f"{store}: {name}: {duration(seconds)}{amount}")
+
+    @staticmethod
+    def _last_size(target, stream):
+        wanted = [tag for tag in stream.tags if tag.split("=")[0] in ("store", "part", "level", "database")]
+        sizes = [snapshot.bytes for snapshot in target.snapshots if set(wanted) <= set(snapshot.tags)]
+        return sizes[-1] if sizes else 0
+
+    def _have_space(self, target, needed):
+        if not target.directory:
+            return
+        free = places.free(target.directory)
+        if free < needed * GROWTH + LEFT_ALONE:
+            raise TargetError(
+                f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed * GROWTH)} are "
+                f"needed and {size(LEFT_ALONE)} left alone. Give it a larger disk, or lower backup_retention.")
+
+    def told(self):
+        """What the record of the run tells besides."""
+        bytes_of = {"objects": 0, "others": 0}
+        for step in self.steps:
+            bytes_of["objects" if "objects" in step else "others"] += step.get("bytes", 0)
+        return {
+            "level": "full" if self.is_full else "incremental", "steps": self.steps, "warnings": self.warnings,
+            "bytes": bytes_of["others"], "objects_bytes": bytes_of["objects"], "because": " ".join(self.failures),
+            "place": ", ".join(target.name for target in self.good), "restorable": self.facts.get("restorable", {}),
+            "checked": "each stream to its end, with the exit code of its reader",
+            "targets": [
+                {"name": target.name, "state": "ok" if target.is_good else "failed", "because": target.because}
+                for target in self.targets],
+            "stores": [self._store_told(store) for store in self.settings.stores],
+        }
+
+    def _store_told(self, store):
+        steps = [step for step in self.steps if step["service"] == store["store"]]
+        state = "failed" if any(step["state"] == "failed" for step in steps) else "ok" if steps else "skipped"
+        return {
+            "name": store["store"], "title": store["title"], "state": state,
+            "bytes": sum(step.get("bytes", 0) for step in steps), "seconds": sum(step["seconds"] for step in steps),
+            "restorable": self.facts.get("restorable", {}).get(store["store"], {"to": moment(self.started)})}
+
+    @property
+    def failures(self):
+        """Why the run is no good one; nothing where it is."""
+        failed = [step.get("because") or f"{step['name']} failed." for step in self.steps if step["state"] == "failed"]
+        return failed + [target.because for target in self.targets if target.because and target.because not in failed]
+
+
+def unwanted(snapshots, policy, now):
+    """Snapshots that retention does not keep, of one repository.
+
+    Each kind of file of each store is a series of points of its own; the log of a database follows its bases.
+    """
+    series = {}
+    for snapshot in snapshots:
+        series.setdefault((snapshot.store, snapshot.part, snapshot.file), []).append(snapshot)
+    kept, gone, windows = {}, [], {}
+    for (store, part, _file), those in series.items():
+        if part == WAL:
+            continue
+        points = [_point(snapshot) for snapshot in those]
+        decision = retention.decide(points, policy, now)
+        if part == BASE and decision.window:
+            # Of these days any moment is wanted: one that was made by hand at noon does not stand for the night.
+            points = [dataclasses.replace(point, pinned=point.stamp >= decision.window[0] or point.pinned)
+                      for point in points]
+            decision = retention.decide(points, policy, now)
+        stamps = {point.stamp for point in decision.keep}
+        if part == BASE:
+            kept[store] = stamps
+            windows[store] = [stamp for stamp in stamps if stamp >= min(decision.window, default=stamp)]
+        gone += [snapshot for snapshot in those if snapshot.run not in stamps]
+    for (store, part, _file), those in series.items():
+        if part == WAL:
+            wals = [retention.Wal(snapshot.run, snapshot.pairs.get("base", "")) for snapshot in those]
+            keep, _let_go = retention.wal_epochs(kept.get(store, set()), windows.get(store, []), wals, now)
+            gone += [snapshot for snapshot, wal in zip(those, wals) if wal not in keep]
+    return gone
+
+
+def _point(snapshot):
+    return retention.Point(
+        snapshot.run, after=snapshot.after, pinned="pinned" in snapshot.pairs, cut="cut" in snapshot.pairs)
+
+
+def _title(stream):
+    pairs = dict(tag.partition("=")[::2] for tag in stream.tags)
+    words = [pairs.get("level"), stream.part, pairs.get("database")]
+    return " ".join(word for word in words if word)
+
+
+def _left(done, total, begin):
+    """How much there is to do and for how long, where the last time tells."""
+    if not total or not done or done >= total:
+        return ""
+    return f" of about {size(total)}, {duration((total - done) / done * (time.monotonic() - begin))} left"
+
+
+def _summary(lines):
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError):
+            told = json.loads(line)
+            if told.get("message_type") == "summary":
+                return told
+    return {}
+
+
+@contextlib.contextmanager
+def alone(settings, verb="", seconds=0):
+    """One run at a time, whoever started it. Raises Busy where another is at work.
+
+    seconds: how long a small one, or a check, is waited for.
+    """
+    deadline = time.monotonic() + seconds
+    with open(settings.path("runs.lock"), "a+", encoding="utf-8") as lock:
+        while not _lock(lock):
+            lock.seek(0)
+            if lock.read() not in SMALL or time.monotonic() >= deadline:
+                raise Busy("Another backup is at work; this one gives way to it.")
+            time.sleep(1)
+        lock.truncate(0)
+        lock.write(verb)
+        lock.flush()
+        yield
+
+
+def _lock(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,348 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""Runs of the host's program: what is kept where, when stores, targets or the program itself fail.
+
+restic is played here by a class with its exit codes; the real one is used in molecule/backup.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import sys
+import threading
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+from trenova_backup import main, records, runs  # noqa: E402  # found by the line above
+from trenova_backup.errors import BackupError, SourceError, TargetError  # noqa: E402
+from trenova_backup.repository import Repository, Snapshot  # noqa: E402
+from trenova_backup.settings import Settings  # noqa: E402
+
+DAY = 86400
+
+
+class Said:
+    """A process that has ended."""
+
+    def __init__(self, code=0, lines=(), errors=()):
+        self.code, self.lines, self.errors = code, list(lines), list(errors)
+        self.said = (self.errors or self.lines or [""])[-1]
+
+    def wait(self, _seconds=None):
+        return self.code
+
+    def end(self):
+        pass
+
+
+class Keeping(threading.Thread):
+    """restic, which takes a stream while it is written and keeps it where its writer ended well."""
+
+    def __init__(self, restic, repository, tags, file, pipe):
+        super().__init__(daemon=True)
+        self.restic, self.repository, self.tags, self.file, self.pipe = restic, repository, tags, file, pipe
+        self.code, self.lines, self.errors, self.said = None, [], [], ""
+        self.given_up = False
+        self.start()
+
+    def run(self):
+        with open(self.pipe, "rb") as stream:
+            content = stream.read()
+        while not os.path.exists(self.pipe + ".end") and not self.given_up:
+            time.sleep(0.01)
+        if self.given_up or pathlib.Path(self.pipe + ".end").read_text() != "good\n":
+            self.code, self.said = 1, "Fatal: the command failed"
+            return
+        self.restic.add(self.repository, self.tags, self.file, content)
+        self.code = 0
+
+    def wait(self, _seconds=None):
+        self.join(10)
+        return self.code
+
+    def end(self):
+        if self.code is None:
+            self.given_up = True
+            self.join(10)
+
+
+class Restic:
+    """The repositories of all targets: {place: [snapshot]}, None for one that is away."""
+
+    def __init__(self, *places):
+        self.repositories = {place: [] for place in places}
+        self.refusing = {}
+        self.commands = []
+
+    def add(self, place, tags, file, content=b""):
+        self.repositories[place].append({
+            "id": f"{len(self.commands):04}{len(self.repositories[place]):04}", "tags": tags, "hostname": "erp1",
+            "paths": ["/" + file], "content": content, "summary": {"total_bytes_processed": len(content)}})
+
+    def command(self, words, pipes, read_lines):
+        place, words = words[2], words[3:]
+        words = [word for word in words if word not in ("--retry-lock", "10m", "--no-lock")]
+        self.commands.append((place, words))
+        if place in self.refusing:
+            return Said(self.refusing[place], errors=["Fatal: refused"])
+        mine = self.repositories[place]
+        if mine is None:
+            return Said(10, errors=["Fatal: repository does not exist"])
+        if words[0] == "snapshots":
+            return Said(lines=[json.dumps([{k: v for k, v in each.items() if k != "content"} for each in mine])])
+        if words[0] == "backup":
+            tags = [words[index + 1] for index, word in enumerate(words) if word == "--tag"]
+            if "--stdin-filename" not in words:
+                self.add(place, tags, words[-1].lstrip("/"))
+                return Said(lines=['{"message_type": "summary", "total_bytes_processed": 7}'])
+            inside = words[words.index("/run/trenova/config/receive.sh") + 1]
+            return Keeping(self, place, tags, words[words.index("--stdin-filename") + 1],
+                           os.path.join(pipes, os.path.basename(inside)))
+        if words[0] == "copy":
+            wanted, source = words[3:], self.repositories[words[2]]
+            mine.extend(dict(each) for each in source if each["id"] in wanted)
+        if words[0] == "forget":
+            self.repositories[place] = [each for each in mine if each["id"] not in words[1:]]
+        return Said()
+
+
+class Engine:
+    """An Engine whose jobs are played: `stores` says what the reader of each job writes, or how it fails."""
+
+    restic = None
+    stores = {}
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def wait(self):
+        return True
+
+    def look(self):
+        pass
+
+    def fetch_images(self):
+        pass
+
+    def left(self):
+        return []
+
+    def remove(self, _containers):
+        pass
+
+    def close(self):
+        pass
+
+    def start(self, job, command, read_lines=None):
+        if command[0] == "restic":
+            return self.restic.command(command, self.settings.path("pipes"), read_lines)
+        names = [os.path.basename(word) for word in command if word.startswith("/pipes/")]
+        pipe = self.settings.path("pipes", names[0])
+        content = self.stores[job]
+        if isinstance(content, Exception):
+            return Said(1, errors=[str(content)])
+        with open(pipe, "wb") as stream:
+            stream.write(content)
+        return Said()
+
+    def run(self, job, command, seconds=None, read_lines=None):
+        return self.start(job, command, read_lines)
+
+
+class Mirror:
+    """Mirrors of objects that are always up to date."""
+
+    def __init__(self, *_details):
+        pass
+
+    def sync(self, *_details):
+        return {"objects": 0}
+
+    def retain(self, *_details):
+        pass
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """Two directories and one Redis to save, and nobody who is told."""
+    for name in ("pipes", "records"):
+        (tmp_path / "backup" / name).mkdir(parents=True)
+    Engine.restic, Engine.stores = Restic("/one", "/two"), {"backup-directories": b"files", "backup-redis": b"REDIS"}
+    monkeypatch.setattr(runs, "Engine", Engine)
+    monkeypatch.setattr(runs, "Mirror", Mirror)
+    told = {
+        "project": "trenova", "project_dir": str(tmp_path), "data_dir": str(tmp_path), "installation": "erp1",
+        "host": "erp1", "keeper": "erp1-backup", "jobs": [], "full_days": 7, "record": "", "schedules": [],
+        "retention": {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, "mail": {}, "webhook": {},
+        "targets": [{"name": name, "kind": "s3", "repository": "/" + name, "objects": ""} for name in ("one", "two")],
+        "stores": [
+            {"store": "papers", "name": "papers", "kind": "directory", "title": "Papers", "job": "backup-directories",
+             "inside": "/state/papers", "without": []},
+            {"store": "cache", "name": "cache", "kind": "redis", "title": "Cache", "job": "backup-redis",
+             "host": "tren-redis", "port": 6379}]}
+    return Settings(told)
+
+
+def work(settings, verb="backup", is_full=True):
+    return main._work(settings, verb, is_full)
+
+
+def kept(place):
+    return [(Snapshot(each).store, Snapshot(each).part, each["content"])
+            for each in Engine.restic.repositories[place] or []]
+
+
+def status(settings):
+    return json.loads(pathlib.Path(settings.path("status.json")).read_text())
+
+
+ALL = [("papers", "archive", b"files"), ("cache", "snapshot", b"REDIS")]
+
+
+def test_every_target_holds_every_store(settings):
+    assert work(settings) == 0
+    assert kept("/one") == kept("/two") == ALL
+    assert status(settings)["exit_status"] == 0
+    assert {target["state"] for target in status(settings)["targets"]} == {"ok"}
+    assert os.listdir(settings.path("pipes")) == []
+
+
+def test_what_a_reader_wrote_before_it_failed_is_not_kept_and_the_others_are(settings):
+    Engine.stores["backup-directories"] = SourceError("tar: cannot read")
+    assert work(settings) == 1
+    assert kept("/one") == kept("/two") == ALL[1:]
+    assert "tar: cannot read" in status(settings)["because"]
+    assert {step["service"] for step in status(settings)["steps"] if step["state"] == "failed"} == {"papers"}
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    (10, "no repository"), (12, "trenova_backup_key does not open"), (1, "refused")])
+@pytest.mark.parametrize("away", ["one", "two"])
+def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, code, words):
+    Engine.restic.refusing["/" + away] = code
+    other = {"one": "/two", "two": "/one"}[away]
+    assert work(settings) == 1
+    assert kept(other) == ALL
+    assert words in status(settings)["because"]
+    assert [target["name"] for target in status(settings)["targets"] if target["state"] == "failed"] == [away]
+
+
+def test_a_target_that_was_away_takes_over_what_it_lacks(settings):
+    Engine.restic.refusing["/two"] = 1
+    work(settings)
+    del Engine.restic.refusing["/two"]
+    time.sleep(1)
+    assert work(settings) == 0
+    assert kept("/two") == kept("/one") == ALL
+
+
+def test_a_target_that_breaks_off_is_replaced_by_the_next_one_in_the_same_run(settings, monkeypatch):
+    keep = Repository.keep
+
+    def breaking(self, stream, source, tell):
+        if self.name == "one" and stream.store == "cache":
+            raise TargetError("Target one: no space left on device.")
+        return keep(self, stream, source, tell)
+
+    monkeypatch.setattr(Repository, "keep", breaking)
+    assert work(settings) == 1
+    assert kept("/one") == ALL[:1]
+    assert ("cache", "snapshot", b"REDIS") in kept("/two")
+
+
+def test_without_any_target_nothing_is_read(settings):
+    Engine.restic.refusing.update({"/one": 1, "/two": 1})
+    Engine.stores.clear()
+    assert work(settings) == 1
+    assert status(settings)["because"] == "Target one: Fatal: refused. Target two: Fatal: refused."
+
+
+def test_a_second_run_gives_way(settings):
+    with runs.alone(settings), pytest.raises(runs.Busy, match="Another backup is at work"):
+        work(settings)
+
+
+def test_a_small_backup_takes_only_what_changes(settings):
+    assert work(settings, "cut", False) == 0
+    assert kept("/one") == ALL[1:]
+    assert "cut=yes" in Engine.restic.repositories["/one"][0]["tags"]
+    assert not os.path.exists(settings.path("status.json"))
+
+
+def test_an_unexpected_end_leaves_a_record_that_says_so(settings, monkeypatch):
+    monkeypatch.setattr(runs.Run, "all_stores", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        work(settings)
+    [record] = records.read(settings, time.time())
+    assert record["state"] == "failed"
+
+
+def test_a_full_backup_is_due_after_its_days_and_when_there_is_none(settings):
+    assert main._is_full_due(settings)
+    work(settings)
+    assert not main._is_full_due(settings)
+    [path] = pathlib.Path(settings.path("records")).iterdir()
+    record = json.loads(path.read_text())
+    record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 6.6 * DAY))
+    path.write_text(json.dumps(record))
+    assert main._is_full_due(settings)
+
+
+def stamp(days):
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(1_800_000_000 + days * DAY))
+
+
+def snapshot(run, part, store="db", file="base.tar", **pairs):
+    tags = [f"run={run}", f"store={store}", f"part={part}", *(f"{key}={value}" for key, value in pairs.items())]
+    return Snapshot({"id": f"{run}{part}{store}{pairs}", "tags": tags, "paths": ["/" + file]})
+
+
+def test_what_a_kept_increment_builds_on_stays_and_the_log_follows_its_base():
+    found, now = [], 1_800_000_000 + 60 * DAY
+    for day in range(60):
+        after = stamp(day - 1) if day % 7 else ""
+        found.append(snapshot(stamp(day), "base", level="incremental" if after else "full", after=after))
+        found += [snapshot(stamp(day + part), "wal", file="wal", base=stamp(day)) for part in (0.1, 0.5, 0.9)]
+    policy = {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}
+    gone = {each.id for each in runs.unwanted(found, policy, now)}
+    kept_bases = {each.run: each for each in found if each.part == "base" and each.id not in gone}
+    assert all(not each.after or each.after in kept_bases for each in kept_bases.values())
+    assert {stamp(day) for day in range(53, 60)} <= set(kept_bases)
+    for each in kept_bases.values():
+        of_base = sorted(wal.run for wal in found if wal.part == "wal" and wal.pairs["base"] == each.run
+                         and wal.id not in gone)
+        assert of_base, "a base without its log cannot be restored"
+        if each.run >= stamp(53):
+            assert of_base[-1] == max(wal.run for wal in found if wal.pairs.get("base") == each.run)
+    kept_wals = [each for each in found if each.part == "wal" and each.id not in gone]
+    assert {each.pairs["base"] for each in kept_wals} <= set(kept_bases)
+
+
+def test_a_backup_that_is_made_by_hand_at_noon_leaves_no_gap_in_the_night():
+    """Any moment of the newest days can be restored, also that before noon."""
+    found, now = [], 1_800_000_000 + 10 * DAY
+    for time_of in (8, 9, 9.4, 9.6):
+        found.append(snapshot(stamp(time_of), "base", level="full"))
+        found.append(snapshot(stamp(time_of + 0.1), "wal", file="wal", base=stamp(time_of)))
+        found.append(snapshot(stamp(time_of + 0.15), "wal", file="wal", base=stamp(time_of)))
+    assert runs.unwanted(found, {"daily": 7, "weekly": 0, "monthly": 0, "cuts_hours": 24}, now) == []
+
+
+def test_a_store_that_failed_since_keeps_its_last_good_backup():
+    found = [snapshot(stamp(0), "snapshot", store="cache", file="dump.rdb")]
+    found += [snapshot(stamp(day), "archive", store="papers", file="archive.tar") for day in range(400)]
+    gone = runs.unwanted(found, {"daily": 1, "weekly": 0, "monthly": 0, "cuts_hours": 24}, 1_800_000_000 + 400 * DAY)
+    assert found[0] not in gone
+    assert len(found) - len(gone) == 2
+
+
+def test_errors_are_sentences(settings, capsys):
+    with pytest.raises(BackupError, match="cannot be read: .* Run the playbook"):
+        Settings.read("/nowhere")
+    assert capsys.readouterr().out == ""
