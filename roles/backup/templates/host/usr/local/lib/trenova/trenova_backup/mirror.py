@@ -151,7 +151,7 @@ while IFS= read -r bucket; do rclone mkdir "$1$bucket"; done <"$2"
 rclone rcd --rc-no-auth --rc-addr 127.0.0.1:5572 --rc-server-read-timeout 24h --rc-server-write-timeout 24h >&2 &
 server=$!
 trap 'kill "$server"' EXIT
-for _ in $(seq 100); do curl -sf -o /tmp/answer -X POST http://127.0.0.1:5572/rc/noop && break; sleep 0.1; done
+for _n in $(seq 100); do curl -sf -o /tmp/answer -X POST http://127.0.0.1:5572/rc/noop && break; sleep 0.1; done
 mkdir /tmp/answers
 curl -s --no-progress-meter --parallel --parallel-max 8 --config "$1" || :
 find /tmp/answers -type f -size +4c -exec cat {} + | jq -c 'select(.error) | [.input.dstRemote, .error]' | sed 's/^/!/'
@@ -327,7 +327,7 @@ class Mirror:
         try:
             buckets = {into.partition("/")[0]} if into else set(chosen)
             made = set()
-            total = sum(size for path, size, _, _, place in state.entries() if within(path, only) and place)
+            total = sum(size for path, size, _n, _n, place in state.entries() if within(path, only) and place)
             done = [0]
             for group in chunks((entry for entry in state.entries() if within(entry[0], only)), BATCH_OBJECTS):
                 buckets |= set() if into else {entry[0].partition("/")[0] for entry in group} - made
@@ -355,7 +355,7 @@ class Mirror:
         """Write a group of entries of a state into a remote."""
         wanted = {}
         with work.write("requests") as stream:
-            for number, (path, size, _, metadata, place) in enumerate(group):
+            for number, (path, size, _n, metadata, place) in enumerate(group):
                 if not place:
                     result["missing"].append(path)
                     continue
@@ -371,7 +371,7 @@ class Mirror:
             if line.startswith("!"):
                 failed.update([json.loads(line[1:])])
                 return
-            code, _, number = line.partition(" ")
+            code, _n, number = line.partition(" ")
             if number.isdigit() and int(number) in wanted:
                 path, name, size = wanted[int(number)]
                 if code == "200":
@@ -383,7 +383,7 @@ class Mirror:
 
         if wanted:
             self.step("write", work.inside("requests"), read_lines=read_line)
-        result["failed"] += [(path, failed.get(name, "there was no answer")) for path, name, _ in wanted.values()]
+        result["failed"] += [(path, failed.get(name, "there was no answer")) for path, name, _n in wanted.values()]
 
     # -- Proof --------------------------------------------------------------------------------------------------------
 
@@ -400,7 +400,7 @@ class Mirror:
         damaged, missing, learned, read_objects, read_bytes = {}, {}, {}, 0, 0
         try:
             by_place = {}
-            for path, size, md5, _, place in state.entries():
+            for path, size, md5, _n, place in state.entries():
                 if not place:
                     missing[path] = "current"
                 elif md5 == OTHER:
@@ -427,7 +427,7 @@ class Mirror:
 
     def _damaged(self, store, work, place, entries, learned):
         """{path: place} of entries whose content is not what it was; learned gets the MD5 of those that had none."""
-        work.write_names("files", [path for path, _, _ in entries])
+        work.write_names("files", [path for path, _n, _n in entries])
         with contextlib.suppress(FileNotFoundError):
             os.unlink(work.path("hashes"))
         process = self._process("hash", f"{self.place(store)}/{place}", work.inside("files"), work.inside("hashes"))
@@ -435,9 +435,9 @@ class Mirror:
         if process.code and not hashes:
             raise TargetError(self.sentence(TargetError, process.said))
         # Each block of a file proves itself when it is decrypted; without an MD5 that and its size are the proof.
-        damaged = {path: place for path, _, md5 in entries
+        damaged = {path: place for path, _n, md5 in entries
                    if len(hashes.get(path, "")) != 32 or (md5 not in ("", LOST) and hashes[path] != md5)}
-        learned.update({path: hashes[path] for path, _, md5 in entries
+        learned.update({path: hashes[path] for path, _n, md5 in entries
                         if not md5 and place == "current" and path not in damaged})
         return damaged
 
@@ -488,7 +488,7 @@ class Sync:
                 f"{gone} of {total} objects of {self._store} are gone since the last backup, which has them: nothing "
                 "was changed; if they are meant to be gone, run the backup with --accept-vanished.")
         batch, size = [], 0
-        for action, old, new, _ in self._plan(known):
+        for action, old, new, _n in self._plan(known):
             if action in ("same", "left out"):
                 continue
             self.is_changed = True
@@ -514,22 +514,22 @@ class Sync:
         if not batch:
             return
         work = self._work
-        copies = {key_of(new): new for action, _, new in batch if action != "gone"}
+        copies = {key_of(new): new for action, _n, new in batch if action != "gone"}
         # A version that is only copied again keeps its place in the list whatever happens to the copy.
         work.note([("=", flagged(new or old, LOST if action == "repair" else UNKNOWN)) for action, old, new in batch])
-        moves = [path_of(old) for action, old, _ in batch if action in ("changed", "gone")]
+        moves = [path_of(old) for action, old, _n in batch if action in ("changed", "gone")]
         work.write_names("move", moves)
         work.write_names("copy", [path_of(line) for line in copies.values()])
         looked, failures, codes = self._run(tidy)
         if codes.get("move"):
             raise TargetError(self._mirror.sentence(TargetError, failures.get("", "its files cannot be moved")))
         self.result["replaced"] += sum(
-            action in ("changed", "gone") and md5_of(old) != UNKNOWN for action, old, _ in batch)
+            action in ("changed", "gone") and md5_of(old) != UNKNOWN for action, old, _n in batch)
         if copies and codes.get("look", 1):
             raise SourceError(self._mirror.sentence(SourceError, failures.get("", "they cannot be listed")))
         if codes.get("copy") and not any(path_of(line) in failures for line in copies.values()):
             raise TargetError(self._mirror.sentence(TargetError, failures.get("", "objects cannot be copied")))
-        notes = [("-", old) for action, old, _ in batch if action == "gone"]
+        notes = [("-", old) for action, old, _n in batch if action == "gone"]
         for key, line in copies.items():
             path, now = path_of(line), looked.get(key)
             if now and is_version(now, line) and path in failures:
@@ -557,7 +557,7 @@ class Sync:
     def _give_up_early(self, number):
         # With nothing kept of many, the rest would only take its time to fail.
         if number >= GUARD_OBJECTS and not any(TOO_LONG.search(why) or IN_THE_WAY.search(why)
-                                               for _, why in self._failed.values()):
+                                               for _n, why in self._failed.values()):
             self.raise_errors()
 
     def _run(self, tidy):
@@ -566,7 +566,7 @@ class Sync:
 
         def read_line(line):
             if line.startswith("@"):
-                name, _, code = line[1:].partition(" ")
+                name, _n, code = line[1:].partition(" ")
                 codes[name] = int(code)
                 return
             told = message(line)
@@ -578,8 +578,9 @@ class Sync:
 
         with contextlib.suppress(FileNotFoundError):
             os.unlink(work.path("looked"))
-        self._mirror.step("batch", f"store-{self._store}:", self._mirror.place(self._store), self._replaced,
-                           work.inside("move"), work.inside("copy"), work.inside("looked"), tidy, read_lines=read_line)
+        self._mirror.step(
+            "batch", f"store-{self._store}:", self._mirror.place(self._store), self._replaced, work.inside("move"),
+            work.inside("copy"), work.inside("looked"), tidy, read_lines=read_line)
         return {key_of(line): line for line in read(work.path("looked"))}, failures, codes
 
     def _adopt(self, batch):
@@ -589,8 +590,8 @@ class Sync:
         if not same:
             return batch
         self._work.write_names("copy", [path_of(old) for old in same.values()])
-        self._mirror.step("look", f"store-{self._store}:", self._work.inside("copy"), self._work.inside("looked"),
-                           error=SourceError)
+        self._mirror.step(
+            "look", f"store-{self._store}:", self._work.inside("copy"), self._work.inside("looked"), error=SourceError)
         looked = {key_of(line): line for line in read(self._work.path("looked"))}
         rest, notes = [], []
         for action, old, new in batch:
@@ -608,8 +609,8 @@ class Sync:
         again, self._failed = self._failed, {}
         if not again:
             return
-        tidy = "yes" if any(IN_THE_WAY.search(why) for _, why in again.values()) else ""
-        self._do([("new", None, line) for line, _ in again.values()], tidy)
+        tidy = "yes" if any(IN_THE_WAY.search(why) for _n, why in again.values()) else ""
+        self._do([("new", None, line) for line, _n in again.values()], tidy)
         for path, (line, why) in list(self._failed.items()):
             if TOO_LONG.search(why) or IN_THE_WAY.search(why):
                 self.result["objects"] -= 1
@@ -621,7 +622,7 @@ class Sync:
     def raise_errors(self):
         """Raise what could not be copied, after all else was."""
         if self._failed:
-            path, (_, why) = next(iter(self._failed.items()))
+            path, (_n, why) = next(iter(self._failed.items()))
             error = SourceError if "source object" in why else TargetError
             raise error(self._mirror.sentence(
                 error, f"{len(self._failed)} objects were not copied, the first one is {path}: {reason(why)}"))
@@ -636,7 +637,7 @@ class State:
 
     def count(self):
         """Count what there is."""
-        for _, size, _, _, place in self.entries():
+        for _n, size, _n, _n, place in self.entries():
             self.objects += bool(place)
             self.bytes += size if place else 0
         self.buckets = [path_of(line)[:-1] for line in read(self.work.path("state")) if is_bucket(line)]
@@ -645,8 +646,8 @@ class State:
         """(path, bytes, MD5 or mark, headers, Place or None where the target has it not) of all objects, by path."""
         for line in read(self.work.path("state")):
             if not is_bucket(line):
-                key, size, _, md5, metadata, place = line.split("\t")
-                name, _, held = place.partition(" ")
+                key, size, _n, md5, metadata, place = line.split("\t")
+                name, _n, held = place.partition(" ")
                 yield json.loads(key), int(size), md5, json.loads(metadata), Place(name, held) if name else None
 
 
@@ -804,7 +805,7 @@ def flagged(line, mark):
 
 def is_version(now, line):
     """Whether an object that was looked at by itself, which tells seconds only, is that of a line."""
-    (_, size, when), (_, size_then, then) = now.split("\t")[:3], line.split("\t")[:3]
+    (_n, size, when), (_n, size_then, then) = now.split("\t")[:3], line.split("\t")[:3]
     return size == size_then and when[:19] == then[:19]
 
 
@@ -840,7 +841,7 @@ def compared(known, source):
 def merged(known, notes):
     """The lines of a list with what notes, sorted by path, say last."""
     by_path = itertools.groupby(notes, lambda note: note.split("\t", 2)[1])
-    last = (list(group)[-1].split("\t", 1) for _, group in by_path)
+    last = (list(group)[-1].split("\t", 1) for _n, group in by_path)
     changes = (line if sign == "=" else key_of(line) + "\t-" for sign, line in last)
     for old, new in pairs(known, changes):
         line = old if new is None else new
@@ -866,7 +867,7 @@ def rebuilt(told, held):
 
 def grouped(lines, held):
     """(line or None, [[key, place, bytes]...]) by path, of a list and of what a target holds."""
-    entries = ([entry.split("\t") for entry in group] for _, group in itertools.groupby(held, key_of))
+    entries = ([entry.split("\t") for entry in group] for _n, group in itertools.groupby(held, key_of))
     return ((line, group or []) for line, group in
             pairs(lines, entries, lambda one: one[0][0] if isinstance(one, list) else key_of(one)))
 
@@ -886,12 +887,12 @@ def versions(before, listed, after, listed_after, until):
 def placed(chosen, held):
     """("place bytes" or "", line) of versions, by what the target holds."""
     keyed = ((line, listed) for line, listed in chosen)
-    entries = ([entry.split("\t") for entry in group] for _, group in itertools.groupby(held, key_of))
+    entries = ([entry.split("\t") for entry in group] for _n, group in itertools.groupby(held, key_of))
     for version, group in pairs(keyed, entries, lambda one: key_of(one[0]) if isinstance(one, tuple) else one[0][0]):
         if version:
             line, listed = version
             # "current" sorts after every stamp.
-            places = sorted([place, size] for _, place, size in group or [] if place[:len(listed)] > listed)
+            places = sorted([place, size] for _n, place, size in group or [] if place[:len(listed)] > listed)
             yield " ".join(places[0]) if places else "", line
 
 
@@ -933,7 +934,7 @@ def upload_headers(metadata):
 
 def number(when):
     """A time as rclone keeps it in a header, in seconds, of how it tells it."""
-    whole, _, fraction = when.rstrip("Z").partition(".")
+    whole, _n, fraction = when.rstrip("Z").partition(".")
     with contextlib.suppress(ValueError):
         return str(files.seconds_of_moment(whole + "Z")) + ("." + fraction if fraction else "")
     return when
