@@ -197,7 +197,6 @@ class Process:
     def __init__(self, command, read_lines=None, output=None, ending=None):
         self._ending = ending
         self.lines, self.errors = [], collections.deque(maxlen=LAST_LINES)
-        self._started = time.monotonic()
         # Opening waits for whoever reads: that must not keep us.
         shell = ["sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "sh", output] if output else []
         self._process = subprocess.Popen(
@@ -219,11 +218,6 @@ class Process:
     def code(self):
         """Exit code, None while it runs."""
         return self._process.poll()
-
-    @property
-    def seconds(self):
-        """Since it was started."""
-        return time.monotonic() - self._started
 
     @property
     def said(self):

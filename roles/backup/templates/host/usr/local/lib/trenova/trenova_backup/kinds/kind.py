@@ -3,24 +3,23 @@
 
 from __future__ import annotations
 
+import abc
+
 from trenova_backup.stream import Stream
 
 
-class Kind:
+class Kind(abc.ABC):
     """One store in one run."""
-
-    #: Job of Compose by which the store is read.
-    job = ""
 
     def __init__(self, store, run):
         self.store, self.run = store, run
         self.name = store["store"]
 
+    @abc.abstractmethod
     def save(self):
         """Keep the store as it is now."""
-        raise NotImplementedError
 
-    def cut(self):
+    def cut(self):  # noqa: B027  # most kinds have nothing to do there
         """Keep what has changed since, where that costs little."""
 
     def stream(self, part, file, extract=(), **facts):
