@@ -222,7 +222,7 @@ def test_what_a_reader_wrote_before_it_failed_is_not_kept_and_the_others_are(set
 
 
 @pytest.mark.parametrize(("code", "words"), [
-    (10, "no repository"), (12, "the key does not open"), (1, "refused")])
+    (10, "no repository"), (12, "trenova_backup_key does not open"), (1, "refused")])
 @pytest.mark.parametrize("away", ["one", "two"])
 def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, code, words):
     Engine.restic.refusing["/" + away] = code

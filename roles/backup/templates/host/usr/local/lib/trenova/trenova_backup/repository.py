@@ -69,7 +69,7 @@ class Repository:
         what = {
             NO_REPOSITORY: "there is no repository; mount its disk, or run the playbook, which makes a new one",
             LOCKED: "another program holds the repository",
-            WRONG_KEY: "the key does not open the repository: it is another installation's, or the key was "
+            WRONG_KEY: "trenova_backup_key does not open the repository: it is another installation's, or the key was "
                        "changed",
         }.get(process.code)
         return f"Target {self.name}: {what or process.said.rstrip('.')}."
