@@ -5,7 +5,7 @@
 
 A job belongs to what it works with: an image, or the files of the service, and the data of what the service needs.
 What it last succeeded for is kept in the state file, so that a new memory limit runs no migrations. Where data is made
-anew, that is forgotten.
+anew or was replaced, that is forgotten.
 """
 
 from __future__ import annotations

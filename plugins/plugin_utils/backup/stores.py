@@ -39,9 +39,10 @@ def stores(services, data_dir, project_dir=None):
     services: descriptions by name, resolved. data_dir: directory of the state whose path is relative. project_dir: of
     the Compose project; with it, configuration, plan and secrets are a store, too.
 
-    Each has `store` (its name), `service`, `title` and `kind`, and by its kind:
-    directory: absolute `path`, `inside` (where the reader sees it), `without` (paths below that are declared
-    themselves). command: `container`, `command`, `file`.
+    Each has `store` (its name), `service`, `title` and `kind`, and where its files are on this host `path` (of their
+    directory, absolute) and `owner` (user and group by number). By its kind, it has besides:
+    directory: `inside` (where the reader sees it), `without` (paths below that are declared themselves).
+    command: `container`, `command`, `restore` (what takes the output again, [] where nothing does), `file`.
     postgres: `host`, `port`, `login`, `password_variable`, `sslmode`, `ca`, `databases`, `physical`, `incremental`,
     `slot`, `image` (that of the server, None for somebody else's).
     objects: `url`, `region`, `access_key`, `password_variable`. redis: `host`, `port`, `password_variable`.
@@ -107,10 +108,17 @@ def _store(name, service, entry, data_dir, places):
     store = {"service": name, "kind": declared["kind"], "store": declared.get("name", name), "title": service["title"]}
     if declared["kind"] in LOCAL:
         return dict(store, **_LOCAL[declared["kind"]](name, service, entry, data_dir, places))
+    if runs_here(service):
+        store.update(path=os.path.join(_place(entry, data_dir), declared.get("folder", "")).rstrip("/"),
+                     owner=_owner(service, entry))
     endpoint = service["endpoints"][declared["endpoint"]]
     return dict(
         store, password_variable=declared["password_variable"], **_REMOTE[declared["kind"]](
             declared, endpoint, service))
+
+
+def _owner(service, entry):
+    return [entry.get("owner", service.get("user", 0)), entry.get("group", service.get("group", 0))]
 
 
 def _directory(name, service, entry, data_dir, places):
@@ -119,7 +127,7 @@ def _directory(name, service, entry, data_dir, places):
     store = declared.get("name") or _OTHER.sub("-", short if short.startswith(name) else f"{name}-{short}")
     return {
         "store": store, "title": f"{service['title']}, directory {os.path.normpath(entry['path'])}", "path": path,
-        "inside": "/state/" + store,
+        "inside": "/state/" + store, "owner": _owner(service, entry),
         "without": sorted({os.path.relpath(place, path) for place in places if place.startswith(path + os.sep)}),
     }
 
@@ -128,7 +136,7 @@ def _command(name, service, entry, _data_dir, _places):
     declared = entry["backup"]
     return {
         "container": container_names(service, declared.get("container", "main"))[0], "command": declared["command"],
-        "file": declared["file"], "store": declared.get("name", name)}
+        "restore": declared.get("restore", []), "file": declared["file"], "store": declared.get("name", name)}
 
 
 def _postgres(declared, endpoint, service):

@@ -226,6 +226,22 @@ def test_the_job_is_owed_also_where_it_failed_after_the_data_was_made(host):
     assert host.converge(*in_order(host))["prepared"] == ["The job api-prepare"]
 
 
+@pytest.mark.parametrize(("service", "runs"), [("postgres", 1), ("redis", 0)])
+def test_a_job_runs_again_where_a_restore_has_replaced_the_data_it_works_with(host, service, runs):
+    """The restore says so with a file, also where it has started all that it stopped."""
+    wanted = in_order(host)
+    wanted[1]["release"]["description"] = {"needs": ["postgres"]}
+    host.converge(*wanted)
+    folder = host.directory / releases.FOLDER / releases.RENEWED
+    folder.mkdir()
+    (folder / service).touch()
+    assert ("api" in measure(host)["unchanged"]) is not bool(runs)
+    assert host.converge(*wanted, check=True)["prepared"] == ["The job api-prepare"] * runs
+    assert host.converge(*wanted)["prepared"] == ["The job api-prepare"] * runs
+    assert list(folder.iterdir()) == []
+    assert host.converge(*wanted)["changed"] is False
+
+
 # -- Before all is there ----------------------------------------------------------------------------------------------
 
 

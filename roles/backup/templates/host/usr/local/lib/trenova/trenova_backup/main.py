@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import datetime
 import json
 import os
 import signal
@@ -12,8 +13,12 @@ import sys
 import time
 
 from trenova_backup import notify, records, runs, watch
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
 from trenova_backup.files import size
+from trenova_backup.restore.journal import need_none
+from trenova_backup.restore.plan import words as restore_words
+from trenova_backup.restore.run import Restore
 from trenova_backup.settings import Settings
 
 DAY_SECONDS = 86400
@@ -50,6 +55,14 @@ def _parser():
     read.add_argument("--target", help="name of the target; the first that can be read by default")
     check = verbs.add_parser("check", help="read the targets and find what is damaged, missing or too much")
     check.add_argument("--part", help="a part of the data, as 1/4")
+    restore = verbs.add_parser("restore", help="bring back what a target holds")
+    restore.add_argument("--store", action="append", help="one store, as the list has it, or several; all by default")
+    restore.add_argument("--to", help='the moment in UTC, as "2026-11-23 14:05:00+00"; as new as can be by default')
+    restore.add_argument("--target", help="name of the target; the first that can be read by default")
+    restore.add_argument("--plan", action="store_true", help="tell what would be done, and do nothing")
+    restore.add_argument("--json", action="store_true", help="the plan, for programs")
+    restore.add_argument("--confirm", help="name of the installation whose data is to be replaced")
+    restore.add_argument("--leave-stopped", action="store_true", help="do not start again what was stopped")
     verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
     verbs.add_parser("test", help="send a test message now")
     verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
@@ -79,6 +92,7 @@ def _work(settings, verb, is_full=False):
     patience = min(PATIENCE_SECONDS, settings.get("timeout_seconds", PATIENCE_SECONDS) / 2) if verb == "backup" else 0
     with runs.alone(settings, verb, patience):
         _tell_interrupted(settings)
+        need_none(settings)
         record = records.begin(settings, verb, time.time(), level="full" if is_full else "incremental")
         run = runs.Run(settings, verb, record["stamp"], is_full)
         state, more = records.FAILED, {}
@@ -225,6 +239,66 @@ def _check(settings, arguments):
         return 1 if found else 0
 
 
+def _restore(settings, arguments):
+    wish = {"target": arguments.target, "until": _moment(arguments.to), "stores": sorted(set(arguments.store or []))}
+    with runs.alone(settings, "restore", PATIENCE_SECONDS):
+        _tell_interrupted(settings)
+        engine = Engine(settings)
+        work = Restore(settings, engine, wish)
+        try:
+            runs.Run(settings, "restore").prepare()
+            work.choose()
+            if arguments.plan:
+                print(json.dumps(work.told()) if arguments.json else "\n".join(restore_words(work.told())))
+                return 0
+            if arguments.confirm != settings["installation"]:
+                for line in restore_words(work.told()):
+                    print(line)
+                raise BackupError(
+                    f"Nothing was changed. To replace the data of {settings['installation']}, add "
+                    f"--confirm {settings['installation']}.")
+            work.need_space()
+            return _restore_recorded(settings, work, arguments.leave_stopped)
+        finally:
+            engine.close()
+
+
+def _restore_recorded(settings, work, is_left_stopped):
+    record = records.begin(settings, "restore", time.time())
+    state, because = records.FAILED, ""
+    try:
+        work.execute(record["stamp"])
+        if not is_left_stopped:
+            work.start()
+        work.end()
+        state = records.OK
+    except Interrupted as error:
+        state, because = records.INTERRUPTED, str(error)
+        raise
+    except BackupError as error:
+        because = str(error)
+        raise
+    finally:
+        records.finish(
+            settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
+            copies=work.journal.content.get("copies", {}))
+    return 0
+
+
+def _moment(text):
+    """Seconds of a moment that somebody has written. Raises BackupError where it is none."""
+    if not text:
+        return None
+    try:
+        told = datetime.datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("+00:00:00", "+00:00")
+                                               if not text.strip().endswith("+00") else text.strip() + ":00")
+    except ValueError:
+        raise BackupError(f'{text} is no moment. Write it in UTC: "2026-11-23 14:05:00+00".') from None
+    if told.tzinfo is None:
+        raise BackupError(f'{text} says no time zone. Write it in UTC: "{text.strip()}+00".')
+    return told.timestamp()
+
+
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
     for sentence in watch.look(settings, time.time()):
@@ -254,7 +328,8 @@ def _sentences(found):
 
 
 VERBS = {
-    "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
+    "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check,
+    "restore": _restore, "watch": _watch, "end": _end,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
     "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),

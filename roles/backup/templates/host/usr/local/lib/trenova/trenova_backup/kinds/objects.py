@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from trenova_backup.kinds.kind import Kind
+from trenova_backup.errors import BackupError
+from trenova_backup.files import duration, seconds_of, size, stamp_of
+from trenova_backup.kinds.kind import Choice, Kind
 
 
 class Objects(Kind):
@@ -16,3 +18,31 @@ class Objects(Kind):
     def cut(self):
         """The same: it costs a listing where nothing has changed."""
         self.run.mirror(self.name)
+
+    def choose(self, target, until):
+        """The mirror as it was at a moment."""
+        lists, _replaced = target.mirror.stamps(self.name)
+        fitting = [stamp for stamp in lists if until is None or seconds_of(stamp) <= until]
+        if not fitting:
+            raise BackupError(self.nothing(
+                until, seconds_of(lists[0]) if lists else None, seconds_of(lists[-1]) if lists else None))
+        state = target.mirror.state_at(self.name, stamp_of(until) if until is not None else None)
+        try:
+            return Choice(
+                [], seconds_of(fitting[-1]) if until is None else until, state.bytes,
+                facts={"objects": state.objects, "stamp": stamp_of(until) if until is not None else None})
+        finally:
+            state.work.tidy()
+
+    def write(self, choice, beside):
+        """Write every object that there was. What came since stays: nothing points to it."""
+        told = self.run.target.mirror.bring_back(
+            self.name, choice.facts["stamp"], f"store-{self.name}:", tell=self._tell)
+        self.run.say(f"{self.store['title']}: {told['objects']} objects, {size(told['bytes'])}, "
+                     f"{duration(told['seconds'])}")
+        if told["missing"]:
+            self.run.warn(f"{self.store['title']}: the target lacks {len(told['missing'])} objects that it should "
+                          f"hold, the first one is {told['missing'][0]}.")
+
+    def _tell(self, done, total):
+        self.run.tell_progress(self.store["title"], done, total)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 
 from trenova_backup import places
-from trenova_backup.errors import NothingYet, SourceError
-from trenova_backup.files import read_json, size, write_json
-from trenova_backup.kinds.kind import Kind
+from trenova_backup.errors import BackupError, NothingYet, SourceError
+from trenova_backup.files import moment, read_json, seconds_of, seconds_of_moment, size, write_json
+from trenova_backup.kinds.kind import Choice, Kind
 
 #: Where the containers of this store see what the host keeps for it.
 WAL, MANIFESTS = "/wal", "/manifests"
@@ -26,6 +27,10 @@ LEFT_ALONE = 1_000_000_000
 #: A base of so many links is read back slowly; the next one is full.
 LONGEST_CHAIN = 14
 PARTIAL = ".partial"
+#: What the log's segments, and the files that tell of its branches, are called.
+OF_LOG = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
+#: Where the container that recovers sees what is beside.
+RESTORE = "/restore"
 
 
 class Postgres(Kind):
@@ -35,6 +40,7 @@ class Postgres(Kind):
         super().__init__(store, run)
         for part in ("wal", "manifests"):
             run.settings.make_directory(part, self.name)
+        self.version = ""
         self._memory_file = run.settings.path("manifests", self.name, "memory.json")
         #: system: identifier of the cluster. bases: [{run, after, level, lsn}], oldest first. cut: {lsn, at}.
         self.memory = read_json(self._memory_file)
@@ -90,8 +96,9 @@ class Postgres(Kind):
     def _look(self):
         """Have a slot, and notice a server that is another one than the last time, or that had to drop the log."""
         slot = self.store["slot"]
-        system, status, behind = self._query(
-            "SELECT system_identifier, coalesce(max(wal_status), 'none'), "
+        system, self.version, status, behind = self._query(
+            "SELECT system_identifier, current_setting('server_version_num')::int / 10000, "
+            "coalesce(max(wal_status), 'none'), "
             "coalesce(max(pg_current_wal_flush_lsn() - restart_lsn), 0) FROM pg_control_system() "
             "LEFT JOIN pg_replication_slots ON slot_name = :'slot' GROUP BY system_identifier", slot=slot)[0]
         if status == "lost":
@@ -151,7 +158,7 @@ class Postgres(Kind):
             command.append(f"--incremental={MANIFESTS}/{self.name}/{parent['run']}")
         stream = self.stream(
             "base", "base.tar", (MANIFEST, f"{MANIFESTS}/{self.name}/{self.run.stamp}"), level=level,
-            after=parent["run"] if parent else "", system=self.memory["system"])
+            after=parent["run"] if parent else "", system=self.memory["system"], version=self.version)
         self.run.keep(stream, self.from_job(command))
 
     def _begin_of(self, stamp):
@@ -209,6 +216,126 @@ class Postgres(Kind):
         for name in names:
             _remove(os.path.join(directory, name))
 
+    # -- The way back -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_laid(self):
+        """A server of somebody else's has its files elsewhere, and is given dumps."""
+        return self.store["physical"]
+
+    def choose(self, target, until):
+        """A base, all that it builds upon, and a log that reaches to the moment; or the dumps of one run."""
+        return self._choose_base(target, until) if self.is_laid else self._choose_dumps(target, until)
+
+    def _choose_dumps(self, target, until):
+        dumps = {}
+        for snapshot in target.snapshots:
+            if (snapshot.store, snapshot.part) == (self.name, "dump"):
+                dumps.setdefault(snapshot.run, []).append(snapshot)
+        wanted = set(self.store["databases"])
+        runs = sorted(run for run, those in dumps.items()
+                      if wanted <= {snapshot.pairs.get("database") for snapshot in those})
+        fitting = [run for run in runs if until is None or seconds_of(run) <= until]
+        if not fitting:
+            raise BackupError(self.nothing(
+                until, seconds_of(runs[0]) if runs else None, seconds_of(runs[-1]) if runs else None))
+        chosen = [snapshot for snapshot in dumps[fitting[-1]] if snapshot.pairs.get("database") in wanted]
+        read = sum(snapshot.bytes for snapshot in chosen)
+        return Choice(chosen, seconds_of(fitting[-1]), read, read)
+
+    def _choose_base(self, target, until):
+        mine = [snapshot for snapshot in target.snapshots if snapshot.store == self.name]
+        bases = {snapshot.run: snapshot for snapshot in mine if snapshot.part == "base"}
+        # A log belongs to a base from where that ended, which the first log after it tells.
+        logs = sorted(((seconds_of_moment(snapshot.pairs["until"]), snapshot) for snapshot in mine
+                       if snapshot.part == "wal" and snapshot.pairs.get("until")), key=lambda entry: entry[0])
+        begins = {}
+        usable = []
+        for end, log in logs:
+            base = log.pairs.get("base", "")
+            chain = _chain(bases, base)
+            if chain:
+                usable.append((begins.setdefault(base, end), end, log, chain))
+        if not usable:
+            raise BackupError(self.nothing(until, None, None))
+        first, last = min(entry[0] for entry in usable), usable[-1][1]
+        fitting = [entry for entry in usable if until is not None and entry[0] <= until <= entry[1]]
+        if until is not None and not fitting:
+            raise BackupError(self.nothing(until, first, last))
+        _begin, end, log, chain = fitting[0] if fitting else usable[-1]
+        whole = chain[0].bytes
+        read = sum(snapshot.bytes for snapshot in [*chain, log])
+        return Choice(
+            [*chain, log], end if until is None else until, read,
+            # Put together, it is as large as the full one again.
+            read + (whole if len(chain) > 1 else 0), {"until": until, "version": chain[-1].pairs.get("version", "")})
+
+    def fetch(self, choice, beside):
+        """The bases and the log, which the server then puts together and recovers by itself, beside the live one."""
+        if not self.is_laid:
+            for snapshot in choice.snapshots:
+                self.run.bring_file(snapshot, os.path.join(beside, snapshot.file))
+            self.run.own(beside, self.run.settings["owner"])
+            return beside
+        self._need_version(choice)
+        *bases, log = choice.snapshots
+        names = []
+        for number, base in enumerate(bases):
+            names.append(f"base{number}")
+            os.mkdir(os.path.join(beside, names[-1]), 0o700)
+            self.run.unpack(base, os.path.join(beside, names[-1]), ["--no-same-owner"])
+        os.mkdir(os.path.join(beside, "log"), 0o700)
+        self.run.unpack(log, os.path.join(beside, "log"), ["--no-same-owner"])
+        self._flatten(os.path.join(beside, "log"))
+        self.run.own(beside, self.store["owner"])
+        self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
+        process = self.run.engine.run(self.store["restore_job"], [
+            "sh", "/run/trenova/config/recover.sh", RESTORE,
+            _utc(choice.facts["until"]) if choice.facts["until"] is not None else "", *names],
+            read_lines=lambda line: self.run.say(f"{self.store['title']}: {line}"))
+        if process.code:
+            raise BackupError(f"{self.store['title']} cannot be recovered: {process.said.rstrip('.')}.")
+        # What is left is the data alone, which takes the place of the live one.
+        for name in os.listdir(beside):
+            if name != "data":
+                _remove_all(os.path.join(beside, name))
+        return os.path.join(beside, "data")
+
+    def write(self, choice, beside):
+        """Restore dumps into the databases of a server of somebody else's, each as a whole or not at all."""
+        self.run.engine.mount(self.store["job"], beside, RESTORE)
+        for snapshot in choice.snapshots:
+            process = self.run.engine.run(self.store["job"], [
+                "sh", "/run/trenova/config/undump.sh", self._connection(snapshot.pairs["database"]),
+                f"{RESTORE}/{snapshot.file}"])
+            if process.code:
+                raise SourceError(f"{self.store['title']} does not take its dump of {snapshot.pairs['database']}: "
+                                  f"{process.said.rstrip('.')}.")
+
+    def _need_version(self, choice):
+        """Only its own major version reads a base. Raises BackupError where the server is another one."""
+        there = self.run.engine.run(self.store["job"], ["pg_basebackup", "--version"])
+        found, then = re.search(r"\d+", " ".join(there.lines)), choice.facts["version"]
+        now = found.group() if found else ""
+        if then and now and then != now:
+            raise BackupError(
+                f"{self.store['title']}: the backup is of PostgreSQL {then}, and the server is PostgreSQL {now}, which "
+                f"cannot read it. Set postgres_image to a {then}.x image, restore, and upgrade then.")
+
+    @staticmethod
+    def _flatten(directory):
+        """Leave the files of the log in the directory itself, under the names by which the server asks for them."""
+        for folder, _names, files in os.walk(directory, topdown=False):
+            for name in files:
+                plain = name[:-len(PARTIAL)] if name.endswith(PARTIAL) else name
+                path = os.path.join(directory, plain)
+                if not OF_LOG.fullmatch(plain) or name != plain and os.path.exists(path):
+                    os.unlink(os.path.join(folder, name))
+                else:
+                    os.replace(os.path.join(folder, name), path)
+            if folder != directory:
+                os.rmdir(folder)
+
     # -- Memory -------------------------------------------------------------------------------------------------------
 
     def _manifest(self, stamp):
@@ -228,6 +355,29 @@ class Postgres(Kind):
 def _quoted(value):
     text = str(value).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
+
+
+def _chain(bases, run):
+    """The bases that one builds upon, the full one first; nothing where one of them is gone."""
+    chain = []
+    while run in bases and bases[run] not in chain:
+        chain.insert(0, bases[run])
+        if not bases[run].after:
+            return chain
+        run = bases[run].after
+    return []
+
+
+def _utc(seconds):
+    """A moment as PostgreSQL reads it."""
+    return moment(seconds)[:-1].replace("T", " ") + f"{seconds % 1:.6f}"[1:] + "+00"
+
+
+def _remove_all(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _remove(path):

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+import os
+
 from trenova_backup.kinds.kind import Kind
 
 FILE = "dump.rdb"
+#: With its log of changes on, Redis reads what the manifest of that names, and no snapshot that lies elsewhere.
+LOG = "appendonlydir"
+LOG_BASE = "appendonly.aof.1.base.rdb"
+LOG_MANIFEST = "appendonly.aof.manifest"
 
 
 class Redis(Kind):
     """A Redis server."""
+
+    part = "snapshot"
+    is_laid = True
 
     def save(self):
         """All of it."""
@@ -23,3 +32,14 @@ class Redis(Kind):
         self.run.keep(self.stream("snapshot", FILE, **facts), self.from_job([
             "sh", "/run/trenova/config/redis.sh", self.store["host"], str(self.store["port"]), self.name,
             "--rdb", "-"]))
+
+    def fetch(self, choice, beside):
+        """The snapshot, as the one that a Redis with its log of changes on begins with, and as that of one without."""
+        log = os.path.join(beside, LOG)
+        os.mkdir(log, 0o700)
+        self.run.bring_file(choice.snapshots[0], os.path.join(log, LOG_BASE))
+        os.link(os.path.join(log, LOG_BASE), os.path.join(beside, FILE))
+        with open(os.path.join(log, LOG_MANIFEST), "w", encoding="utf-8") as manifest:
+            manifest.write(f"file {LOG_BASE} seq 1 type b\n")
+        self.run.own(beside, self.store["owner"])
+        return beside

@@ -1,0 +1,294 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The way back: what is chosen, in which order it is done, and that an interruption anywhere loses nothing.
+
+The stores themselves come back in molecule/restore.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pathlib
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+from trenova_backup import main  # noqa: E402  # found by the line above
+from trenova_backup.errors import BackupError  # noqa: E402
+from trenova_backup.files import moment, seconds_of_moment, stamp_of  # noqa: E402
+from trenova_backup.kinds.postgres import Postgres  # noqa: E402
+from trenova_backup.kinds.redis import Redis  # noqa: E402
+from trenova_backup.repository import Snapshot  # noqa: E402
+from trenova_backup.restore import journal, laying, plan, run  # noqa: E402
+from trenova_backup.settings import Settings  # noqa: E402
+
+BEGIN = 1_790_000_000
+NUMBERS = itertools.count()
+
+
+# -- Directories that change their names ------------------------------------------------------------------------------
+
+class Killed(BaseException):
+    """The power goes."""
+
+
+def tree(path):
+    """{path below: content} of all files."""
+    return {str(found.relative_to(path)): found.read_text()
+            for found in pathlib.Path(path).rglob("*") if found.is_file()}
+
+
+def place(tmp_path, live=True):
+    """(what is restored, the live directory, the copy)."""
+    path = tmp_path / "data"
+    if live:
+        (path / "sub/own").mkdir(parents=True)
+        (path / "row").write_text("live")
+        (path / "sub/own/row").write_text("of its own")
+    new = pathlib.Path(laying.beside(str(path), "restored"))
+    (new / "deep").mkdir(parents=True)
+    (new / "row").write_text("restored")
+    (new / "deep/row").write_text("restored, too")
+    return str(new), str(path), laying.beside(str(path), "before-1")
+
+
+@pytest.mark.parametrize("is_disk", [False, True])
+def test_a_change_of_places_that_is_cut_off_anywhere_is_ended_by_the_next_try(tmp_path, monkeypatch, is_disk):
+    """Killed before each change of the file system in turn, and once more in the next try: afterwards the live place
+    holds what was restored, and the copy all that was live, and nothing of neither is lost."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: is_disk and os.path.basename(str(path)) == "data")
+    calls = {name: getattr(os, name) for name in ("rename", "mkdir")}
+    for steps in itertools.count():
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        new, path, copy = place(folder)
+        for allowed in (steps, 1, None):
+            left = itertools.count()
+
+            def cut(name, *words, allowed=allowed, left=left, **more):
+                if allowed is not None and next(left) >= allowed:
+                    raise Killed
+                return calls[name](*words, **more)
+            for name in calls:
+                monkeypatch.setattr(os, name, lambda *words, name=name, cut=cut, **more: cut(name, *words, **more))
+            try:
+                laying.lay(new, path, copy, ["sub/own"] if not is_disk else [])
+                is_killed = False
+            except Killed:
+                is_killed = True
+            for name, call in calls.items():
+                monkeypatch.setattr(os, name, call)
+        found = {name: text for name, text in tree(path).items() if not name.startswith(".data.")}
+        assert {name: found[name] for name in ("row", "deep/row")} == {
+            "row": "restored", "deep/row": "restored, too"}, steps
+        assert tree(copy)["row"] == "live", steps
+        assert {**tree(copy), **found}["sub/own/row"] == "of its own", steps
+        assert not os.path.exists(new)
+        if not is_killed and steps > 12:
+            break
+
+
+def test_what_somebody_made_in_the_place_meanwhile_is_no_reason_to_leave_it_there(tmp_path):
+    """Docker makes a directory that a container mounts and that is not there."""
+    new, path, copy = place(tmp_path)
+    os.rename(path, copy)
+    os.mkdir(path)
+    laying.lay(new, path, copy)
+    assert tree(path)["row"] == "restored"
+    assert tree(copy)["row"] == "live"
+
+
+def test_an_empty_server_has_nothing_to_copy(tmp_path):
+    new, path, copy = place(tmp_path, live=False)
+    laying.lay(new, path, copy)
+    assert tree(path)["row"] == "restored"
+    assert not os.path.exists(copy)
+
+
+# -- What is chosen ---------------------------------------------------------------------------------------------------
+
+class Target:
+    """A target with some snapshots."""
+
+    name = "local"
+
+    def __init__(self, snapshots):
+        self.snapshots = snapshots
+
+
+def snapshot(run_at, store="rows", part="base", size=10, **tags):
+    pairs = dict(run=stamp_of(run_at), store=store, part=part, **tags)
+    return Snapshot({"id": f"{next(NUMBERS):064}", "tags": [f"{key}={value}" for key, value in pairs.items()],
+                     "paths": ["/file"], "summary": {"total_bytes_processed": size}})
+
+
+@st.composite
+def histories(draw):
+    """Bases, some of them increments, each followed by its log, as runs leave them; as seconds after BEGIN."""
+    clock, made, before = BEGIN, [], ""
+    for _number in range(draw(st.integers(1, 6))):
+        is_full = not before or draw(st.booleans())
+        run_at = clock = clock + draw(st.integers(10, 1000))
+        stamp = stamp_of(run_at)
+        made.append(snapshot(run_at, level="full" if is_full else "incremental", after="" if is_full else before))
+        clock += draw(st.integers(1, 50))
+        if before:
+            made.append(snapshot(run_at, part="wal", base=before, until=moment(clock)))
+        made.append(snapshot(run_at, part="wal", base=stamp, until=moment(clock)))
+        for _cut in range(draw(st.integers(0, 3))):
+            clock += draw(st.integers(1, 300))
+            made.append(snapshot(clock, part="wal", base=stamp, until=moment(clock)))
+        before = stamp
+    return made, clock
+
+
+def postgres(tmp_path):
+    for name in ("wal", "manifests"):
+        (tmp_path / "backup" / name).mkdir(parents=True, exist_ok=True)
+    told = {"data_dir": str(tmp_path), "stores": [], "targets": [], "owner": [os.getuid(), os.getgid()]}
+    work = type("Work", (), {"settings": Settings(told), "stamp": "x"})()
+    return Postgres({"store": "rows", "title": "Rows", "physical": True, "databases": []}, work)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.integers(-100, 8000))
+def test_any_moment_after_the_first_base_is_chosen_with_all_that_it_needs(tmp_path_factory, history, at):
+    """And none before it, nor after the last log; the sentence names both."""
+    made, last = history
+    kind, until = postgres(tmp_path_factory.mktemp("x")), BEGIN + at
+    first = min(int(seconds) for seconds in (
+        seconds_of_moment(each.pairs["until"]) for each in made if each.part == "wal"))
+    if not first <= until <= last:
+        with pytest.raises(BackupError, match=f"{moment(first)} to {moment(last)}"):
+            kind.choose(Target(made), until)
+        return
+    choice = kind.choose(Target(made), until)
+    *bases, log = choice.snapshots
+    assert bases[0].level == "full"
+    assert [base.after for base in bases[1:]] == [base.run for base in bases[:-1]]
+    assert log.pairs["base"] == bases[-1].run
+    # The base had ended by then, and the log goes on until then.
+    ended = min(seconds_of_moment(each.pairs["until"]) for each in made
+                if each.part == "wal" and each.pairs["base"] == bases[-1].run)
+    assert ended <= until <= seconds_of_moment(log.pairs["until"])
+    assert choice.bytes == 10 * len(choice.snapshots)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories(), st.data())
+def test_a_chain_that_lacks_a_base_is_not_chosen(tmp_path_factory, history, data):
+    made, _last = history
+    gone = data.draw(st.sampled_from([each for each in made if each.part == "base"]))
+    rest = [each for each in made if each is not gone]
+    kind = postgres(tmp_path_factory.mktemp("x"))
+    try:
+        choice = kind.choose(Target(rest), None)
+    except BackupError as error:
+        assert "no backup" in str(error)
+        return
+    *bases, log = choice.snapshots
+    assert bases[0].level == "full"
+    assert gone not in choice.snapshots
+    assert log.pairs["base"] == bases[-1].run
+
+
+def test_other_stores_are_chosen_as_they_were_last_before_the_moment():
+    made = [snapshot(BEGIN + at, store="cache", part="snapshot") for at in (0, 100, 200)]
+    kind = Redis({"store": "cache", "title": "Cache", "path": "/x"}, None)
+    assert kind.choose(Target(made), None).snapshots == [made[2]]
+    assert kind.choose(Target(made), BEGIN + 199.5).snapshots == [made[1]]
+    with pytest.raises(BackupError, match=f"Cache: {moment(BEGIN - 1)} cannot be restored. The target holds it from "
+                                          f"{moment(BEGIN)} to {moment(BEGIN + 200)}"):
+        kind.choose(Target(made), BEGIN - 1)
+    with pytest.raises(BackupError, match="Cache: the target holds no backup of it"):
+        kind.choose(Target([]), None)
+
+
+# -- What is stopped --------------------------------------------------------------------------------------------------
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from("abcdef")), min_size=1))
+def test_each_service_is_stopped_before_what_it_needs(wanted):
+    # Without circles: a name may only need later ones.
+    needs = {name: {other for other in those if other > name} for name, those in wanted.items()}
+    services = set(needs) | set().union(*needs.values())
+    order = run.in_order(services, needs)
+    assert sorted(order) == sorted(services)
+    for name, those in needs.items():
+        assert all(order.index(name) < order.index(other) for other in those)
+
+
+# -- Moments and journals ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text", [
+    "2026-11-23 14:05:00+00", "2026-11-23T14:05:00Z", "2026-11-23 15:05:00+01:00", " 2026-11-23 14:05:00+00 ",
+    "2026-11-23 14:05:00+0000"])
+def test_a_moment_is_read_as_people_write_it(text):
+    assert moment(main._moment(text)) == "2026-11-23T14:05:00Z"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("yesterday", "is no moment"), ("2026-11-23", "no time zone"), ("2026-11-23 14:05:00", "no time zone"),
+    ("2026-13-23 14:05:00+00", "is no moment")])
+def test_what_is_no_moment_is_refused(text, words):
+    with pytest.raises(BackupError, match=words):
+        main._moment(text)
+
+
+@pytest.fixture
+def settings_of(tmp_path):
+    (tmp_path / "backup").mkdir()
+    return Settings({"data_dir": str(tmp_path), "stores": [], "targets": []})
+
+
+WISH = {"target": None, "until": None, "stores": ["postgres"]}
+
+
+def test_a_restore_that_was_interrupted_is_gone_on_with_and_no_other_one_begun(settings_of):
+    first = journal.Journal(settings_of)
+    assert first.begin(WISH, "20261123T140500Z")
+    first.set_phase("postgres", journal.FETCHED)
+    first.update(touched=True)
+    again = journal.Journal(settings_of)
+    assert not again.begin(WISH, "20261123T150000Z")
+    assert (again.content["stamp"], again.phase("postgres")) == ("20261123T140500Z", journal.FETCHED)
+    with pytest.raises(BackupError, match="A restore of postgres was interrupted at 2026-11-23T14:05:00Z"):
+        journal.Journal(settings_of).begin(dict(WISH, until=BEGIN), "20261123T150000Z")
+
+
+def test_nothing_is_saved_of_what_is_half_restored(settings_of):
+    journal.need_none(settings_of)
+    work = journal.Journal(settings_of)
+    work.begin(WISH, "20261123T140500Z")
+    journal.need_none(settings_of)  # it has only fetched
+    work.update(touched=True)
+    with pytest.raises(BackupError, match="has not ended. Nothing is saved"):
+        journal.need_none(settings_of)
+    work.update(done=True)
+    journal.need_none(settings_of)
+
+
+def test_a_server_that_waits_for_its_data_saves_nothing(settings_of):
+    pathlib.Path(settings_of.path("hold")).touch()
+    with pytest.raises(BackupError, match="waits for its data"):
+        journal.need_none(settings_of)
+
+
+def test_a_plan_says_what_it_replaces_how_old_it_is_and_how_long_it_takes():
+    lines = plan.words({
+        "installation": "erp1", "target": "local", "seconds": 300, "bytes": 2 * 10**9, "stops": ["api", "postgres"],
+        "space": {"/var/lib/trenova": 3 * 10**9}, "stores": [
+            {"title": "PostgreSQL", "kind": "postgres", "at": "2026-11-23T14:05:00Z", "age_seconds": 600,
+             "bytes": 10**9, "objects": None, "replaces": "/var/lib/trenova/postgres", "now_bytes": 4 * 10**9},
+            {"title": "MinIO", "kind": "objects", "at": "2026-11-23T14:05:00Z", "age_seconds": 600, "bytes": 10**9,
+             "objects": 7, "replaces": "", "now_bytes": None}]})
+    text = "\n".join(lines)
+    assert "/var/lib/trenova/postgres (4.0 GB)" in text
+    assert "1.0 GB, 7 objects" in text
+    assert "10 min ago" in text
+    assert "Stopped meanwhile: api, postgres. About 5 min. Space: 3.0 GB in /var/lib/trenova." in text
