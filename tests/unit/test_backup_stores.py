@@ -78,7 +78,7 @@ def test_a_store_says_whose_it_is_and_where_to_ask():
     [store] = stores({"cache": service(REDIS, title="Cache")}, DATA_DIR)
     assert store == {
         "service": "cache", "store": "cache", "title": "Cache", "kind": "redis", "host": "tren-some", "port": 1234,
-        "password_variable": "trenova_some_password"}
+        "path": "/var/lib/trenova/state0", "owner": [0, 0], **PASSWORD}
 
 
 def test_a_database_says_what_may_be_had_of_it_and_by_which_programs():
