@@ -11,9 +11,8 @@ import signal
 import sys
 import time
 
-from trenova_backup import notify, records, runs, watch
+from trenova_backup import listing, notify, records, runs, watch
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
-from trenova_backup.files import size
 from trenova_backup.settings import Settings
 
 DAY_SECONDS = 86400
@@ -161,20 +160,13 @@ def _list(settings, arguments):
     run = runs.Run(settings, "list")
     try:
         targets = run.listed()
+        run.list_objects()
     finally:
         run.engine.close()
-    if arguments.json:
-        print(json.dumps([
-            {"name": target.name, "because": target.because,
-             "snapshots": [dict(snapshot.pairs, id=snapshot.id, bytes=snapshot.bytes, file=snapshot.file)
-                           for snapshot in target.snapshots]} for target in targets]))
-        return 0
-    for target in targets:
-        print(f"{target.name}: " + (target.because or f"{len(target.snapshots)} snapshots"))
-        for snapshot in target.snapshots:
-            print("  {}  {:<14} {:<9} {:<12} {:>10}".format(
-                snapshot.run, snapshot.store, snapshot.part, snapshot.level or snapshot.pairs.get("database", ""),
-                size(snapshot.bytes)))
+    now = time.time()
+    told = listing.facts(settings, targets, records.read(settings, now), now)
+    text = "\n".join(listing.lines(settings, told, now))
+    print(json.dumps(dict(told, text=text)) if arguments.json else text)
     return 0
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import sys
 import time
 
 from trenova_backup import kinds, places, retention
@@ -47,6 +48,8 @@ class Target:
         self.mirror = Mirror(told, engine, settings)
         self.because = ""
         self.snapshots = []
+        #: Stamps of the states of each store of objects, and bytes that are free, of targets that were listed.
+        self.objects, self.free = {}, None
 
     @property
     def is_good(self):
@@ -67,8 +70,8 @@ class Run:
     # -- Told ---------------------------------------------------------------------------------------------------------
 
     def say(self, text):
-        """Tell what happens, with the time."""
-        print(time.strftime("%H:%M:%S"), text, flush=True)
+        """Tell what happens, with the time. The output of those who ask is their answer."""
+        print(time.strftime("%H:%M:%S"), text, flush=True, file=sys.stderr if self.verb in ASKING else sys.stdout)
 
     def warn(self, text):
         """Tell what is wrong and does not stop the run."""
@@ -229,6 +232,18 @@ class Run:
         with contextlib.suppress(TargetError):
             self.look_at_targets()
         return self.targets
+
+    def list_objects(self):
+        """Ask the targets which states of objects they hold, and how much room they have."""
+        for target in self.good:
+            try:
+                for store in self.settings.stores:
+                    if store["kind"] == "objects":
+                        target.objects[store["store"]] = target.mirror.stamps(store["store"])[0]
+                if target.directory:
+                    target.free = places.free(target.directory)
+            except (TargetError, OSError) as error:
+                self.lose(target, error)
 
     def check(self, part):
         """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
