@@ -34,20 +34,20 @@ installation:
   type: str
 targets:
   description:
-    - One entry for each target, with C(name), C(kind), C(because) (why it cannot be read, empty where it can) and C(free),
-      the bytes that are free on the disk of a directory.
-    - C(points) are the backups, oldest first, each with C(run) (its stamp), C(level) (C(full), C(incremental), C(cut) for a
-      small one, empty where the base of a database is missing), C(stores), C(missing), C(bytes), C(added) (bytes that
-      the target did not have before), C(is_complete) and C(window).
-    - C(windows) holds the intervals of moments to which each PostgreSQL server can be brought back, C(objects) the stamps of
-      the states of each store of objects, C(snapshots) all that lies there.
+    - One entry for each target, with C(name), C(kind), C(because) (why it cannot be read, empty where it can) and
+      C(free), the bytes that are free on the disk of a directory.
+    - C(points) are the backups, oldest first, each with C(run) (its stamp), C(level) (C(full), C(incremental), C(cut)
+      for a small one, empty where the base of a database is missing), C(stores), C(missing), C(bytes), C(added)
+      (bytes that the target did not have before), C(is_complete) and C(window).
+    - C(windows) holds the intervals of moments to which each PostgreSQL server can be brought back, C(objects) the
+      stamps of the states of each store of objects, C(snapshots) all that lies there.
   returned: success
   type: list
   elements: dict
 failure:
   description:
-    - The last run that did not go well, with C(verb), C(state), C(stamp), C(because) and C(good_since), which is empty while
-      none has gone well since. Empty where none is known.
+    - The last run that did not go well, with C(verb), C(state), C(stamp), C(because) and C(good_since), which is empty
+      while none has gone well since. Empty where none is known.
   returned: success
   type: dict
 """

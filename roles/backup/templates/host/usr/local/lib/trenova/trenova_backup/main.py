@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 
-from trenova_backup import listing, notify, records, runs, watch
+from trenova_backup import by_hand, listing, notify, records, runs, watch
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
 from trenova_backup.settings import Settings
 
@@ -49,6 +49,12 @@ def _parser():
     read.add_argument("--target", help="name of the target; the first that can be read by default")
     check = verbs.add_parser("check", help="read the targets and find what is damaged, missing or too much")
     check.add_argument("--part", help="a part of the data, as 1/4")
+    start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
+    start.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
+    follow = verbs.add_parser("follow", help="for playbooks: what a backup has said, and whether it runs")
+    follow.add_argument("invocation", help="number of systemd, as `start` tells it")
+    follow.add_argument("--cursor", default="", help="of the journal: only what was said since")
     verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
     verbs.add_parser("test", help="send a test message now")
     verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
@@ -79,6 +85,8 @@ def _work(settings, verb, is_full=False):
     with runs.alone(settings, verb, patience):
         _tell_interrupted(settings)
         record = records.begin(settings, verb, time.time(), level="full" if is_full else "incremental")
+        if is_full:
+            by_hand.has_begun(settings)
         run = runs.Run(settings, verb, record["stamp"], is_full)
         state, more = records.FAILED, {}
         try:
@@ -126,7 +134,7 @@ def _tell_interrupted(settings, because=""):
 
 def _backup(settings, arguments):
     try:
-        return _work(settings, "backup", arguments.full or _is_full_due(settings))
+        return _work(settings, "backup", arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings))
     except runs.Busy as error:
         if os.environ.get("INVOCATION_ID"):
             # Nobody reads what a timer's unit says.
@@ -143,6 +151,24 @@ def _is_full_due(settings):
     last = records.newest(found, "backup", records.OK, "full")
     # Half a day, because no two nights begin at the same second.
     return last is None or time.time() - (records.finished(last) or 0) > (settings["full_days"] - 0.5) * DAY_SECONDS
+
+
+def _start(settings, arguments):
+    """Start a backup, or tell of the one that is at work; JSON."""
+    found = by_hand.look(settings)
+    is_full = arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings)
+    told = {"targets": [target["name"] for target in settings.targets], "unit": records.unit_of(settings, "backup")}
+    if found["is_running"] or arguments.check:
+        print(json.dumps(dict(found, level=found["level"] or ("full" if is_full else "incremental"), **told)))
+        return 0
+    invocation = by_hand.start(settings, arguments.full)
+    print(json.dumps(dict(told, is_running=False, invocation=invocation, level="full" if is_full else "incremental")))
+    return 0
+
+
+def _follow(settings, arguments):
+    print(json.dumps(by_hand.follow(settings, arguments.invocation, arguments.cursor)))
+    return 0
 
 
 def _cut(settings, _arguments):
@@ -247,6 +273,7 @@ def _sentences(found):
 
 VERBS = {
     "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
+    "start": _start, "follow": _follow,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
     "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),

@@ -30,7 +30,7 @@ ASKING = frozenset(("list", "read", "end"))
 #: Parts of a database: a base backup, and the log since one.
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
-SMALL = ("cut", "check", "end")
+SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
 #: What a stream may have grown by since the last time.
 GROWTH = 1.25
 
@@ -135,13 +135,16 @@ class Run:
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
 
-    def keep(self, stream, source):
-        """Keep a stream in the first target that takes it; what restic says of it."""
+    def keep(self, stream, source, expected=0):
+        """Keep a stream in the first target that takes it; what restic says of it.
+
+        expected: bytes that there may be, where no stream of its kind was kept before.
+        """
         def store(target):
             before = self._last_size(target, stream)
 
             def tell(done):
-                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before, begin)}")
+                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before or expected, begin)}")
             self._have_space(target, before)
             begin = time.monotonic()
             return target.repository.keep(stream, source, tell)
@@ -404,12 +407,16 @@ def alone(settings, verb="", seconds=0):
 
     seconds: how long a small one, or a check, is waited for.
     """
-    deadline = time.monotonic() + seconds
+    deadline, is_told = time.monotonic() + seconds, False
     with open(settings.path("runs.lock"), "a+", encoding="utf-8") as lock:
         while not _lock(lock):
             lock.seek(0)
-            if lock.read() not in SMALL or time.monotonic() >= deadline:
+            other = lock.read()
+            if other not in SMALL or time.monotonic() >= deadline:
                 raise Busy("Another backup is at work; this one gives way to it.")
+            if not is_told:
+                print(f"It waits for the {SMALL[other]} that is at work.", flush=True)
+                is_told = True
             time.sleep(1)
         lock.truncate(0)
         lock.write(verb)
