@@ -79,7 +79,7 @@ class Backups:
 
     def targets(self):
         """What each target holds."""
-        return json.loads(self.host.check_output(f"{self.command} list --json"))
+        return json.loads(self.host.check_output(f"{self.command} list --json"))["targets"]
 
     def snapshots(self, target="local"):
         """The snapshots of a target, oldest first."""

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
-from trenova_backup import main  # noqa: E402  # found by the line above
+
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.files import moment, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis  # noqa: E402
 from trenova_backup.repository import Snapshot  # noqa: E402
-from trenova_backup.restore import journal, laying, plan, run  # noqa: E402
+from trenova_backup.restore import journal, laying, plan, run, verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
 BEGIN = 1_790_000_000
@@ -229,7 +229,7 @@ def test_each_service_is_stopped_before_what_it_needs(wanted):
     "2026-11-23 14:05:00+00", "2026-11-23T14:05:00Z", "2026-11-23 15:05:00+01:00", " 2026-11-23 14:05:00+00 ",
     "2026-11-23 14:05:00+0000"])
 def test_a_moment_is_read_as_people_write_it(text):
-    assert moment(main._moment(text)) == "2026-11-23T14:05:00Z"
+    assert moment(verbs.moment_of(text)) == "2026-11-23T14:05:00Z"
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -237,7 +237,7 @@ def test_a_moment_is_read_as_people_write_it(text):
     ("2026-13-23 14:05:00+00", "is no moment")])
 def test_what_is_no_moment_is_refused(text, words):
     with pytest.raises(BackupError, match=words):
-        main._moment(text)
+        verbs.moment_of(text)
 
 
 @pytest.fixture
@@ -257,7 +257,7 @@ def test_a_restore_that_was_interrupted_is_gone_on_with_and_no_other_one_begun(s
     again = journal.Journal(settings_of)
     assert not again.begin(WISH, "20261123T150000Z")
     assert (again.content["stamp"], again.phase("postgres")) == ("20261123T140500Z", journal.FETCHED)
-    with pytest.raises(BackupError, match="A restore of postgres was interrupted at 2026-11-23T14:05:00Z"):
+    with pytest.raises(BackupError, match="A restore of postgres that was begun at 2026-11-23T14:05:00Z was"):
         journal.Journal(settings_of).begin(dict(WISH, until=BEGIN), "20261123T150000Z")
 
 

@@ -167,6 +167,9 @@ class Mirror:
     def retain(self, *_details):
         pass
 
+    def stamps(self, _store):
+        return ["20261123T013000Z"], []
+
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch):
@@ -340,6 +343,32 @@ def test_a_store_that_failed_since_keeps_its_last_good_backup():
     gone = runs.unwanted(found, {"daily": 1, "weekly": 0, "monthly": 0, "cuts_hours": 24}, 1_800_000_000 + 400 * DAY)
     assert found[0] not in gone
     assert len(found) - len(gone) == 2
+
+
+def listed(settings, capsys):
+    capsys.readouterr()
+    assert main._list(settings, main._parser().parse_args(["list", "--json"])) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_list_tells_of_every_target_what_it_holds_or_why_it_cannot_be_read(settings, capsys):
+    settings.stores.append({"store": "pictures", "name": "pictures", "kind": "objects", "title": "Pictures"})
+    work(settings)
+    Engine.restic.refusing["/two"] = 1
+    told = listed(settings, capsys)
+    one, two = told["targets"]
+    assert [(point["level"], point["stores"]) for point in one["points"] if point["level"] != "cut"] == [
+        ("full", ["papers", "cache", "pictures"])]
+    assert one["objects"] == {"pictures": ["20261123T013000Z"]}
+    assert (two["because"], two["points"]) == ("Target two: Fatal: refused.", [])
+    assert told["failure"] == {}
+    assert "two (s3) cannot be read: Fatal: refused." in told["text"]
+
+
+def test_a_list_tells_of_the_last_failure(settings, capsys):
+    Engine.stores["backup-redis"] = SourceError("no route to host")
+    work(settings)
+    assert "no route to host" in listed(settings, capsys)["failure"]["because"]
 
 
 def test_errors_are_sentences(settings, capsys):

@@ -5,20 +5,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import datetime
 import json
 import os
 import signal
 import sys
 import time
 
-from trenova_backup import notify, records, runs, watch
-from trenova_backup.engine import Engine
+from trenova_backup import by_hand, listing, notify, records, runs, watch
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
-from trenova_backup.files import size
+from trenova_backup.restore import verbs as restoring
 from trenova_backup.restore.journal import need_none
-from trenova_backup.restore.plan import words as restore_words
-from trenova_backup.restore.run import Restore
 from trenova_backup.settings import Settings
 
 DAY_SECONDS = 86400
@@ -55,14 +51,14 @@ def _parser():
     read.add_argument("--target", help="name of the target; the first that can be read by default")
     check = verbs.add_parser("check", help="read the targets and find what is damaged, missing or too much")
     check.add_argument("--part", help="a part of the data, as 1/4")
-    restore = verbs.add_parser("restore", help="bring back what a target holds")
-    restore.add_argument("--store", action="append", help="one store, as the list has it, or several; all by default")
-    restore.add_argument("--to", help='the moment in UTC, as "2026-11-23 14:05:00+00"; as new as can be by default')
-    restore.add_argument("--target", help="name of the target; the first that can be read by default")
-    restore.add_argument("--plan", action="store_true", help="tell what would be done, and do nothing")
-    restore.add_argument("--json", action="store_true", help="the plan, for programs")
-    restore.add_argument("--confirm", help="name of the installation whose data is to be replaced")
-    restore.add_argument("--leave-stopped", action="store_true", help="do not start again what was stopped")
+    restoring.add_parser(verbs)
+    start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
+    start.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
+    follow = verbs.add_parser("follow", help="for playbooks: what a backup has said, and whether it runs")
+    follow.add_argument("invocation", help="number of systemd, as `start` tells it")
+    follow.add_argument("--unit", default="", help="that of systemd, where it is not the nightly one")
+    follow.add_argument("--cursor", default="", help="of the journal: only what was said since")
     verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
     verbs.add_parser("test", help="send a test message now")
     verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
@@ -94,6 +90,8 @@ def _work(settings, verb, is_full=False):
         _tell_interrupted(settings)
         need_none(settings)
         record = records.begin(settings, verb, time.time(), level="full" if is_full else "incremental")
+        if is_full:
+            by_hand.has_begun(settings)
         run = runs.Run(settings, verb, record["stamp"], is_full)
         state, more = records.FAILED, {}
         try:
@@ -141,7 +139,7 @@ def _tell_interrupted(settings, because=""):
 
 def _backup(settings, arguments):
     try:
-        return _work(settings, "backup", arguments.full or _is_full_due(settings))
+        return _work(settings, "backup", arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings))
     except runs.Busy as error:
         if os.environ.get("INVOCATION_ID"):
             # Nobody reads what a timer's unit says.
@@ -160,6 +158,24 @@ def _is_full_due(settings):
     return last is None or time.time() - (records.finished(last) or 0) > (settings["full_days"] - 0.5) * DAY_SECONDS
 
 
+def _start(settings, arguments):
+    """Start a backup, or tell of the one that is at work; JSON."""
+    found = by_hand.look(settings)
+    is_full = arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings)
+    told = {"targets": [target["name"] for target in settings.targets], "unit": records.unit_of(settings, "backup")}
+    if found["is_running"] or arguments.check:
+        print(json.dumps(dict(found, level=found["level"] or ("full" if is_full else "incremental"), **told)))
+        return 0
+    invocation = by_hand.start(settings, arguments.full)
+    print(json.dumps(dict(told, is_running=False, invocation=invocation, level="full" if is_full else "incremental")))
+    return 0
+
+
+def _follow(settings, arguments):
+    print(json.dumps(by_hand.follow(settings, arguments.invocation, arguments.cursor, arguments.unit)))
+    return 0
+
+
 def _cut(settings, _arguments):
     try:
         return _work(settings, "cut")
@@ -175,20 +191,13 @@ def _list(settings, arguments):
     run = runs.Run(settings, "list")
     try:
         targets = run.listed()
+        run.list_objects()
     finally:
         run.engine.close()
-    if arguments.json:
-        print(json.dumps([
-            {"name": target.name, "because": target.because,
-             "snapshots": [dict(snapshot.pairs, id=snapshot.id, bytes=snapshot.bytes, file=snapshot.file)
-                           for snapshot in target.snapshots]} for target in targets]))
-        return 0
-    for target in targets:
-        print(f"{target.name}: " + (target.because or f"{len(target.snapshots)} snapshots"))
-        for snapshot in target.snapshots:
-            print("  {}  {:<14} {:<9} {:<12} {:>10}".format(
-                snapshot.run, snapshot.store, snapshot.part, snapshot.level or snapshot.pairs.get("database", ""),
-                size(snapshot.bytes)))
+    now = time.time()
+    told = listing.facts(settings, targets, records.read(settings, now), now)
+    text = "\n".join(listing.lines(settings, told, now))
+    print(json.dumps(dict(told, text=text)) if arguments.json else text)
     return 0
 
 
@@ -240,63 +249,11 @@ def _check(settings, arguments):
 
 
 def _restore(settings, arguments):
-    wish = {"target": arguments.target, "until": _moment(arguments.to), "stores": sorted(set(arguments.store or []))}
+    if arguments.start:
+        return restoring.start(settings, arguments)
     with runs.alone(settings, "restore", PATIENCE_SECONDS):
         _tell_interrupted(settings)
-        engine = Engine(settings)
-        work = Restore(settings, engine, wish)
-        try:
-            runs.Run(settings, "restore").prepare()
-            work.choose()
-            if arguments.plan:
-                print(json.dumps(work.told()) if arguments.json else "\n".join(restore_words(work.told())))
-                return 0
-            if arguments.confirm != settings["installation"]:
-                for line in restore_words(work.told()):
-                    print(line)
-                raise BackupError(
-                    f"Nothing was changed. To replace the data of {settings['installation']}, add "
-                    f"--confirm {settings['installation']}.")
-            work.need_space()
-            return _restore_recorded(settings, work, arguments.leave_stopped)
-        finally:
-            engine.close()
-
-
-def _restore_recorded(settings, work, is_left_stopped):
-    record = records.begin(settings, "restore", time.time())
-    state, because = records.FAILED, ""
-    try:
-        work.execute(record["stamp"])
-        if not is_left_stopped:
-            work.start()
-        work.end()
-        state = records.OK
-    except Interrupted as error:
-        state, because = records.INTERRUPTED, str(error)
-        raise
-    except BackupError as error:
-        because = str(error)
-        raise
-    finally:
-        records.finish(
-            settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
-            copies=work.journal.content.get("copies", {}))
-    return 0
-
-
-def _moment(text):
-    """Seconds of a moment that somebody has written. Raises BackupError where it is none."""
-    if not text:
-        return None
-    try:
-        told = datetime.datetime.fromisoformat(text.strip().replace("Z", "+00:00").replace("+00:00:00", "+00:00")
-                                               if not text.strip().endswith("+00") else text.strip() + ":00")
-    except ValueError:
-        raise BackupError(f'{text} is no moment. Write it in UTC: "2026-11-23 14:05:00+00".') from None
-    if told.tzinfo is None:
-        raise BackupError(f'{text} says no time zone. Write it in UTC: "{text.strip()}+00".')
-    return told.timestamp()
+        return restoring.restore(settings, arguments)
 
 
 def _watch(settings, _arguments):
@@ -328,8 +285,8 @@ def _sentences(found):
 
 
 VERBS = {
-    "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check,
-    "restore": _restore, "watch": _watch, "end": _end,
+    "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
+    "start": _start, "follow": _follow, "restore": _restore,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
     "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),

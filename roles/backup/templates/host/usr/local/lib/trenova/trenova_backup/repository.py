@@ -19,7 +19,7 @@ from trenova_backup.errors import SourceError, TargetError
 NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
 RETRY_LOCK = "10m"
 #: How often a running stream tells how far it is.
-SECONDS_BETWEEN_LINES = 10
+SECONDS_BETWEEN_LINES = 5
 JOB = "backup-keep"
 #: The name of a file of a repository, and what restic's check says of one that is not damaged.
 NAME = re.compile(r"\b[0-9a-f]{64}\b")

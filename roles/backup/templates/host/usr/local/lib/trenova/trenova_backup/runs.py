@@ -13,6 +13,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import sys
 import time
 
 from trenova_backup import kinds, places, retention
@@ -29,7 +30,7 @@ ASKING = frozenset(("list", "read", "end"))
 #: Parts of a database: a base backup, and the log since one.
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
-SMALL = ("cut", "check", "end")
+SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
 #: What a stream may have grown by since the last time.
 GROWTH = 1.25
 
@@ -47,6 +48,8 @@ class Target:
         self.mirror = Mirror(told, engine, settings)
         self.because = ""
         self.snapshots = []
+        #: Stamps of the states of each store of objects, and bytes that are free, of targets that were listed.
+        self.objects, self.free = {}, None
 
     @property
     def is_good(self):
@@ -67,8 +70,8 @@ class Run:
     # -- Told ---------------------------------------------------------------------------------------------------------
 
     def say(self, text):
-        """Tell what happens, with the time."""
-        print(time.strftime("%H:%M:%S"), text, flush=True)
+        """Tell what happens, with the time. The output of those who ask is their answer."""
+        print(time.strftime("%H:%M:%S"), text, flush=True, file=sys.stderr if self.verb in ASKING else sys.stdout)
 
     def warn(self, text):
         """Tell what is wrong and does not stop the run."""
@@ -132,13 +135,16 @@ class Run:
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
 
-    def keep(self, stream, source):
-        """Keep a stream in the first target that takes it; what restic says of it."""
+    def keep(self, stream, source, expected=0):
+        """Keep a stream in the first target that takes it; what restic says of it.
+
+        expected: bytes that there may be, where no stream of its kind was kept before.
+        """
         def store(target):
             before = self._last_size(target, stream)
 
             def tell(done):
-                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before, begin)}")
+                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before or expected, begin)}")
             self._have_space(target, before)
             begin = time.monotonic()
             return target.repository.keep(stream, source, tell)
@@ -229,6 +235,18 @@ class Run:
         with contextlib.suppress(TargetError):
             self.look_at_targets()
         return self.targets
+
+    def list_objects(self):
+        """Ask the targets which states of objects they hold, and how much room they have."""
+        for target in self.good:
+            try:
+                for store in self.settings.stores:
+                    if store["kind"] == "objects":
+                        target.objects[store["store"]] = target.mirror.stamps(store["store"])[0]
+                if target.directory:
+                    target.free = places.free(target.directory)
+            except (TargetError, OSError) as error:
+                self.lose(target, error)
 
     def check(self, part):
         """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
@@ -389,12 +407,16 @@ def alone(settings, verb="", seconds=0):
 
     seconds: how long a small one, or a check, is waited for.
     """
-    deadline = time.monotonic() + seconds
+    deadline, is_told = time.monotonic() + seconds, False
     with open(settings.path("runs.lock"), "a+", encoding="utf-8") as lock:
         while not _lock(lock):
             lock.seek(0)
-            if lock.read() not in SMALL or time.monotonic() >= deadline:
+            other = lock.read()
+            if other not in SMALL or time.monotonic() >= deadline:
                 raise Busy("Another backup is at work; this one gives way to it.")
+            if not is_told:
+                print(f"It waits for the {SMALL[other]} that is at work.", flush=True)
+                is_told = True
             time.sleep(1)
         lock.truncate(0)
         lock.write(verb)

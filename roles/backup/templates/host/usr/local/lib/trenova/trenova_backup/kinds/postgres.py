@@ -159,7 +159,14 @@ class Postgres(Kind):
         stream = self.stream(
             "base", "base.tar", (MANIFEST, f"{MANIFESTS}/{self.name}/{self.run.stamp}"), level=level,
             after=parent["run"] if parent else "", system=self.memory["system"], version=self.version)
-        self.run.keep(stream, self.from_job(command))
+        self.run.keep(stream, self.from_job(command), 0 if parent else self._bytes())
+
+    def _bytes(self):
+        """What all databases hold, which is about what a full base does; 0 where the login may not know."""
+        try:
+            return int(self._query("SELECT sum(pg_database_size(oid))::bigint FROM pg_database")[0][0])
+        except SourceError:
+            return 0
 
     def _begin_of(self, stamp):
         """Position in the log at which a base began, which its manifest tells at its end."""

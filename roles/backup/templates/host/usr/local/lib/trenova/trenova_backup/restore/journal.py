@@ -32,11 +32,8 @@ class Journal:
 
     def begin(self, wish, stamp):
         """Go on with the restore that is open, where it is the same wish, or begin. Raises BackupError for another."""
+        self.need_same(wish)
         if self.is_open and self.content.get("touched"):
-            if self.content["wish"] != wish:
-                raise BackupError(
-                    f"A restore of {self.said(self.content['wish'])} was interrupted at {self.content['begun']}, with "
-                    "live data half replaced. Repeat that one first, with the same words.")
             return False
         # What only lay beside the live data is fetched anew.
         self.content = {"wish": wish, "stamp": stamp, "begun": moment_of(stamp), "phases": {}, "copies": {}, "at": {},
@@ -44,10 +41,18 @@ class Journal:
         self.save()
         return True
 
+    def need_same(self, wish):
+        """Raises BackupError where another restore has touched what lives, and was interrupted."""
+        if self.is_open and self.content.get("touched") and self.content["wish"] != wish:
+            raise BackupError(
+                f"A restore of {self.said(self.content['wish'])} that was begun at {self.content['begun']} was "
+                "interrupted, with live data half replaced. Repeat that one first, with the same words.")
+
     @staticmethod
     def said(wish):
         """What was wished, in words."""
-        return ", ".join(wish["stores"]) + (f" up to {moment(wish['until'])}" if wish["until"] is not None else "")
+        until = f" up to {moment(wish['until'])}" if wish["until"] is not None else ""
+        return (", ".join(wish["stores"]) or "everything") + until
 
     def phase(self, store):
         """How far a store is."""

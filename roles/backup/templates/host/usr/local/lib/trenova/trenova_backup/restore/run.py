@@ -130,6 +130,10 @@ class Restore:
             needed[disk] = needed.get(disk, 0) + choice.space
         return needed
 
+    def need_same(self):
+        """Raises BackupError where another restore was begun and has touched what lives."""
+        self.journal.need_same(self.wish)
+
     def need_space(self):
         """Raises BackupError where a disk has not the room that a restore takes beside what is there."""
         for place, needed in self._spaces().items():
