@@ -3,23 +3,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds, vault_files
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.secret_files import (
     file_problems,
     identity_problems,
     secrets_of,
     shared,
+    write,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, structure_problems
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
-
-HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
 
 
 class ActionModule(ActionBase):
@@ -59,19 +55,8 @@ class ActionModule(ActionBase):
             for secrets in able:
                 added = {name: secret_kinds.generate(secrets.kinds[name]) for name in written.get(secrets.id, [])}
                 if added:
-                    self._write(secrets.path, added)
+                    write(secrets.path, added, self._loader._vault.secrets)
         return written
-
-    def _write(self, path, added):
-        """Add secrets to a file; the whole is encrypted when a vault password is configured."""
-        # A link stays one.
-        path = os.path.realpath(path)
-        text = vault_files.with_added(path, HEADER, added, self._loader._vault.secrets)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))  # 0600 from the start
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.rename(temporary, path)
 
     def _tell(self, able, written):
         if able and not written:

@@ -25,8 +25,8 @@ options:
     default: []
   to:
     description:
-      - The moment, with its time zone, as V(2026-11-23 14:05:00+00). PostgreSQL and objects come back as they were then, all
-        else as it was saved last before. As new as can be by default.
+      - The moment, with its time zone, as V(2026-11-23 14:05:00+00). PostgreSQL and objects come back as they were
+        then, all else as it was saved last before. As new as can be by default.
     type: str
     default: ""
   target:

@@ -11,7 +11,8 @@ import types
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
-from ansible_collections.trenova.selfhost.plugins.action import backup_now, backups
+from ansible_collections.trenova.selfhost.plugins.action import backup_now, backups, restore
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup import following
 
 
 class Host:
@@ -77,7 +78,7 @@ def test_what_cannot_be_asked_is_one_sentence(answer, sentence):
 def clock(monkeypatch):
     """Time passes by itself; what is read is how much was slept."""
     slept = [0.0]
-    monkeypatch.setattr(backup_now, "time", types.SimpleNamespace(
+    monkeypatch.setattr(following, "time", types.SimpleNamespace(
         monotonic=lambda: slept[0], sleep=lambda seconds: slept.__setitem__(0, slept[0] + seconds)))
     return slept
 
@@ -96,7 +97,8 @@ def test_progress_is_shown_as_it_comes_and_the_end_is_a_table():
     host = Host(BEGUN, part("one", cursor="c1"), part("two", "three", cursor="c2"),
                 part("four", record=RECORD, text="All is saved\n  Cache"))
     result = host.task(backup_now)
-    assert host.asked == ["start", "follow 0a1b", "follow 0a1b --cursor=c1", "follow 0a1b --cursor=c2"]
+    follow = "follow 0a1b --unit trenova-backup.service"
+    assert host.asked == ["start", follow, follow + " --cursor=c1", follow + " --cursor=c2"]
     assert host.shown == [
         "  erp1  incremental backup to local, offsite; it goes on without this playbook: journalctl -fu "
         "trenova-backup.service", "  erp1  one", "  erp1  two", "  erp1  three", "  erp1  four",
@@ -138,17 +140,18 @@ def test_a_lost_connection_is_asked_for_again_and_the_backup_is_followed_to_its_
     assert "  erp1  two" in host.shown
     with pytest.raises(AnsibleConnectionFailure):
         Host(BEGUN, *[gone] * 1000).task(backup_now)
-    assert clock[0] > backup_now.PATIENCE_SECONDS
+    assert clock[0] > following.PATIENCE_SECONDS
 
 
 def test_a_backup_that_is_at_work_is_followed_and_a_full_one_made_after_it():
     busy = dict(BEGUN, is_running=True, invocation="9f")
     host = Host(busy, part(record=RECORD))
     assert host.task(backup_now)["changed"]
-    assert host.asked == ["start", "follow 9f"]
+    assert host.asked == ["start", "follow 9f --unit trenova-backup.service"]
     host = Host(busy, part(record=RECORD), dict(BEGUN, level="full"), part(record=dict(RECORD, level="full")))
     assert host.task(backup_now, full=True)["level"] == "full"
-    assert host.asked == ["start --full", "follow 9f", "start --full", "follow 0a1b"]
+    assert host.asked == ["start --full", "follow 9f --unit trenova-backup.service", "start --full",
+                          "follow 0a1b --unit trenova-backup.service"]
     host = Host(dict(busy, level="full"), part(record=dict(RECORD, level="full")))
     assert host.task(backup_now, full=True)["level"] == "full"
     assert len(host.asked) == 2
@@ -162,3 +165,44 @@ def test_check_mode_tells_and_does_nothing(found, changed, line):
     host = Host(found)
     assert host.task(backup_now, check_mode=True) == {"changed": changed, "level": "incremental"}
     assert (host.asked, host.shown) == (["start --check"], [line])
+
+
+# -- The way back -----------------------------------------------------------------------------------------------------
+
+PLAN = {"installation": "erp1", "text": "Restore of erp1", "stores": [], "seconds": 60}
+RESTORING = {"unit": "trenova-restore.service", "invocation": "7c"}
+
+
+def test_without_the_name_of_the_installation_a_restore_is_only_told():
+    host = Host(PLAN)
+    result = host.task(restore, stores=["postgres"], to="2026-11-23 14:05:00+00")
+    assert host.asked == ["restore --store postgres '--to=2026-11-23 14:05:00+00' --plan --json"]
+    assert host.shown == ["  \n  Restore of erp1"]
+    assert result["failed"]
+    assert "-e trenova_restore_confirm=erp1" in result["msg"]
+
+
+def test_with_it_the_host_restores_and_is_followed():
+    record = {"state": "ok", "copies": {"postgres": "/var/lib/trenova/.postgres.before"}, "seconds": 61}
+    host = Host(PLAN, RESTORING, part("fetched", cursor="c1"), part("laid", record=record))
+    result = host.task(restore, confirm="erp1")
+    assert host.asked == [
+        "restore --confirm=erp1 --plan --json", "restore --confirm=erp1 --leave-stopped --start",
+        "follow 7c --unit trenova-restore.service", "follow 7c --unit trenova-restore.service --cursor=c1"]
+    assert host.shown[-2:] == ["  erp1  fetched", "  erp1  laid"]
+    assert (result["changed"], result["copies"]) == (True, record["copies"])
+
+
+@pytest.mark.parametrize("record", [{"state": "failed", "because": "No space is left."}, None])
+def test_a_restore_that_fails_says_why_and_how_it_goes_on(record):
+    ended = dict(part("one"), is_running=False, record=record)
+    result = Host(PLAN, RESTORING, ended).task(restore, confirm="erp1")
+    assert result["failed"]
+    assert ("No space is left." if record else "It ended before it began.") in result["msg"]
+    assert "Repeat this with the same words" in result["msg"]
+
+
+def test_a_restore_in_check_mode_is_told_and_not_begun():
+    host = Host(PLAN)
+    assert host.task(restore, check_mode=True, confirm="erp1")["changed"]
+    assert len(host.asked) == 1

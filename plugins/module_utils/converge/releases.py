@@ -291,8 +291,8 @@ def _compared(directory, engine, known, recorded, run):
             off_network = compare.broken_networks(project, snapshot, known.host.networks)[1]
             described = (state.content.get("release") or {}).get("description") or {}
             comparison = compare.Comparison(
-                dict(state.record, needs=described.get("needs", [])), files, state, project, snapshot, engine, off_network=off_network, units=units,
-                new_data=renewed(directory))
+                dict(state.record, needs=described.get("needs", [])), files, state, project, snapshot, engine,
+                off_network=off_network, units=units, new_data=renewed(directory))
             on = {network for container in state.record["containers"] for network in container["networks"]}
             renumbered = on.intersection(compare.renumbered_networks(project, snapshot, known.host.networks))
             words = comparison.words() + [

@@ -15,6 +15,8 @@ from trenova_backup.errors import BackupError
 from trenova_backup.files import moment, read_json, write_json
 
 FILE = "restore.json"
+#: Its presence says that a server waits for its data.
+HOLD = "hold"
 FETCHED, LAID, WRITTEN = "fetched", "laid", "written"
 
 
@@ -85,6 +87,6 @@ def need_none(settings):
         raise BackupError(
             f"A restore of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not "
             "ended. Nothing is saved before it is repeated to its end.")
-    if os.path.exists(settings.path("hold")):
+    if os.path.exists(settings.path(HOLD)):
         raise BackupError("This server waits for its data to be restored. Nothing is saved before that, or before "
                           f"somebody removes {settings.path('hold')}.")

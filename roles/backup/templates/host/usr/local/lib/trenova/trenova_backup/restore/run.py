@@ -9,16 +9,17 @@ as the copy. What is written into running services (objects, definitions) comes 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 
 from trenova_backup import kinds, places
 from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, SourceError, TargetError
-from trenova_backup.files import duration, moment, size
+from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
 from trenova_backup.repository import JOB
 from trenova_backup.restore import laying
-from trenova_backup.restore.journal import FETCHED, LAID, WRITTEN, Journal
+from trenova_backup.restore.journal import FETCHED, HOLD, LAID, WRITTEN, Journal
 from trenova_backup.runs import LEFT_ALONE, Target
 
 #: Bytes a second that a first restore is reckoned with.
@@ -26,6 +27,9 @@ USUAL_SPEED = 60_000_000
 #: Seconds that stopping and starting take besides.
 USUAL_STOP = 40
 SECONDS_BETWEEN_LINES = 5
+#: Below the project's directory, in a backup as on the host.
+SECRETS = "backup/secrets/installation/secrets.json"
+HANDED_OVER = "restored-secrets.json"
 #: Saved for people, and made by the deployment.
 NOT_RESTORED = "installation"
 #: Where the deployment looks for services whose data is another one now, by a file with the name of each.
@@ -134,6 +138,35 @@ class Restore:
         """Raises BackupError where another restore was begun and has touched what lives."""
         self.journal.need_same(self.wish)
 
+    def need_secrets(self):
+        """Raises BackupError where data would come back that was encrypted with another secret than the server has."""
+        if os.path.exists(self.settings.path(HOLD)):
+            return  # the deployment that follows takes those of the backup
+        kept, there = self.settings.get("kept_secrets") or [], self.secrets()
+        here = read_json(os.path.join(self.settings["project_dir"], SECRETS))
+        other = [name for name in kept if name in here and there.get(name, here[name]) != here[name]]
+        if other and any(kind.store["kind"] == "postgres" for kind in self.kinds.values()):
+            raise BackupError(
+                f"{' and '.join(other)} of this server is not the one that the data of the backup was written with, "
+                f"which could not be read. Put that of the backup into the inventory and run site.yml: backup.py read "
+                f"{NOT_RESTORED} | tar --extract --to-stdout ./{SECRETS}")
+
+    def secrets(self):
+        """All secrets of the installation, as the target has them; {} where it has none of the moment."""
+        mine = [snapshot for snapshot in self.target.snapshots if snapshot.store == NOT_RESTORED and (
+            self.wish["until"] is None or seconds_of(snapshot.run) <= self.wish["until"])]
+        if not mine:
+            return {}
+        read = []
+        self._pour(mine[-1], lambda pipe: Process(
+            ["tar", "--extract", "--to-stdout", "--file", pipe.path, "./" + SECRETS], read.append))
+        return json.loads("\n".join(read))
+
+    def hand_over_secrets(self):
+        """Leave the secrets for the deployment of a server that was empty, which takes and removes them."""
+        if os.path.exists(self.settings.path(HOLD)):
+            write_json(self.settings.path(HANDED_OVER), self.secrets(), 0o600)
+
     def need_space(self):
         """Raises BackupError where a disk has not the room that a restore takes beside what is there."""
         for place, needed in self._spaces().items():
@@ -180,7 +213,7 @@ class Restore:
         """Take down that it has ended."""
         self.journal.update(done=True)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.settings.path("hold"))
+            os.unlink(self.settings.path(HOLD))
 
     def _step(self, name, what, phase, before, work):
         if self.journal.phase(name) not in before:

@@ -45,6 +45,7 @@ def restore(settings, arguments):
         runs.Run(settings, "restore").prepare()
         work.choose()
         work.need_same()
+        work.need_secrets()
         work.need_space()
         if arguments.plan or not arguments.confirm:
             told = work.told()
@@ -64,6 +65,7 @@ def _recorded(settings, work, is_left_stopped):
     record = records.begin(settings, "restore", time.time())
     state, because = records.FAILED, ""
     try:
+        work.hand_over_secrets()
         work.execute(record["stamp"])
         if not is_left_stopped:
             work.start()
