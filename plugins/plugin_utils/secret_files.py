@@ -15,7 +15,6 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import is_set
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
-
 HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
 
 
