@@ -77,6 +77,10 @@ class Kind(abc.ABC):
     def write(self, choice, beside):  # noqa: B027  # most kinds are laid
         """Write what was fetched into the running service, which nobody uses meanwhile."""
 
+    def bring_part(self, choice, beside, only, name):
+        """Bring a part back beside the live ones, under a name; a sentence that says where it is."""
+        raise BackupError(f"{self.store['title']}: no part of it can be restored. Restore it whole, without --only.")
+
     # -- Tools --------------------------------------------------------------------------------------------------------
 
     def stream(self, part, file, extract=(), **facts):

@@ -44,5 +44,12 @@ class Objects(Kind):
             self.run.warn(f"{self.store['title']}: the target lacks {len(told['missing'])} objects that it should "
                           f"hold, the first one is {told['missing'][0]}.")
 
+    def bring_part(self, choice, beside, only, name):
+        """A bucket, or objects of one, into a bucket of their own."""
+        into = name.replace("_", "-").lower()
+        told = self.run.target.mirror.bring_back(
+            self.name, choice.facts["stamp"], f"store-{self.name}:", only=only, into=into, tell=self._tell)
+        return f"{told['objects']} objects, {size(told['bytes'])}, are in the bucket {into}."
+
     def _tell(self, done, total):
         self.run.tell_progress(self.store["title"], done, total)

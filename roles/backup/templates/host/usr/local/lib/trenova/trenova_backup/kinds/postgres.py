@@ -284,6 +284,14 @@ class Postgres(Kind):
                 self.run.bring_file(snapshot, os.path.join(beside, snapshot.file))
             self.run.own(beside, self.run.settings["owner"])
             return beside
+        self._recover(choice, beside)
+        # What is left is the data alone, which takes the place of the live one.
+        for name in os.listdir(beside):
+            if name != "data":
+                _remove_all(os.path.join(beside, name))
+        return os.path.join(beside, "data")
+
+    def _recover(self, choice, beside):
         self._need_version(choice)
         *bases, log = choice.snapshots
         names = []
@@ -302,11 +310,29 @@ class Postgres(Kind):
             read_lines=lambda line: self.run.say(f"{self.store['title']}: {line}"))
         if process.code:
             raise BackupError(f"{self.store['title']} cannot be recovered: {process.said.rstrip('.')}.")
-        # What is left is the data alone, which takes the place of the live one.
-        for name in os.listdir(beside):
-            if name != "data":
-                _remove_all(os.path.join(beside, name))
-        return os.path.join(beside, "data")
+
+    def bring_part(self, choice, beside, only, name):
+        """A table, [database/][schema.]table, into a schema of its own beside the live one."""
+        if not self.is_laid:
+            raise BackupError(f"{self.store['title']}: a table of somebody else's server cannot be restored by itself. "
+                              f"Read its dump: backup.py read {self.name} --part dump | pg_restore --table=...")
+        database, _slash, table = only.rpartition("/")
+        database = database or self.store["databases"][0]
+        self._recover(choice, beside)
+        process = self.run.engine.run(self.store["restore_job"], [
+            "sh", "/run/trenova/config/table.sh", RESTORE, database, table, name])
+        if process.code:
+            raise BackupError(f"{self.store['title']}: {process.said}")
+        [(container, _runs), *_others] = self.run.engine.services()[self.store["service"]]
+        process = self.run.engine.execute(container, [
+            "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--dbname", database],
+            source=os.path.join(beside, "table.sql"))
+        try:
+            if process.wait():
+                raise BackupError(f"{self.store['title']} does not take the table: {process.said.rstrip('.')}.")
+        finally:
+            process.end()
+        return f"{table} of {database} is in the schema {name}, beside the live one."
 
     def write(self, choice, beside):
         """Restore dumps into the databases of a server of somebody else's, each as a whole or not at all."""

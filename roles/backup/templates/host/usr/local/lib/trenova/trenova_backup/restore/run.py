@@ -68,32 +68,34 @@ class Restore:
     # -- Wish ---------------------------------------------------------------------------------------------------------
 
     def choose(self):
-        """Find in the target what is wished. Raises BackupError, before anything is touched, where it is not there."""
-        self.target = self._target()
+        """Find in a target what is wished: the first that has it.
+
+        Raises BackupError, before anything is touched, where none has.
+        """
         wanted = self.wish["stores"] or [
             store["store"] for store in self.settings.stores if store["store"] != NOT_RESTORED]
         known = {store["store"]: store for store in self.settings.stores}
         for name in wanted:
             if name not in known:
                 raise BackupError(f"There is no store {name}. Write one of: {', '.join(sorted(known))}.")
-            kind = self.kinds[name] = kinds.of(known[name], self)
-            self.choices[name] = kind.choose(self.target, self.wish["until"])
-        return self.choices
-
-    def _target(self):
+        self.kinds = {name: kinds.of(known[name], self) for name in wanted}
         because = []
         for told in self.settings.targets:
-            if self.wish["target"] not in (None, told["name"]):
-                continue
-            target = Target(told, self.engine, self.settings)
-            try:
-                target.snapshots = target.repository.snapshots()
-                return target
-            except TargetError as error:
-                because.append(str(error))
-        raise TargetError(" ".join(because) or (
-            f"There is no target {self.wish['target']}. Write one of: "
-            f"{', '.join(told['name'] for told in self.settings.targets)}."))
+            if self.wish["target"] in (None, told["name"]):
+                try:
+                    return self._choose_from(Target(told, self.engine, self.settings))
+                except BackupError as error:
+                    because.append(error)
+        if not because:
+            raise TargetError(f"There is no target {self.wish['target']}. Write one of: "
+                              f"{', '.join(told['name'] for told in self.settings.targets)}.")
+        raise because[0]
+
+    def _choose_from(self, target):
+        target.snapshots = target.repository.snapshots()
+        self.target = target
+        self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
+        return self.choices
 
     def told(self):
         """What would be done, for people and programs: the stores, what they hold now, and how long it takes."""
@@ -201,6 +203,22 @@ class Restore:
         for name in self.kinds:
             laying.remove(self._beside(name))
         self._renew()
+
+    def part(self, only, name):
+        """Bring a part of one store back beside the live ones; a sentence that says where it is."""
+        if len(self.kinds) != 1:
+            raise BackupError("A part is one of one store. Write: --store, once.")
+        [(store, kind)] = self.kinds.items()
+        beside = self._beside(store)
+        if self.journal.is_open and self.journal.content.get("touched"):
+            raise BackupError("A restore has not ended. Repeat that one first.")
+        laying.remove(beside)
+        os.mkdir(beside, 0o700)
+        try:
+            return kind.bring_part(self.choices[store], beside, only, name)
+        finally:
+            self.engine.close()
+            laying.remove(beside)
 
     def start(self):
         """Start what was stopped, what others need first."""

@@ -26,6 +26,8 @@ def add_parser(verbs):
     parser.add_argument("--store", action="append", help="one store, as the list has it, or several; all by default")
     parser.add_argument("--to", help='the moment in UTC, as "2026-11-23 14:05:00+00"; as new as can be by default')
     parser.add_argument("--target", help="name of the target; the first that can be read by default")
+    parser.add_argument("--only", help="a part of a store, beside the live ones: [database/][schema.]table, bucket or "
+                        "bucket/object")
     parser.add_argument("--plan", action="store_true", help="tell what would be done, and do nothing")
     parser.add_argument("--json", action="store_true", help="the plan, for programs")
     parser.add_argument("--confirm", help="name of the installation whose data is to be replaced")
@@ -44,6 +46,8 @@ def restore(settings, arguments):
     try:
         runs.Run(settings, "restore").prepare()
         work.choose()
+        if arguments.only:
+            return _part(settings, work, arguments.only)
         work.need_same()
         work.need_secrets()
         work.need_space()
@@ -59,6 +63,25 @@ def restore(settings, arguments):
         return _recorded(settings, work, arguments.leave_stopped)
     finally:
         engine.close()
+
+
+def _part(settings, work, only):
+    """A part replaces nothing, so nobody has to confirm it."""
+    record = records.begin(settings, "restore", time.time())
+    state, because = records.FAILED, ""
+    try:
+        work.need_space()
+        work.say(work.part(only, "restored_" + record["stamp"].lower()))
+        state = records.OK
+    except Interrupted as error:
+        state, because = records.INTERRUPTED, str(error)
+        raise
+    except BackupError as error:
+        because = str(error)
+        raise
+    finally:
+        records.finish(settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings)
+    return 0
 
 
 def _recorded(settings, work, is_left_stopped):
