@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
+from trenova_backup import records  # noqa: E402  # found by the line above
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.files import moment, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis  # noqa: E402
 from trenova_backup.repository import Snapshot  # noqa: E402
-from trenova_backup.restore import journal, laying, plan, run, verbs  # noqa: E402
+from trenova_backup.restore import copies, journal, laying, plan, run, verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
 BEGIN = 1_790_000_000
@@ -292,3 +293,17 @@ def test_a_plan_says_what_it_replaces_how_old_it_is_and_how_long_it_takes():
     assert "1.0 GB, 7 objects" in text
     assert "10 min ago" in text
     assert "Stopped meanwhile: api, postgres. About 5 min. Space: 3.0 GB in /var/lib/trenova." in text
+
+
+# -- What was there before --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("days", "is_gone"), [(1, False), (6.9, False), (7.1, True)])
+def test_what_a_restore_has_replaced_stays_for_a_week(settings_of, tmp_path, days, is_gone):
+    path = tmp_path / ".postgres.before"
+    path.mkdir()
+    (path / "row").touch()
+    record = records.begin(settings_of, "restore", BEGIN)
+    left = {"postgres": str(path), "redis": str(tmp_path / "none")}
+    records.finish(settings_of, record, BEGIN, records.OK, copies=left)
+    assert copies.let_go(settings_of, BEGIN + days * 86400) == [str(path)] * is_gone
+    assert path.exists() is not is_gone

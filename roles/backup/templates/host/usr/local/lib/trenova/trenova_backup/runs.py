@@ -22,6 +22,7 @@ from trenova_backup.errors import BackupError, NothingYet, TargetError
 from trenova_backup.files import duration, moment, size
 from trenova_backup.mirror import Mirror
 from trenova_backup.repository import Repository
+from trenova_backup.restore import copies
 
 #: Bytes of the disk of a target that a backup leaves free at least.
 LEFT_ALONE = 1_000_000_000
@@ -227,6 +228,8 @@ class Run:
                         target.mirror.retain(store["store"], min(kept))
             except TargetError as error:
                 self.lose(target, error)
+        for path in copies.let_go(self.settings, self.started) if not self.failures else []:
+            self.say(f"removed {path}, which a restore had replaced")
 
     # -- Asked --------------------------------------------------------------------------------------------------------
 
