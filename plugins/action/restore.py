@@ -27,6 +27,9 @@ class ActionModule(ActionBase):
         words = [word for store in arguments["stores"] for word in ("--store", store)]
         words += [f"--{name}={arguments[name]}" for name in ("to", "target", "confirm") if arguments[name]]
         told = work.ask("restore", *words, "--plan", "--json")
+        if told.get("is_running"):
+            work.tell("a restore is at work already; this is how it goes on")
+            return self._concluded(work, told, {})
         self._display.display("\n".join(f"  {line}" for line in ["", *told.pop("text").splitlines(), ""]))
         if self._task.check_mode:
             return {"changed": True, "plan": told}
@@ -36,6 +39,10 @@ class ActionModule(ActionBase):
                 f"-e trenova_restore_confirm={told['installation']}.")}
         begun = work.ask("restore", *words, "--leave-stopped", "--start")
         work.tell(f"it goes on without this playbook: journalctl -fu {begun['unit']}")
+        return self._concluded(work, begun, told)
+
+    @staticmethod
+    def _concluded(work, begun, told):
         record, _text = work.until_end(begun)
         if record and record["state"] == "ok":
             return {"changed": True, "plan": told, "copies": record.get("copies", {}), "seconds": record["seconds"]}

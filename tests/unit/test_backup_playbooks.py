@@ -206,3 +206,10 @@ def test_a_restore_in_check_mode_is_told_and_not_begun():
     host = Host(PLAN)
     assert host.task(restore, check_mode=True, confirm="erp1")["changed"]
     assert len(host.asked) == 1
+
+
+def test_a_restore_that_is_at_work_is_followed_and_no_other_one_begun():
+    record = {"state": "ok", "copies": {}, "seconds": 61}
+    host = Host(dict(RESTORING, is_running=True), part("laid", record=record))
+    assert host.task(restore, confirm="erp1")["changed"]
+    assert host.asked == ["restore --confirm=erp1 --plan --json", "follow 7c --unit trenova-restore.service"]

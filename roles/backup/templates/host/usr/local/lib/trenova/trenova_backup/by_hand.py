@@ -82,6 +82,11 @@ def await_begin(settings, unit, verb, before, begin):
     raise BackupError(f"systemd has not begun {unit} within {START_SECONDS} s. Look at: systemctl status {unit}")
 
 
+def is_at_work(unit):
+    """Whether systemd runs a unit just now."""
+    return _unit(unit)["ActiveState"] in AT_WORK
+
+
 def invocation_of(unit):
     """The number that systemd has given to the present run of a unit."""
     return _unit(unit)["InvocationID"]

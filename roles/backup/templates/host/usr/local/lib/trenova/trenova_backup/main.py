@@ -251,6 +251,10 @@ def _check(settings, arguments):
 def _restore(settings, arguments):
     if arguments.start:
         return restoring.start(settings, arguments)
+    at_work = restoring.at_work() if arguments.json else None
+    if at_work:
+        print(json.dumps(at_work))
+        return 0
     with runs.alone(settings, "restore", PATIENCE_SECONDS):
         _tell_interrupted(settings)
         return restoring.restore(settings, arguments)

@@ -127,6 +127,12 @@ def start(settings, arguments):
     return 0
 
 
+def at_work():
+    """The restore that systemd does just now, for a playbook that follows it; None where it does none."""
+    invocation = by_hand.invocation_of(UNIT)
+    return {"is_running": True, "unit": UNIT, "invocation": invocation} if by_hand.is_at_work(UNIT) else None
+
+
 def moment_of(text):
     """Seconds of a moment that somebody has written. Raises BackupError where it is none."""
     if not text:
