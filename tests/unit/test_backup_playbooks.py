@@ -177,7 +177,7 @@ def test_without_the_name_of_the_installation_a_restore_is_only_told():
     host = Host(PLAN)
     result = host.task(restore, stores=["postgres"], to="2026-11-23 14:05:00+00")
     assert host.asked == ["restore --store postgres '--to=2026-11-23 14:05:00+00' --plan --json"]
-    assert host.shown == ["  \n  Restore of erp1"]
+    assert host.shown == ["  \n  Restore of erp1\n  "]
     assert result["failed"]
     assert "-e trenova_restore_confirm=erp1" in result["msg"]
 
