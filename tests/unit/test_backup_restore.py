@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 from trenova_backup import records  # noqa: E402  # found by the line above
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.files import moment, seconds_of_moment, stamp_of  # noqa: E402
+from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis  # noqa: E402
 from trenova_backup.repository import Snapshot  # noqa: E402
@@ -307,3 +308,118 @@ def test_what_a_restore_has_replaced_stays_for_a_week(settings_of, tmp_path, day
     records.finish(settings_of, record, BEGIN, records.OK, copies=left)
     assert copies.let_go(settings_of, BEGIN + days * 86400) == [str(path)] * is_gone
     assert path.exists() is not is_gone
+
+
+# -- All of it, killed anywhere ---------------------------------------------------------------------------------------
+
+NEEDS = {"api": ["rows", "papers"], "rows": [], "papers": [], "client": ["api"], "other": []}
+
+
+class Engine:
+    """Containers that run or not, and may be killed with the whole program before any of their changes."""
+
+    def __init__(self):
+        self.running = {f"tren-{service}": True for service in NEEDS}
+        self.left, self.log = None, []
+
+    def services(self):
+        return {name[5:]: [(name, is_running)] for name, is_running in self.running.items()}
+
+    def spend(self, what):
+        """Be killed before the change, when it is time."""
+        if self.left is not None:
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+        self.log.append(what)
+
+    def stop(self, containers):
+        for name in containers:
+            self.spend(("stop", name))
+            self.running[name] = False
+
+    def start_again(self, containers):
+        for name in containers:
+            self.spend(("start", name))
+            self.running[name] = True
+
+
+class Laid:
+    """A store that is a directory of its service."""
+
+    is_laid = True
+
+    def __init__(self, engine, path):
+        self.engine = engine
+        self.store = {"store": "rows", "service": "rows", "title": "Rows", "kind": "directory", "path": path}
+
+    def fetch(self, _choice, beside):
+        self.engine.spend(("fetch", "rows"))
+        pathlib.Path(beside, "row").write_text("restored")
+        return beside
+
+
+class Written:
+    """A store that is written into its running service."""
+
+    is_laid = False
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.store = {"store": "papers", "service": "papers", "title": "Papers", "kind": "objects"}
+
+    def fetch(self, _choice, beside):
+        return beside
+
+    def write(self, _choice, _beside):
+        self.engine.spend(("write", "papers"))
+        assert self.engine.running["tren-papers"]
+        assert not self.engine.running["tren-api"]
+        assert not self.engine.running["tren-client"]
+
+
+def attempt(settings_of, engine, path):
+    """One try of a restore, from its wish to its end, as the program does it."""
+    work = run.Restore(settings_of, engine, dict(WISH, stores=["rows", "papers"]))
+    work.kinds = {"rows": Laid(engine, path), "papers": Written(engine)}
+    work.choices = {name: kind_module.Choice([], BEGIN) for name in work.kinds}
+    work.execute(stamp_of(BEGIN + len(engine.log)))
+    work.start()
+    work.end()
+    return work
+
+
+def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_path, monkeypatch):
+    """Twice in a row, too. Then the store is the restored one, the copy the live one, and all that ran runs."""
+    lay = laying.lay
+    for first, second in itertools.product(range(14), (0, 2, None)):
+        folder = tmp_path / f"{first}-{second}"
+        (folder / "backup").mkdir(parents=True)
+        (folder / "rows").mkdir()
+        (folder / "rows/row").write_text("live")
+        told = Settings({"data_dir": str(folder), "project_dir": str(folder), "stores": [], "targets": [],
+                         "needs": NEEDS})
+        engine = Engine()
+
+        def cut(*words, engine=engine):
+            engine.spend(("lay", "rows"))
+            assert not any(engine.running[f"tren-{name}"] for name in ("rows", "api", "client"))
+            lay(*words)
+        monkeypatch.setattr(laying, "lay", cut)
+        for allowed in (first, second, None):
+            engine.left = allowed
+            try:
+                work = attempt(told, engine, str(folder / "rows"))
+                break
+            except Killed:
+                continue
+        assert (folder / "rows/row").read_text() == "restored"
+        [copy] = work.journal.content["copies"].values()
+        assert pathlib.Path(copy, "row").read_text() == "live"
+        assert set(engine.running.values()) == {True}
+        assert ("stop", "tren-other") not in engine.log
+        stops = [name for what, name in engine.log if what == "stop"]
+        assert stops.index("tren-client") < stops.index("tren-api") < stops.index("tren-rows")
+        assert ("write", "papers") in engine.log
+        assert (folder / ".state/renewed/rows").exists()
+        journal.need_none(told)
