@@ -322,6 +322,9 @@ class Engine:
         self.running = {f"tren-{service}": True for service in NEEDS}
         self.left, self.log = None, []
 
+    def close(self):
+        pass
+
     def services(self):
         return {name[5:]: [(name, is_running)] for name, is_running in self.running.items()}
 

@@ -29,6 +29,8 @@ USUAL_STOP = 40
 SECONDS_BETWEEN_LINES = 5
 #: Below the project's directory, in a backup as on the host.
 SECRETS = "backup/secrets/installation/secrets.json"
+#: What a pipe gives at once is less than tar takes for a block.
+UNPACK = ("tar", "--extract", "--read-full-records")
 HANDED_OVER = "restored-secrets.json"
 #: Saved for people, and made by the deployment.
 NOT_RESTORED = "installation"
@@ -161,7 +163,7 @@ class Restore:
             return {}
         read = []
         self._pour(mine[-1], lambda pipe: Process(
-            ["tar", "--extract", "--to-stdout", "--file", pipe.path, "./" + SECRETS], read.append))
+            [*UNPACK, "--to-stdout", "--file", pipe.path, "./" + SECRETS], read.append))
         return json.loads("\n".join(read))
 
     def hand_over_secrets(self):
@@ -185,8 +187,13 @@ class Restore:
         """Do it, or go on with it. What is stopped stays stopped when it fails, and the journal tells it."""
         self.journal.begin(self.wish, stamp)
         self.stamp = self.journal.content["stamp"]
-        for name, kind in self.kinds.items():
-            self._step(name, "fetched", FETCHED, ("", ), lambda name=name, kind=kind: self._fetch(name, kind))
+        try:
+            for name, kind in self.kinds.items():
+                self._step(name, "fetched", FETCHED, ("", ), lambda name=name, kind=kind: self._fetch(name, kind))
+        except BackupError:
+            # Nothing live was touched, and what lies beside it would take its room.
+            self._tidy()
+            raise
         self.journal.update(touched=True)
         self._stop()
         for name, kind in self.kinds.items():
@@ -200,8 +207,7 @@ class Restore:
         for name in written:
             self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
                 self.choices[name], self._beside(name)))
-        for name in self.kinds:
-            laying.remove(self._beside(name))
+        self._tidy()
         self._renew()
 
     def part(self, only, name):
@@ -248,6 +254,11 @@ class Restore:
         """Where a store waits for its place, or is fetched for being written."""
         kind = self.kinds[name]
         return laying.beside(kind.store["path"], "restored") if kind.is_laid else self.settings.path("restored-" + name)
+
+    def _tidy(self):
+        self.engine.close()
+        for name in self.kinds:
+            laying.remove(self._beside(name))
 
     def _fetch(self, name, kind):
         place = self._beside(name)
@@ -298,7 +309,7 @@ class Restore:
     def unpack(self, snapshot, directory, options):
         """Unpack an archive of the target into a directory."""
         self._pour(snapshot, lambda pipe: Process([
-            "tar", "--extract", "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]))
+            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]))
 
     def bring_file(self, snapshot, path):
         """Write a file of the target to a path."""
