@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
         if self._task.check_mode:
             return {"changed": True, "plan": told}
         if not arguments["confirm"]:
-            return {"failed": True, "plan": told, "msg": (
+            return {"failed": True, "msg": (
                 f"Nothing was changed. To replace the data of {told['installation']}, repeat this with "
                 f"-e trenova_restore_confirm={told['installation']}.")}
         begun = work.ask("restore", *words, "--leave-stopped", "--start")
@@ -46,6 +46,6 @@ class ActionModule(ActionBase):
         record, _text = work.until_end(begun)
         if record and record["state"] == "ok":
             return {"changed": True, "plan": told, "copies": record.get("copies", {}), "seconds": record["seconds"]}
-        return {"failed": True, "plan": told, "msg": work.failure(
+        return {"failed": True, "msg": work.failure(
             record, begun["unit"], "It ended before it began.") + " Repeat this with the same words: it goes on from "
             "where it was, and what was there before is kept."}

@@ -63,7 +63,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description: What was or would be restored - C(stores), C(bytes), C(seconds), C(stops) and C(space).
-  returned: always
+  returned: success
   type: dict
 copies:
   description: Directory with what was there before, by store.

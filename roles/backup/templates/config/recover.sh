@@ -39,10 +39,16 @@ recovery_target_action = 'promote'
 ${1:+recovery_target_time = '$1'}
 END
 }
-# pg_ctl waits for a server that accepts connections, which this one does when it has recovered.
+ask() { psql --no-psqlrc --quiet --no-align --tuples-only --host=/tmp --username=postgres --dbname=postgres --command="$1"; }
+# Connections are accepted when it has recovered, which pg_ctl does not wait for.
 start() {
     touch data/recovery.signal
-    pg_ctl --pgdata=data --silent --wait --timeout=604800 --log=recover.log --options="-c config_file=$here/recover.conf" start
+    pg_ctl --pgdata=data --silent --wait --timeout=3600 --log=recover.log \
+        --options="-c config_file=$here/recover.conf" start || return 1
+    until ask 'SELECT 1' >/dev/null 2>&1; do
+        pg_ctl --pgdata=data status >/dev/null 2>&1 || return 1
+        sleep 0.2
+    done
 }
 echo "recovering${moment:+ up to $moment}"
 configure "$moment"
@@ -52,7 +58,6 @@ if ! start; then
     configure ''
     start || fail "$(tail -n 3 recover.log)"
 fi
-ask() { psql --no-psqlrc --quiet --no-align --tuples-only --host=/tmp --username=postgres --dbname=postgres --command="$1"; }
 state=$(ask "SELECT pg_is_in_recovery()") || fail "It does not answer after the recovery."
 [ "$state" = f ] || fail "It is still recovering: $(tail -n 1 recover.log)"
 last=$(sed -n 's/.*last completed transaction was at log time //p' recover.log | tail -n 1)
