@@ -25,7 +25,7 @@ from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.files import moment, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
-from trenova_backup.kinds.redis import Redis  # noqa: E402
+from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
 from trenova_backup.repository import Snapshot  # noqa: E402
 from trenova_backup.restore import copies, journal, laying, plan, run, verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
@@ -210,6 +210,15 @@ def test_other_stores_are_chosen_as_they_were_last_before_the_moment():
         kind.choose(Target(made), BEGIN - 1)
     with pytest.raises(BackupError, match="Cache: the target holds no backup of it"):
         kind.choose(Target([]), None)
+
+
+@pytest.mark.parametrize("mark", [b"", b"0123456789abcdef0123456789abcdef01234567"])
+def test_a_snapshot_ends_where_redis_says_so(tmp_path, mark):
+    """Not with the mark that a replica is sent, which redis-cli leaves in its output."""
+    content = b"REDIS0012" + b"a" * 60 + b"\xff" + b"abcdef01"
+    (tmp_path / "dump.rdb").write_bytes(content + mark)
+    without_mark(str(tmp_path / "dump.rdb"))
+    assert (tmp_path / "dump.rdb").read_bytes() == content
 
 
 # -- What is stopped --------------------------------------------------------------------------------------------------

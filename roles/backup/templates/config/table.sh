@@ -34,7 +34,7 @@ END
     echo '\.'
     # Whoever may read the live table may look at this one.
     ask --dbname="$database" --set=table="$found" --set=schema="$schema" <<'END'
-SELECT format('ALTER SCHEMA %I OWNER TO %I; ALTER TABLE %1$I.%I OWNER TO %2$I;', :'schema', pg_get_userbyid(datdba), (
+SELECT format('ALTER SCHEMA %1$I OWNER TO %2$I; ALTER TABLE %1$I.%3$I OWNER TO %2$I;', :'schema', pg_get_userbyid(datdba), (
     SELECT relname FROM pg_class WHERE oid = :table)) FROM pg_database WHERE datname = current_database();
 END
 } >table.sql || fail "The table cannot be read."
