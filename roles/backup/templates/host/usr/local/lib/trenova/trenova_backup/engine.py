@@ -216,7 +216,7 @@ class Engine:
         for line in done.stdout.splitlines():
             name, role, state, oneoff = (line.split("\t") + [""] * 3)[:4]
             if role and oneoff != "True":
-                found.setdefault(role, []).append((name, state == "running"))
+                found.setdefault(role, []).append((name, state in ("running", "restarting", "paused")))
         return {role: sorted(containers) for role, containers in found.items()}
 
     def stop(self, containers):
