@@ -12,19 +12,21 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import 
 
 #: Without it no backup can be read, so nobody else's will do.
 KEY = "trenova_backup_key"
-#: Fact of a host: names of the secrets that it has for this run alone.
-PROVISIONAL = "trenova_provisional_secrets"
+ARGUMENTS = {
+    "values": {"type": "dict", "no_log": True},
+    "provisional": {"type": "list", "elements": "str", "default": []},
+    "file": {"type": "path"},
+}
 
 
 class ActionModule(ActionBase):
-    """Gives a host the secrets that its inventory lacks: for this run, and then those of a backup for good."""
+    """Tells the secrets that an inventory lacks: new ones for this run, and then those of a backup for good."""
 
     _requires_connection = False
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec={
-            "values": {"type": "dict", "no_log": True}, "file": {"type": "path"}})
+        _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         structure = inventory.structure(task_vars["groups"], task_vars["hostvars"])
         services = catalogue.services(templated(self, task_vars, "trenova_roles_extra", []))
         host = task_vars["inventory_hostname"]
@@ -32,8 +34,7 @@ class ActionModule(ActionBase):
         [secrets] = secrets_of(self, mine, task_vars, arguments["file"])
         if problems := file_problems([secrets]).get(secrets.id):
             return {"failed": True, "msg": "\n".join(line for problem in problems for line in problem.lines())}
-        provisional = templated(self, task_vars, PROVISIONAL, [])
-        lacking = secrets.missing(provisional)
+        lacking = secrets.missing(arguments["provisional"])
         if KEY in lacking:
             return {"failed": True, "msg": (
                 f"{KEY} of {secrets.id} is not set, and no backup can be read without it. Write it into "
@@ -44,5 +45,4 @@ class ActionModule(ActionBase):
             write(secrets.path, made, self._loader._vault.secrets)
             self._display.display(
                 f"  {host}  {len(made)} secrets of the backup written to {secrets.path}")
-        return {"changed": known is not None and bool(made),
-                "ansible_facts": dict(made, **{PROVISIONAL: sorted(made) if known is None else []})}
+        return {"changed": known is not None and bool(made), "secrets": made}

@@ -9,8 +9,8 @@ module: restored_secrets
 short_description: Have the secrets that an inventory lacks, and then those of a backup
 version_added: 0.2.0
 description:
-  - For a restore onto an empty server whose inventory has lost its secrets. Without O(values) the host gets new ones as
-    facts, with which it is deployed so far that its backups can be read; nothing is written.
+  - For a restore onto an empty server whose inventory has lost its secrets. Without O(values) it makes new ones, with
+    which the server can be deployed so far that its backups can be read; nothing is written.
   - With O(values), those of the backup take their place, and are added to the file of secrets of the installation, as
     M(trenova.selfhost.secrets) does it. What the inventory has is not changed.
   - C(trenova_backup_key) must be there, since no backup can be read without it.
@@ -19,6 +19,11 @@ options:
   values:
     description: Secrets of the backup, by the names of their variables.
     type: dict
+  provisional:
+    description: Names of the secrets that an earlier task of this run has made, which count as missing.
+    type: list
+    elements: str
+    default: []
   file:
     description: File of variables to add the secrets to, by default that of the installation.
     type: path
@@ -45,8 +50,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-ansible_facts:
-  description: The secrets that were lacking.
+secrets:
+  description: The secrets that were lacking, by the names of their variables.
   returned: success
   type: dict
 """

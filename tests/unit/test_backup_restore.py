@@ -254,7 +254,8 @@ def test_what_is_no_moment_is_refused(text, words):
 @pytest.fixture
 def settings_of(tmp_path):
     (tmp_path / "backup").mkdir()
-    return Settings({"data_dir": str(tmp_path), "stores": [], "targets": []})
+    (tmp_path / ".state").mkdir()
+    return Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": []})
 
 
 WISH = {"target": None, "until": None, "stores": ["postgres"]}
@@ -285,7 +286,7 @@ def test_nothing_is_saved_of_what_is_half_restored(settings_of):
 
 
 def test_a_server_that_waits_for_its_data_saves_nothing(settings_of):
-    pathlib.Path(settings_of.path("hold")).touch()
+    pathlib.Path(settings_of["project_dir"], journal.HOLD).touch()
     with pytest.raises(BackupError, match="waits for its data"):
         journal.need_none(settings_of)
 

@@ -15,8 +15,8 @@ from trenova_backup.errors import BackupError
 from trenova_backup.files import moment, read_json, write_json
 
 FILE = "restore.json"
-#: Its presence says that a server waits for its data.
-HOLD = "hold"
+#: Below the project's directory. Its presence says that a server waits for its data.
+HOLD = ".state/hold"
 FETCHED, LAID, WRITTEN = "fetched", "laid", "written"
 
 
@@ -80,6 +80,11 @@ def moment_of(stamp):
     return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[9:11]}:{stamp[11:13]}:{stamp[13:15]}Z"
 
 
+def is_waiting(settings):
+    """Whether a server was deployed for a restore which has not ended."""
+    return os.path.exists(os.path.join(settings["project_dir"], HOLD))
+
+
 def need_none(settings):
     """Raises BackupError where a restore was begun and has not ended."""
     journal = Journal(settings)
@@ -87,6 +92,6 @@ def need_none(settings):
         raise BackupError(
             f"A restore of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not "
             "ended. Nothing is saved before it is repeated to its end.")
-    if os.path.exists(settings.path(HOLD)):
+    if is_waiting(settings):
         raise BackupError("This server waits for its data to be restored. Nothing is saved before that, or before "
-                          f"somebody removes {settings.path('hold')}.")
+                          f"somebody removes {os.path.join(settings['project_dir'], HOLD)}.")

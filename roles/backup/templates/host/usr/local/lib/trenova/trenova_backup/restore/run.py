@@ -19,7 +19,7 @@ from trenova_backup.errors import BackupError, SourceError, TargetError
 from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
 from trenova_backup.repository import JOB
 from trenova_backup.restore import laying
-from trenova_backup.restore.journal import FETCHED, HOLD, LAID, WRITTEN, Journal
+from trenova_backup.restore.journal import FETCHED, HOLD, LAID, WRITTEN, Journal, is_waiting
 from trenova_backup.runs import LEFT_ALONE, Target
 
 #: Bytes a second that a first restore is reckoned with.
@@ -31,7 +31,7 @@ SECONDS_BETWEEN_LINES = 5
 SECRETS = "backup/secrets/installation/secrets.json"
 #: What a pipe gives at once is less than tar takes for a block.
 UNPACK = ("tar", "--extract", "--read-full-records")
-HANDED_OVER = "restored-secrets.json"
+HANDED_OVER = ".state/restored-secrets.json"
 #: Saved for people, and made by the deployment.
 NOT_RESTORED = "installation"
 #: Where the deployment looks for services whose data is another one now, by a file with the name of each.
@@ -144,7 +144,7 @@ class Restore:
 
     def need_secrets(self):
         """Raises BackupError where data would come back that was encrypted with another secret than the server has."""
-        if os.path.exists(self.settings.path(HOLD)):
+        if is_waiting(self.settings):
             return  # the deployment that follows takes those of the backup
         kept, there = self.settings.get("kept_secrets") or [], self.secrets()
         here = read_json(os.path.join(self.settings["project_dir"], SECRETS))
@@ -168,8 +168,8 @@ class Restore:
 
     def hand_over_secrets(self):
         """Leave the secrets for the deployment of a server that was empty, which takes and removes them."""
-        if os.path.exists(self.settings.path(HOLD)):
-            write_json(self.settings.path(HANDED_OVER), self.secrets(), 0o600)
+        if is_waiting(self.settings):
+            write_json(os.path.join(self.settings["project_dir"], HANDED_OVER), self.secrets(), 0o600)
 
     def need_space(self):
         """Raises BackupError where a disk has not the room that a restore takes beside what is there."""
@@ -237,7 +237,7 @@ class Restore:
         """Take down that it has ended."""
         self.journal.update(done=True)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.settings.path(HOLD))
+            os.unlink(os.path.join(self.settings["project_dir"], HOLD))
 
     def _step(self, name, what, phase, before, work):
         if self.journal.phase(name) not in before:
