@@ -56,6 +56,7 @@ def _parser():
     follow.add_argument("invocation", help="number of systemd, as `start` tells it")
     follow.add_argument("--cursor", default="", help="of the journal: only what was said since")
     verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
+    verbs.add_parser("health", help="what is wrong: overdue or failed runs, disks, timers; sends nothing")
     verbs.add_parser("test", help="send a test message now")
     verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
     verbs.add_parser("deliver", help="for systemd: send the messages that are owed")
@@ -264,6 +265,12 @@ def _end(settings, _arguments):
     return 0
 
 
+def _health(settings, _arguments):
+    found = watch.faults(settings, time.time())
+    print(" ".join(found) or "All backups are made as their schedules say.")
+    return 1 if found else 0
+
+
 def _sentences(found):
     """Exit code, with what was found on the error output."""
     for sentence in found:
@@ -273,7 +280,7 @@ def _sentences(found):
 
 VERBS = {
     "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
-    "start": _start, "follow": _follow,
+    "start": _start, "follow": _follow, "health": _health,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
     "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),
