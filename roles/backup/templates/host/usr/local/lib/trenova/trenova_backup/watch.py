@@ -89,7 +89,7 @@ def _last_run(verb, found, now):
 
 
 def _known_since(settings, schedule, found, told, now):
-    """From when on a schedule is as it is: as the watch has noted it, or else since a good run, or since it was written."""
+    """From when on a schedule is as it is: by the watch, or since a good run, or since it was written to this host."""
     entry = told.get(_key(schedule)) if isinstance(told, dict) else None
     entry = entry if isinstance(entry, dict) else {}
     since, interval, written = _seconds(entry.get("since")), entry.get("interval"), min(settings.written or now, now)
