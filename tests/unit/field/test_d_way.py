@@ -791,7 +791,7 @@ def test_report_43_a_mail_server_is_asked_by_the_verification():
     always = ("program", ["/usr/local/lib/trenova/backup.py", "health"])
     checks = services_with(**MAIL, trenova_smtp_password="x")["backup"]["checks"]
     assert [(check["kind"], check["program"][-2:]) for check in checks] == [
-        always, ("program", ["/usr/local/lib/trenova/backup.py", "check-mail"])]
+        always, ("program", ["/usr/local/lib/trenova/backup.py", "prove"])]
     assert [(check["kind"], check["program"][-2:]) for check in services_with()["backup"]["checks"]] == [always]
 
 

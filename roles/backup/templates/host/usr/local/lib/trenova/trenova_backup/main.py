@@ -58,6 +58,8 @@ def _parser():
     verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
     verbs.add_parser("health", help="what is wrong: overdue or failed runs, disks, timers; sends nothing")
     verbs.add_parser("test", help="send a test message now")
+    prove = verbs.add_parser("prove", help="send a test message where these settings have not proved to be good")
+    prove.add_argument("--patient", action="store_true", help="fail only where one is refused, not out of reach")
     verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
     verbs.add_parser("deliver", help="for systemd: send the messages that are owed")
     verbs.add_parser("check-mail", help="whether messages would be taken, without sending one")
@@ -283,5 +285,6 @@ VERBS = {
     "start": _start, "follow": _follow, "health": _health,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
+    "prove": lambda settings, arguments: _sentences(notify.prove(settings, time.time(), arguments.patient)),
     "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),
 }
