@@ -19,6 +19,15 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import i
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, structure_problems
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
+#: The one place where a secret is shown: to whom it was made for, once, and in no log.
+ORDER = """
+  {id}: {name} opens {opens}, and nobody can make it again:
+
+      {value}
+
+  Put it now where neither this machine nor the server is - a password manager, a sheet of paper in a safe - and then
+  set backup_key_kept: true. It is not shown again.
+"""
 HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
 
 
@@ -60,7 +69,14 @@ class ActionModule(ActionBase):
                 added = {name: secret_kinds.generate(secrets.kinds[name]) for name in written.get(secrets.id, [])}
                 if added:
                     self._write(secrets.path, added)
+                    self._order(secrets, added)
         return written
+
+    def _order(self, secrets, added):
+        """Show what has to be kept elsewhere, with the order to do so."""
+        for name in sorted(secrets.kept.keys() & added.keys()):
+            self._display.display(
+                ORDER.format(id=secrets.id, name=name, opens=secrets.kept[name], value=added[name]), screen_only=True)
 
     def _write(self, path, added):
         """Add secrets to a file; the whole is encrypted when a vault password is configured."""
