@@ -116,16 +116,25 @@ def _work(settings, verb, is_full=False):
             run.stopped(f"It ended by a fault of its own: {type(error).__name__}: {error}.")
             raise
         finally:
-            run.engine.close()
-            record = records.finish(settings, record, time.time(), state, **dict(run.told(), **more))
-            if watch.after_run(settings, record, time.time()):
-                notify.wake()
-            if state not in (records.OK, records.SKIPPED) and not os.environ.get("INVOCATION_ID"):
-                # Of a unit of systemd, `end` tidies up.
-                run.clean()
+            _conclude(settings, run, record, state, more)
         for failure in run.failures:
             print(failure, file=sys.stderr)
         return 0 if state == records.OK else 1
+
+
+def _conclude(settings, run, record, state, more):
+    """Take down how a run went, here and in the targets, and tell of it where that is due."""
+    try:
+        record = records.finish(settings, record, time.time(), state, **dict(run.told(), **more))
+        if watch.after_run(settings, record, time.time()):
+            notify.wake()
+        if state in (records.OK, records.FAILED):
+            run.keep_record(record)
+    finally:
+        run.engine.close()
+        if state not in (records.OK, records.SKIPPED) and not os.environ.get("INVOCATION_ID"):
+            # Of a unit of systemd, `end` tidies up.
+            run.clean()
 
 
 def _tell_interrupted(settings, because=""):
@@ -186,14 +195,16 @@ def _cut(settings, _arguments):
 
 
 def _list(settings, arguments):
-    run = runs.Run(settings, "list")
+    run, now = runs.Run(settings, "list"), time.time()
+    found = records.read(settings, now)
     try:
         targets = run.listed()
         run.list_objects()
+        if not records.newest(found, "backup"):
+            found = run.records() + found
     finally:
         run.engine.close()
-    now = time.time()
-    told = listing.facts(settings, targets, records.read(settings, now), now)
+    told = listing.facts(settings, targets, found, now)
     text = "\n".join(listing.lines(settings, told, now))
     print(json.dumps(dict(told, text=text)) if arguments.json else text)
     return 0

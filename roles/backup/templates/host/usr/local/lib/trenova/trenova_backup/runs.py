@@ -16,21 +16,26 @@ import os
 import sys
 import time
 
-from trenova_backup import kinds, places, retention
+from trenova_backup import kinds, places, points, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
-from trenova_backup.files import duration, moment, size
+from trenova_backup.files import duration, moment, size, stamp_of
 from trenova_backup.mirror import Mirror
+from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
+from trenova_backup.stream import Stream
 
 #: Bytes of the disk of a target that a backup leaves free at least.
 LEFT_ALONE = 1_000_000_000
 #: Verbs that change nothing, and may run beside another run, whose locks are its own.
 ASKING = frozenset(("list", "read", "end"))
+DAY = 86400
 #: Parts of a database: a base backup, and the log since one.
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
 SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
+#: What the record of a run is kept as.
+RECORDS, RECORD_FILE = "records", "record.json"
 #: What a stream may have grown by since the last time.
 GROWTH = 1.25
 
@@ -66,6 +71,7 @@ class Run:
         self.started = time.time()
         self.targets = [Target(told, self.engine, settings) for told in settings.targets]
         self.steps, self.warnings, self.facts = [], [], {}
+        self._has_looked = False
 
     # -- Told ---------------------------------------------------------------------------------------------------------
 
@@ -109,6 +115,7 @@ class Run:
 
     def look_at_targets(self):
         """Which targets can be used. Raises TargetError where none can."""
+        self._has_looked = True
         for target in self.targets:
             try:
                 known = places.recorded(self.settings)
@@ -221,12 +228,37 @@ class Run:
                 target.repository.forget(gone)
                 if self.is_full:
                     target.repository.prune()
-                kept = [snapshot.run for snapshot in snapshots if snapshot not in gone]
+                left = [snapshot for snapshot in snapshots if snapshot not in gone]
+                self._tell_since(left)
+                kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
                 for store in self.settings.stores:
                     if store["kind"] == "objects" and kept:
                         target.mirror.retain(store["store"], min(kept))
             except TargetError as error:
                 self.lose(target, error)
+
+    def _tell_since(self, snapshots):
+        """Note from when on the databases can be brought back."""
+        for name, window in self.facts.get("restorable", {}).items():
+            found = points.intervals(points.windows(snapshots, name))
+            if found and "from" not in window:
+                window["from"] = moment(found[0][0])
+
+    def keep_record(self, record):
+        """Keep the record of this run in every target, where it can be read when this host is gone."""
+        if not self._has_looked or self.verb == "cut" and not any(
+                "target" in step or step.get("added") for step in self.steps):
+            return
+        path = self.settings.path("records", record["stamp"] + ".json")
+        stream = Stream(self.stamp, RECORDS, RECORD, RECORD_FILE, verb=record["verb"], state=record["state"],
+                        level=record.get("level"))
+        for target in self.good:
+            try:
+                target.repository.keep(
+                    stream, lambda pipe: self.engine.hand_on(path, pipe.path), lambda done: None)
+            except BackupError as error:
+                # It stays on this host, and the next run copies what a target lacks.
+                self.say(f"the record was not kept in the target {target.name}: {error}")
 
     # -- Asked --------------------------------------------------------------------------------------------------------
 
@@ -247,6 +279,17 @@ class Run:
                     target.free = places.free(target.directory)
             except (TargetError, OSError) as error:
                 self.lose(target, error)
+
+    def records(self):
+        """The newest records of each kind and state that a target holds, oldest first, for a host that knows none."""
+        for target in self.good:
+            newest = {(snapshot.pairs.get("verb"), snapshot.pairs.get("state")): snapshot
+                      for snapshot in target.snapshots if snapshot.part == RECORD}
+            with contextlib.suppress(TargetError, ValueError):
+                found = [json.loads(target.repository.read(snapshot)) for snapshot in newest.values()]
+                if found:
+                    return sorted(found, key=lambda record: record["stamp"])
+        return []
 
     def check(self, part):
         """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
@@ -345,14 +388,15 @@ class Run:
 def unwanted(snapshots, policy, now):
     """Snapshots that retention does not keep, of one repository.
 
-    Each kind of file of each store is a series of points of its own; the log of a database follows its bases.
+    Each kind of file of each store is a series of points of its own; the log of a database follows its bases, and a
+    record its run.
     """
     series = {}
     for snapshot in snapshots:
         series.setdefault((snapshot.store, snapshot.part, snapshot.file), []).append(snapshot)
     kept, gone, windows = {}, [], {}
     for (store, part, _file), those in series.items():
-        if part == WAL:
+        if part in (WAL, RECORD):
             continue
         points = [_point(snapshot) for snapshot in those]
         decision = retention.decide(points, policy, now)
@@ -371,7 +415,12 @@ def unwanted(snapshots, policy, now):
             wals = [retention.Wal(snapshot.run, snapshot.pairs.get("base", "")) for snapshot in those]
             keep, _let_go = retention.wal_epochs(kept.get(store, set()), windows.get(store, []), wals, now)
             gone += [snapshot for snapshot, wal in zip(those, wals) if wal not in keep]
-    return gone
+    told = [snapshot for snapshot in snapshots if snapshot.part == RECORD]
+    runs = {snapshot.run for snapshot in snapshots if snapshot.part != RECORD and snapshot not in gone}
+    # Of a run that failed there may be nothing else.
+    since = stamp_of(now - policy["daily"] * DAY)
+    return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and not (
+        snapshot.pairs.get("verb") == "backup" and snapshot.run >= since)]
 
 
 def _point(snapshot):
