@@ -419,6 +419,18 @@ def test_a_backup_that_is_made_by_hand_at_noon_leaves_no_gap_in_the_night():
     assert runs.unwanted(found, {"daily": 7, "weekly": 0, "monthly": 0, "cuts_hours": 24}, now) == []
 
 
+def test_a_backup_by_hand_on_the_first_day_takes_no_moment_of_it_away():
+    found, now = [], 1_800_000_000 + DAY
+    for time_of in (0.1, 0.2, 0.3):
+        found.append(snapshot(stamp(time_of), "base", level="full"))
+        found += [snapshot(stamp(time_of + part), "wal", file="wal", base=stamp(time_of)) for part in (0.02, 0.05)]
+    policy = {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}
+    assert runs.unwanted(found, policy, now) == []
+    week = [snapshot(stamp(day), "base", level="full") for day in range(1, 8)]
+    gone = runs.unwanted(found + week, policy, now + 7 * DAY)
+    assert {each.run for each in found if each.part == "base"} <= {each.run for each in gone} | {stamp(0.3)}
+
+
 def test_a_store_that_failed_since_keeps_its_last_good_backup():
     found = [snapshot(stamp(0), "snapshot", store="cache", file="dump.rdb")]
     found += [snapshot(stamp(day), "archive", store="papers", file="archive.tar") for day in range(400)]

@@ -398,17 +398,18 @@ def unwanted(snapshots, policy, now):
     for (store, part, _file), those in series.items():
         if part in (WAL, RECORD):
             continue
-        points = [_point(snapshot) for snapshot in those]
-        decision = retention.decide(points, policy, now)
-        if part == BASE and decision.window:
+        of_series = [_point(snapshot) for snapshot in those]
+        decision = retention.decide(of_series, policy, now)
+        since = _window_begin(of_series, decision, policy)
+        if part == BASE and since:
             # Of these days any moment is wanted: one that was made by hand at noon does not stand for the night.
-            points = [dataclasses.replace(point, pinned=point.stamp >= decision.window[0] or point.pinned)
-                      for point in points]
-            decision = retention.decide(points, policy, now)
+            of_series = [dataclasses.replace(point, pinned=point.stamp >= since or point.pinned)
+                         for point in of_series]
+            decision = retention.decide(of_series, policy, now)
         stamps = {point.stamp for point in decision.keep}
         if part == BASE:
             kept[store] = stamps
-            windows[store] = [stamp for stamp in stamps if stamp >= min(decision.window, default=stamp)]
+            windows[store] = [stamp for stamp in stamps if stamp >= since]
         gone += [snapshot for snapshot in those if snapshot.run not in stamps]
     for (store, part, _file), those in series.items():
         if part == WAL:
@@ -421,6 +422,16 @@ def unwanted(snapshots, policy, now):
     since = stamp_of(now - policy["daily"] * DAY)
     return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and not (
         snapshot.pairs.get("verb") == "backup" and snapshot.run >= since)]
+
+
+def _window_begin(of_series, decision, policy):
+    """Stamp from which on any moment is wanted; "" where no days are counted.
+
+    While there are fewer days than are kept, all of the first one is wanted, too.
+    """
+    if not decision.window:
+        return ""
+    return decision.window[0] if len(decision.window) >= policy["daily"] else min(point.stamp for point in of_series)
 
 
 def _point(snapshot):
