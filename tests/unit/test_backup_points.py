@@ -177,12 +177,12 @@ def test_a_point_tells_what_its_run_holds():
     assert (second.level, second.is_complete) == ("incremental", True)
 
 
-def test_a_store_that_failed_makes_a_point_incomplete_and_one_that_is_new_does_not():
+def test_a_store_that_failed_or_was_not_there_yet_makes_a_point_incomplete():
     later = NOW + DAY
     first, second = points.points([
         *night(NOW)[:3], *[each for each in night(later, NOW) if each.part != "snapshot"]], STORES)
-    assert (first.missing, first.is_complete) == ((), True)
-    assert (second.missing, second.is_complete) == (("cache",), False)
+    assert (first.missing, first.is_complete) == (("files", "papers", "rules"), False)
+    assert (second.missing, second.is_complete) == (("files", "cache"), False)
     assert points.never([first, second], STORES) == ["files"]
 
 
