@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
 
     def _concluded(self, work, begun, record, text):
         if text:
-            self._display.display("\n".join(f"  {line}" for line in ["", *text.splitlines(), ""]))
+            self._display.display("\n".join(["", *(f"  {line}" for line in text.splitlines()), ""]))
         if record and record["state"] == "ok":
             return {"changed": True, **{key: record.get(key) for key in ("level", "stamp", "bytes", "objects_bytes")}}
         if record and record["state"] == "skipped":

@@ -17,6 +17,16 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import i
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, structure_problems
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
+#: The one place where a secret is shown: to whom it was made for, once, and in no log.
+ORDER = """
+  {id}: {name} opens {opens}, and nobody can make it again:
+
+      {value}
+
+  Put it now where neither this machine nor the server is - a password manager, a sheet of paper in a safe - and then
+  set backup_key_kept: true. It is not shown again.
+"""
+
 
 class ActionModule(ActionBase):
     """Adds the missing secrets of each installation of the play to a file of its own in the inventory."""
@@ -56,7 +66,14 @@ class ActionModule(ActionBase):
                 added = {name: secret_kinds.generate(secrets.kinds[name]) for name in written.get(secrets.id, [])}
                 if added:
                     write(secrets.path, added, self._loader._vault.secrets)
+                    self._order(secrets, added)
         return written
+
+    def _order(self, secrets, added):
+        """Show what has to be kept elsewhere, with the order to do so."""
+        for name in sorted(secrets.kept.keys() & added.keys()):
+            self._display.display(
+                ORDER.format(id=secrets.id, name=name, opens=secrets.kept[name], value=added[name]), screen_only=True)
 
     def _tell(self, able, written):
         if able and not written:

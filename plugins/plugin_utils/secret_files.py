@@ -21,16 +21,19 @@ HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing one
 class InstallationSecrets:
     """What the inventory gives to an installation, seen by its first host of the play."""
 
-    def __init__(self, action, installation, task_vars, kinds_of, file=None):
+    def __init__(self, action, installation, task_vars, described, file=None):
         self._action, self._installation, self._task_vars = action, installation, task_vars
         in_play = [host for host in installation.host_names if host in task_vars["ansible_play_hosts_all"]]
         self.id = installation.id
         self.is_in_play = bool(in_play)
         self._host = (in_play or installation.host_names)[0]
         self._is_at_work = self._host == task_vars["inventory_hostname"]
-        #: Secrets that the roles need: {name: kind}.
-        self.kinds = kinds_of(
+        wanted = described(
             (*(self._given("trenova_roles") or catalogue.own_roles()), *(self._given("trenova_roles_extra") or [])))
+        #: Secrets that the roles need: {name: kind}.
+        self.kinds = {name: secret["kind"] for name, secret in wanted.items()}
+        #: Those that have to be kept elsewhere, too: {name: what each opens}.
+        self.kept = {name: secret["keep"] for name, secret in wanted.items() if secret.get("keep")}
         #: Path of the file; None where the inventory is none that could have files beside it.
         self.path = (os.path.abspath(file) if file else self._usual_file()) if self.is_in_play else None
 
@@ -81,10 +84,10 @@ def write(path, added, vault_secrets):
 def secrets_of(action, there, task_vars, file=None):
     """The secrets of each of some installations, in `file` or else in the file that is its own."""
     @functools.cache
-    def kinds_of(roles):
-        return catalogue.secret_kinds(action, roles, task_vars.get("playbook_dir"))
+    def described(roles):
+        return catalogue.secrets(action, roles, task_vars.get("playbook_dir"))
 
-    return [InstallationSecrets(action, installation, task_vars, kinds_of, file) for installation in there]
+    return [InstallationSecrets(action, installation, task_vars, described, file) for installation in there]
 
 
 def file_problems(several):

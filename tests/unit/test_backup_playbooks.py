@@ -102,7 +102,7 @@ def test_progress_is_shown_as_it_comes_and_the_end_is_a_table():
     assert host.shown == [
         "  erp1  incremental backup to local, offsite; it goes on without this playbook: journalctl -fu "
         "trenova-backup.service", "  erp1  one", "  erp1  two", "  erp1  three", "  erp1  four",
-        "  \n  All is saved\n    Cache\n  "]
+        "\n  All is saved\n    Cache\n"]
     assert result == {"changed": True, "level": "incremental", "stamp": "20261130T013000Z", "bytes": 5,
                       "objects_bytes": 7}
 

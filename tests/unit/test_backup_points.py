@@ -177,12 +177,12 @@ def test_a_point_tells_what_its_run_holds():
     assert (second.level, second.is_complete) == ("incremental", True)
 
 
-def test_a_store_that_failed_makes_a_point_incomplete_and_one_that_is_new_does_not():
+def test_a_store_that_failed_or_was_not_there_yet_makes_a_point_incomplete():
     later = NOW + DAY
     first, second = points.points([
         *night(NOW)[:3], *[each for each in night(later, NOW) if each.part != "snapshot"]], STORES)
-    assert (first.missing, first.is_complete) == ((), True)
-    assert (second.missing, second.is_complete) == (("cache",), False)
+    assert (first.missing, first.is_complete) == (("files", "papers", "rules"), False)
+    assert (second.missing, second.is_complete) == (("files", "cache"), False)
     assert points.never([first, second], STORES) == ["files"]
 
 
@@ -300,7 +300,8 @@ def test_a_run_tells_what_it_has_saved():
         "stores": [{"name": "db", "title": "Database"}, {"name": "cache", "title": "Cache"}],
         "targets": [{"name": "local", "state": "ok", "because": ""},
                     {"name": "away", "state": "failed", "because": "Target away: no."}],
-        "restorable": {"db": {"to": "2026-11-30T12:01:00Z"}}, "warnings": []})
+        "restorable": {"db": {"to": "2026-11-30T12:01:00Z"}, "other": {
+            "from": "2026-11-23T12:00:00Z", "to": "2026-11-30T12:02:00Z"}}, "warnings": ["Log was lost."]})
     assert lines == [
         "Full backup of 20261130T120000Z: failed in 75 s",
         "  store     what       time    size     new  in",
@@ -308,4 +309,6 @@ def test_a_run_tells_what_it_has_saved():
         "  Cache     Cache       0 s                  It is down.",
         "  local: holds it",
         "  away: Target away: no.",
-        "  Database can be brought back to any moment up to 2026-11-30T12:01:00Z"]
+        "  Database can be brought back to any moment up to 2026-11-30T12:01:00Z",
+        "  other can be brought back to any moment 2026-11-23T12:00:00Z - 2026-11-30T12:02:00Z",
+        "  WARNING: Log was lost."]

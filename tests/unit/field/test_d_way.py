@@ -788,10 +788,11 @@ def test_report_43_any_password_reaches_the_mail_server(tmp_path, password):
 
 def test_report_43_a_mail_server_is_asked_by_the_verification():
     """By the program that would send the mail."""
+    always = ("program", ["/usr/local/lib/trenova/backup.py", "health"])
     checks = services_with(**MAIL, trenova_smtp_password="x")["backup"]["checks"]
     assert [(check["kind"], check["program"][-2:]) for check in checks] == [
-        ("program", ["/usr/local/lib/trenova/backup.py", "check-mail"])]
-    assert services_with()["backup"]["checks"] == []
+        always, ("program", ["/usr/local/lib/trenova/backup.py", "prove"])]
+    assert [(check["kind"], check["program"][-2:]) for check in services_with()["backup"]["checks"]] == [always]
 
 
 def test_report_43_what_the_mail_server_says_is_one_sentence_with_its_name(tmp_path, capsys):

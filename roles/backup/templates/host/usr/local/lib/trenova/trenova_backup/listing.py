@@ -10,7 +10,7 @@ from trenova_backup.files import duration, moment, seconds_of, seconds_of_moment
 
 WIDTH = 100
 #: Levels as people call them.
-LEVELS = {"": "unfinished", points.CUT: "small"}
+LEVELS = {"": "-", points.CUT: "small"}
 STATES = {records.FAILED: "failed", records.INTERRUPTED: "was interrupted", records.SKIPPED: "was skipped"}
 VERBS = {"backup": "backup", "cut": "small backup", "check": "check", "drill": "drill"}
 DAY = 86400
@@ -96,9 +96,11 @@ def _target_lines(settings, target, now):
 
 
 def _held(point, titles):
-    if not point["missing"]:
-        return "everything" if point["is_complete"] else "a part"
-    return "all but " + ", ".join(titles.get(name, name) for name in point["missing"])
+    if point["is_complete"]:
+        return "everything"
+    words, names = ("all but", point["missing"]) if 0 < len(point["missing"]) < len(point["stores"]) else (
+        "only", point["stores"])
+    return "{} {}".format(words, ", ".join(titles.get(name, name) for name in names) or "records")
 
 
 def _store_rows(store, target, now):
@@ -151,8 +153,9 @@ def saved(record):
     for target in record.get("targets") or []:
         found += _wrapped("{}: {}".format(target["name"], target.get("because") or "holds it"), 2)
     for name, window in sorted((record.get("restorable") or {}).items()):
-        found += _wrapped("{} can be brought back to any moment up to {}".format(
-            titles.get(name, name), window.get("to", "")), 2)
+        found += _wrapped("{} can be brought back to any moment {} {}".format(
+            titles.get(name, name), "{from} -".format(**window) if window.get("from") else "up to",
+            window.get("to", "")), 2)
     for warning in record.get("warnings") or []:
         found += _wrapped("WARNING: " + warning, 2)
     return found

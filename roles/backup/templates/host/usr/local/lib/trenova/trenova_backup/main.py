@@ -60,7 +60,10 @@ def _parser():
     follow.add_argument("--unit", default="", help="that of systemd, where it is not the nightly one")
     follow.add_argument("--cursor", default="", help="of the journal: only what was said since")
     verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
+    verbs.add_parser("health", help="what is wrong: overdue or failed runs, disks, timers; sends nothing")
     verbs.add_parser("test", help="send a test message now")
+    prove = verbs.add_parser("prove", help="send a test message where these settings have not proved to be good")
+    prove.add_argument("--patient", action="store_true", help="fail only where one is refused, not out of reach")
     verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
     verbs.add_parser("deliver", help="for systemd: send the messages that are owed")
     verbs.add_parser("check-mail", help="whether messages would be taken, without sending one")
@@ -118,16 +121,25 @@ def _work(settings, verb, is_full=False):
             run.stopped(f"It ended by a fault of its own: {type(error).__name__}: {error}.")
             raise
         finally:
-            run.engine.close()
-            record = records.finish(settings, record, time.time(), state, **dict(run.told(), **more))
-            if watch.after_run(settings, record, time.time()):
-                notify.wake()
-            if state not in (records.OK, records.SKIPPED) and not os.environ.get("INVOCATION_ID"):
-                # Of a unit of systemd, `end` tidies up.
-                run.clean()
+            _conclude(settings, run, record, state, more)
         for failure in run.failures:
             print(failure, file=sys.stderr)
         return 0 if state == records.OK else 1
+
+
+def _conclude(settings, run, record, state, more):
+    """Take down how a run went, here and in the targets, and tell of it where that is due."""
+    try:
+        record = records.finish(settings, record, time.time(), state, **dict(run.told(), **more))
+        if watch.after_run(settings, record, time.time()):
+            notify.wake()
+        if state in (records.OK, records.FAILED):
+            run.keep_record(record)
+    finally:
+        run.engine.close()
+        if state not in (records.OK, records.SKIPPED) and not os.environ.get("INVOCATION_ID"):
+            # Of a unit of systemd, `end` tidies up.
+            run.clean()
 
 
 def _tell_interrupted(settings, because=""):
@@ -188,14 +200,16 @@ def _cut(settings, _arguments):
 
 
 def _list(settings, arguments):
-    run = runs.Run(settings, "list")
+    run, now = runs.Run(settings, "list"), time.time()
+    found = records.read(settings, now)
     try:
         targets = run.listed()
         run.list_objects()
+        if not records.newest(found, "backup"):
+            found = run.records() + found
     finally:
         run.engine.close()
-    now = time.time()
-    told = listing.facts(settings, targets, records.read(settings, now), now)
+    told = listing.facts(settings, targets, found, now)
     text = "\n".join(listing.lines(settings, told, now))
     print(json.dumps(dict(told, text=text)) if arguments.json else text)
     return 0
@@ -281,6 +295,12 @@ def _end(settings, _arguments):
     return 0
 
 
+def _health(settings, _arguments):
+    found = watch.faults(settings, time.time())
+    print(" ".join(found) or "All backups are made as their schedules say.")
+    return 1 if found else 0
+
+
 def _sentences(found):
     """Exit code, with what was found on the error output."""
     for sentence in found:
@@ -290,8 +310,9 @@ def _sentences(found):
 
 VERBS = {
     "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
-    "start": _start, "follow": _follow, "restore": _restore,
+    "start": _start, "follow": _follow, "health": _health, "restore": _restore,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
+    "prove": lambda settings, arguments: _sentences(notify.prove(settings, time.time(), arguments.patient)),
     "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),
 }

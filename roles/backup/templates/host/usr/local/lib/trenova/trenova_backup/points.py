@@ -39,9 +39,9 @@ class Point:
     """What one run has kept.
 
     run: its stamp. level: full, incremental, "cut" for what only adds to a point before it, "" where the base of a
-    database is missing. stores: names of what can be brought back by it. missing: of what earlier points hold and this
-    one ought to. bytes: as they were read. added: bytes that the target did not have before. window: {name of a
-    PostgreSQL store: (begin, end)}, the moments to which the base of this run leads.
+    database is missing. stores: names of what can be brought back by it. missing: those of the others, none for a cut.
+    bytes: as they were read. added: bytes that the target did not have before. window: {name of a PostgreSQL store:
+    (begin, end)}, the moments to which the base of this run leads.
     """
 
     run: str
@@ -149,13 +149,11 @@ def points(snapshots, stores, objects=None):
     for stamps in objects.values():
         for stamp in stamps:
             runs.setdefault(stamp, [])
-    found, seen = [], set()
+    found = []
     for run in sorted(runs):
         is_cut = all(snapshot.part == WAL or "cut" in snapshot.pairs for snapshot in runs[run])
         held = [store["store"] for store in stores if _holds(store, run, runs[run], reach, objects, is_cut)]
-        missing = () if is_cut else tuple(
-            store["store"] for store in stores if store["store"] in seen and store["store"] not in held)
-        seen.update(() if is_cut else held)
+        missing = () if is_cut else tuple(store["store"] for store in stores if store["store"] not in held)
         found.append(Point(
             run, CUT if is_cut else _level(runs[run], stores), tuple(held), missing,
             sum(snapshot.bytes for snapshot in runs[run]), sum(snapshot.added for snapshot in runs[run]),

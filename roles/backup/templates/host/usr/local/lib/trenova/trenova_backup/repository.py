@@ -107,7 +107,8 @@ class Repository:
                 summary.update(message)
             elif message.get("message_type") == "status" and time.monotonic() - told[0] > SECONDS_BETWEEN_LINES:
                 told[0] = time.monotonic()
-                tell(message.get("bytes_done", 0))
+                if message.get("bytes_done"):
+                    tell(message["bytes_done"])
 
         tags = [word for tag in stream.tags for word in ("--tag", tag)]
         keeper = self._engine.start(JOB, self.command(

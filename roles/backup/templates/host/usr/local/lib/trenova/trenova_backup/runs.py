@@ -16,22 +16,27 @@ import os
 import sys
 import time
 
-from trenova_backup import kinds, places, retention
+from trenova_backup import kinds, places, points, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
-from trenova_backup.files import duration, moment, size
+from trenova_backup.files import duration, moment, size, stamp_of
 from trenova_backup.mirror import Mirror
+from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
 from trenova_backup.restore import copies
+from trenova_backup.stream import Stream
 
 #: Bytes of the disk of a target that a backup leaves free at least.
 LEFT_ALONE = 1_000_000_000
 #: Verbs that change nothing, and may run beside another run, whose locks are its own.
 ASKING = frozenset(("list", "read", "end"))
+DAY = 86400
 #: Parts of a database: a base backup, and the log since one.
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
 SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
+#: What the record of a run is kept as.
+RECORDS, RECORD_FILE = "records", "record.json"
 #: What a stream may have grown by since the last time.
 GROWTH = 1.25
 
@@ -67,6 +72,7 @@ class Run:
         self.started = time.time()
         self.targets = [Target(told, self.engine, settings) for told in settings.targets]
         self.steps, self.warnings, self.facts = [], [], {}
+        self._has_looked = False
 
     # -- Told ---------------------------------------------------------------------------------------------------------
 
@@ -110,6 +116,7 @@ class Run:
 
     def look_at_targets(self):
         """Which targets can be used. Raises TargetError where none can."""
+        self._has_looked = True
         for target in self.targets:
             try:
                 known = places.recorded(self.settings)
@@ -222,7 +229,9 @@ class Run:
                 target.repository.forget(gone)
                 if self.is_full:
                     target.repository.prune()
-                kept = [snapshot.run for snapshot in snapshots if snapshot not in gone]
+                left = [snapshot for snapshot in snapshots if snapshot not in gone]
+                self._tell_since(left)
+                kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
                 for store in self.settings.stores:
                     if store["kind"] == "objects" and kept:
                         target.mirror.retain(store["store"], min(kept))
@@ -230,6 +239,29 @@ class Run:
                 self.lose(target, error)
         for path in copies.let_go(self.settings, self.started) if not self.failures else []:
             self.say(f"removed {path}, which a restore had replaced")
+
+    def _tell_since(self, snapshots):
+        """Note from when on the databases can be brought back."""
+        for name, window in self.facts.get("restorable", {}).items():
+            found = points.intervals(points.windows(snapshots, name))
+            if found and "from" not in window:
+                window["from"] = moment(found[0][0])
+
+    def keep_record(self, record):
+        """Keep the record of this run in every target, where it can be read when this host is gone."""
+        if not self._has_looked or self.verb == "cut" and not any(
+                "target" in step or step.get("added") for step in self.steps):
+            return
+        path = self.settings.path("records", record["stamp"] + ".json")
+        stream = Stream(self.stamp, RECORDS, RECORD, RECORD_FILE, verb=record["verb"], state=record["state"],
+                        level=record.get("level"))
+        for target in self.good:
+            try:
+                target.repository.keep(
+                    stream, lambda pipe: self.engine.hand_on(path, pipe.path), lambda done: None)
+            except BackupError as error:
+                # It stays on this host, and the next run copies what a target lacks.
+                self.say(f"the record was not kept in the target {target.name}: {error}")
 
     # -- Asked --------------------------------------------------------------------------------------------------------
 
@@ -250,6 +282,17 @@ class Run:
                     target.free = places.free(target.directory)
             except (TargetError, OSError) as error:
                 self.lose(target, error)
+
+    def records(self):
+        """The newest records of each kind and state that a target holds, oldest first, for a host that knows none."""
+        for target in self.good:
+            newest = {(snapshot.pairs.get("verb"), snapshot.pairs.get("state")): snapshot
+                      for snapshot in target.snapshots if snapshot.part == RECORD}
+            with contextlib.suppress(TargetError, ValueError):
+                found = [json.loads(target.repository.read(snapshot)) for snapshot in newest.values()]
+                if found:
+                    return sorted(found, key=lambda record: record["stamp"])
+        return []
 
     def check(self, part):
         """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
@@ -348,33 +391,50 @@ class Run:
 def unwanted(snapshots, policy, now):
     """Snapshots that retention does not keep, of one repository.
 
-    Each kind of file of each store is a series of points of its own; the log of a database follows its bases.
+    Each kind of file of each store is a series of points of its own; the log of a database follows its bases, and a
+    record its run.
     """
     series = {}
     for snapshot in snapshots:
         series.setdefault((snapshot.store, snapshot.part, snapshot.file), []).append(snapshot)
     kept, gone, windows = {}, [], {}
     for (store, part, _file), those in series.items():
-        if part == WAL:
+        if part in (WAL, RECORD):
             continue
-        points = [_point(snapshot) for snapshot in those]
-        decision = retention.decide(points, policy, now)
-        if part == BASE and decision.window:
+        of_series = [_point(snapshot) for snapshot in those]
+        decision = retention.decide(of_series, policy, now)
+        since = _window_begin(of_series, decision, policy)
+        if part == BASE and since:
             # Of these days any moment is wanted: one that was made by hand at noon does not stand for the night.
-            points = [dataclasses.replace(point, pinned=point.stamp >= decision.window[0] or point.pinned)
-                      for point in points]
-            decision = retention.decide(points, policy, now)
+            of_series = [dataclasses.replace(point, pinned=point.stamp >= since or point.pinned)
+                         for point in of_series]
+            decision = retention.decide(of_series, policy, now)
         stamps = {point.stamp for point in decision.keep}
         if part == BASE:
             kept[store] = stamps
-            windows[store] = [stamp for stamp in stamps if stamp >= min(decision.window, default=stamp)]
+            windows[store] = [stamp for stamp in stamps if stamp >= since]
         gone += [snapshot for snapshot in those if snapshot.run not in stamps]
     for (store, part, _file), those in series.items():
         if part == WAL:
             wals = [retention.Wal(snapshot.run, snapshot.pairs.get("base", "")) for snapshot in those]
             keep, _let_go = retention.wal_epochs(kept.get(store, set()), windows.get(store, []), wals, now)
             gone += [snapshot for snapshot, wal in zip(those, wals) if wal not in keep]
-    return gone
+    told = [snapshot for snapshot in snapshots if snapshot.part == RECORD]
+    runs = {snapshot.run for snapshot in snapshots if snapshot.part != RECORD and snapshot not in gone}
+    # Of a run that failed there may be nothing else.
+    since = stamp_of(now - policy["daily"] * DAY)
+    return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and not (
+        snapshot.pairs.get("verb") == "backup" and snapshot.run >= since)]
+
+
+def _window_begin(of_series, decision, policy):
+    """Stamp from which on any moment is wanted; "" where no days are counted.
+
+    While there are fewer days than are kept, all of the first one is wanted, too.
+    """
+    if not decision.window:
+        return ""
+    return decision.window[0] if len(decision.window) >= policy["daily"] else min(point.stamp for point in of_series)
 
 
 def _point(snapshot):

@@ -23,13 +23,17 @@ class Settings:
         self._content = content
         self.stores, self.targets = content["stores"], content["targets"]
         self.state_dir = os.path.join(content["data_dir"], "backup")
+        #: When they were written to this host, in seconds; None where that is not known.
+        self.written = None
 
     @classmethod
     def read(cls, directory):
         """Those of a host. Raises BackupError where there are none."""
         try:
             with open(os.path.join(directory, FILE), encoding="utf-8") as stream:
-                return cls(json.load(stream))
+                settings = cls(json.load(stream))
+                settings.written = os.fstat(stream.fileno()).st_mtime
+                return settings
         except (OSError, ValueError) as error:
             raise BackupError(f"The settings of the backups cannot be read: {error}. Run the playbook.") from None
 
