@@ -11,7 +11,8 @@ import signal
 import sys
 import time
 
-from trenova_backup import notify, records, runs, watch
+from trenova_backup import gate, notify, records, runs, watch
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
 from trenova_backup.files import size
 from trenova_backup.settings import Settings
@@ -29,7 +30,8 @@ def main(words):
     try:
         settings = Settings.read(os.path.dirname(os.path.abspath(__file__)))
         _listen(time.monotonic() + settings.get("timeout_seconds", float("inf")) - START_SECONDS)
-        return VERBS[arguments.verb](settings, arguments)
+        with gate.guarded(Engine.runs):
+            return VERBS[arguments.verb](settings, arguments)
     except (BackupError, Interrupted) as error:
         print(error, file=sys.stderr)
         return 1
