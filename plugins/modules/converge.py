@@ -130,7 +130,7 @@ options:
       host_files:
         description:
           - Files outside of the project's directory that go with the service when it is V(absent), or that it may have
-            and is not to have now.
+            and is not to have now. Of an earlier edition there may be directories, which go with all that is in them.
         type: list
         elements: str
         default: []
