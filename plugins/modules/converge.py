@@ -228,6 +228,9 @@ options:
             type: str
             choices: [image, files]
             default: image
+          asked_by:
+            description: File which makes the job due while it is there, and which a success of the job removes.
+            type: str
       reload:
         description: Commands and signals that make a running service read changed files.
         type: list
@@ -466,6 +469,7 @@ JOB_OPTIONS = {
     "seconds": {"type": "int", "default": 900},
     "says": {"type": "str", "required": True},
     "once_per": {"type": "str", "choices": ["image", "files"], "default": "image"},
+    "asked_by": {"type": "str"},
 }
 RELOAD_OPTIONS = {
     "files": strings(required=True),
