@@ -55,6 +55,11 @@ def attempts(lines, names):
     return {name: attempt for name, attempt in found.items() if attempt["failures"]}
 
 
+def ended(lines):
+    """Names of which the log says how an attempt ended, which it does where there was no certificate."""
+    return {_name(entry) for entry in filter(None, map(_entry, lines)) if entry["msg"] in AGAIN}
+
+
 def addresses(text):
     """IP addresses in a text, each once, in their order."""
     found = []

@@ -11,6 +11,8 @@ version_added: 0.1.0
 description:
   - Resolves host names on the host, says which addresses are its own, and reads in the log of Caddy what an ACME
     authority said last of each name.
+  - What was said before Caddy was started is of no account, since it asks anew then. Where it was started just now and
+    has not said of each name how that went, it is waited for, for some seconds.
   - Used by M(trenova.selfhost.preflight) for names without a certificate, and by M(trenova.selfhost.verify) where a
     certificate is missing or late. Changes nothing.
 options:
@@ -60,6 +62,9 @@ attempts:
   type: dict
 """
 
+import calendar
+import time
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import acme_log, engine, host_names
@@ -68,13 +73,38 @@ from ansible_collections.trenova.selfhost.plugins.module_utils import acme_log, 
 LOG_HOURS = 8
 LOG_LINES = 20000
 LOG_SECONDS = 20
+#: From Caddy's start on, in which it asks for all names that lack a certificate.
+ASKING_SECONDS = 20
+PAUSE_SECONDS = 1
 
 
-def log_lines(container):
+def attempts(container, names):
+    """The last attempt for each name since Caddy was started. One that has just begun to ask is waited for."""
+    while True:
+        since, seconds = begun(container)
+        lines = log_lines(container, since)
+        if seconds > ASKING_SECONDS or names <= acme_log.ended(lines):
+            return acme_log.attempts(lines, names)
+        time.sleep(PAUSE_SECONDS)
+
+
+def begun(container):
+    """From when on the log is of account, as the Engine takes it, and how many seconds ago that was."""
+    longest = LOG_HOURS * 3600
+    try:
+        started = engine.started_at(engine.containers(container)[container])
+        seconds = time.time() - calendar.timegm(time.strptime(started.partition(".")[0], "%Y-%m-%dT%H:%M:%S"))
+    except (engine.EngineError, KeyError, ValueError):
+        seconds = longest
+    # A clock that was ahead at the start tells nothing.
+    return (started + "Z", seconds) if 0 <= seconds < longest else (f"{LOG_HOURS}h", longest)
+
+
+def log_lines(container, since):
     """Lines of a container's log; none where the Engine does not hand them out."""
     try:
         done = engine.docker(
-            "logs", "--since", f"{LOG_HOURS}h", "--tail", str(LOG_LINES), container, seconds=LOG_SECONDS, check=False)
+            "logs", "--since", since, "--tail", str(LOG_LINES), container, seconds=LOG_SECONDS, check=False)
     except engine.EngineError:
         return []
     return [*done.stdout.splitlines(), *done.stderr.splitlines()]
@@ -92,12 +122,12 @@ def main():
     )
     names, container = module.params["names"], module.params["container"]
     resolved = host_names.resolved(names)
-    attempts = acme_log.attempts(log_lines(container), set(names)) if container else {}
-    told = {address for attempt in attempts.values() for failure in attempt["failures"]
+    found = attempts(container, set(names)) if container else {}
+    told = {address for attempt in found.values() for failure in attempt["failures"]
             for address in acme_log.addresses(failure["detail"])}
     told.update(module.params["addresses"], *(addresses or [] for addresses in resolved.values()))
     module.exit_json(
-        changed=False, resolved=resolved, attempts=attempts,
+        changed=False, resolved=resolved, attempts=found,
         own=sorted(address for address in told if host_names.is_own(address)))
 
 

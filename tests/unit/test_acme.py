@@ -15,6 +15,7 @@ import functools
 import json
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -326,7 +327,68 @@ def test_log_that_the_engine_does_not_hand_out_is_empty(monkeypatch):
         raise engine.EngineError("no Engine")
 
     monkeypatch.setattr(engine, "docker", silent)
-    assert module.log_lines("tren-caddy") == []
+    assert module.log_lines("tren-caddy", "8h") == []
+
+
+class Caddy:
+    """A container whose log says something of a name each second from its start on."""
+
+    def __init__(self, monkeypatch, age, *lines):
+        self.now, self.lines, self.asked = 1796009764.0, list(lines), []
+        self.started = self.now - age
+        monkeypatch.setattr(module, "time", self)
+        monkeypatch.setattr(engine, "containers", lambda name: {name: {"State": {"StartedAt": self.moment}}})
+        monkeypatch.setattr(engine, "docker", self.logs)
+
+    strptime = staticmethod(time.strptime)
+
+    @property
+    def moment(self):
+        return time.strftime("%Y-%m-%dT%H:%M:%S.25Z", time.gmtime(self.started))
+
+    def time(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+    def logs(self, *words, **_options):
+        self.asked.append(words[words.index("--since") + 1])
+        said_by_now = self.lines[:max(0, round(self.now - self.started))]
+        return subprocess.CompletedProcess(words, 0, "", "\n".join(said_by_now))
+
+
+def test_what_caddy_was_told_before_its_start_is_of_no_account(monkeypatch):
+    caddy = Caddy(monkeypatch, 3600)
+    module.attempts("tren-caddy", {PAGE})
+    assert caddy.asked == [caddy.moment.replace(".25Z", ".250000000Z")]
+
+
+def test_caddy_that_has_just_begun_to_ask_is_waited_for(monkeypatch):
+    caddy = Caddy(monkeypatch, 0, *(
+        line for name in NAMES for line in (not_got(name, f"HTTP 403 {URN}dns - nothing"), again(name))))
+    assert set(module.attempts("tren-caddy", set(NAMES))) == set(NAMES)
+    assert caddy.now - caddy.started == 6
+
+
+def test_caddy_that_does_not_speak_of_a_name_is_waited_for_a_bounded_time(monkeypatch):
+    caddy = Caddy(monkeypatch, 0, not_got(PAGE, f"HTTP 403 {URN}dns - nothing"), again(PAGE))
+    assert set(module.attempts("tren-caddy", set(NAMES))) == {PAGE}
+    assert 0 < caddy.now - caddy.started <= module.ASKING_SECONDS + module.PAUSE_SECONDS
+
+
+@pytest.mark.parametrize("age", [-5, 3600 * 24 * 30])
+def test_start_that_is_long_ago_or_yet_to_come_does_not_bound_the_log(monkeypatch, age):
+    caddy = Caddy(monkeypatch, age)
+    module.attempts("tren-caddy", {PAGE})
+    assert caddy.asked == ["8h"]
+
+
+def test_start_that_the_engine_does_not_tell_does_not_bound_the_log(monkeypatch):
+    caddy = Caddy(monkeypatch, 3)
+    monkeypatch.setattr(engine, "containers", lambda _name: {})
+    module.attempts("tren-caddy", {PAGE})
+    assert caddy.asked == ["8h"]
 
 
 def leads(here, on_host, own=(OWN,), ssh=None, served=()):

@@ -249,6 +249,7 @@ def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, 
     assert kept(other) == ALL
     assert words in status(settings)["because"]
     assert [target["name"] for target in status(settings)["targets"] if target["state"] == "failed"] == [away]
+    assert os.path.exists(settings.path("check-wanted")) is (code == 10), "what the playbook takes for a wish"
 
 
 def test_a_target_that_was_away_takes_over_what_it_lacks(settings):

@@ -267,6 +267,12 @@ def test_small_backups_can_be_switched_off(minutes, there):
     assert bool(gone) is not there
 
 
+def test_what_an_earlier_edition_made_outside_of_the_project_goes():
+    gone = bundle({"trenova_data_dir": "/srv/data"}).arguments()["host_files"]
+    assert {"/usr/local/lib/trenova/backup-unit.py", "/usr/local/lib/trenova/backup-unit.json",
+            "/srv/data/backup-directories", "/srv/data/backup/unmailed"} <= set(gone)
+
+
 # -- What the scripts do ----------------------------------------------------------------------------------------------
 
 class Machine:

@@ -696,7 +696,7 @@ class Removal(Turn):
 
 
 def remove_files(tools, paths, before=()):
-    """Remove files; a unit of systemd is stopped and forgotten.
+    """Remove files, and directories with all that is in them; a unit of systemd is stopped and forgotten.
 
     before: paths that an interrupted run may have removed without a word to systemd.
     """
@@ -705,7 +705,10 @@ def remove_files(tools, paths, before=()):
         if path in units and (path.endswith(".timer") or systemd.can_be_enabled(path)):
             _systemctl(tools, "disable", "--quiet", "--now", os.path.basename(path))
     for path in paths:
-        os.unlink(path)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
     if units:
         _systemctl(tools, "daemon-reload")
 

@@ -126,6 +126,25 @@ def test_a_check_of_files_runs_whenever_one_of_them_changes(host):
     assert host.converge(backup(host, {"config/backup.sh": "2"}))["prepared"] == ["The job backup-check"]
 
 
+def test_a_check_that_is_asked_for_on_the_host_runs_until_it_succeeds(host):
+    """As the program of the backups does where a target has lost its repository."""
+    wish = host.root / "check-wanted"
+    [job] = backup(host, {})["jobs"]
+    asked = dict(backup(host, {"config/backup.sh": "1"}), jobs=[dict(job, asked_by=str(wish))])
+    host.converge(asked)
+    assert measure(host)["differing"] == {}
+    wish.touch()
+    assert measure(host)["differing"] == {"backup": ["The job backup-check is due"]}
+    assert host.converge(asked, check=True)["prepared"] == ["The job backup-check"]
+    host.engine.job_results["backup-check"] = (1, "cannot reach the target")
+    host.run(asked).failure()
+    assert wish.exists()
+    host.engine.job_results.clear()
+    assert host.converge(asked)["prepared"] == ["The job backup-check"]
+    assert not wish.exists()
+    assert host.converge(asked)["changed"] is False
+
+
 def test_a_check_that_was_interrupted_runs_again_although_the_files_are_written(host):
     host.engine.job_results["backup-check"] = (1, "cannot reach the store")
     host.run(backup(host, {"config/backup.sh": "1"}))

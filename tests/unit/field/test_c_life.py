@@ -385,6 +385,7 @@ class Mails:
 ENGINE = r"""#!/bin/sh
 here=@here@
 echo "$*" >>$here/told
+echo "$DOCKER_HOST" >>$here/ways
 case "$*" in
     "ps "*) cat $here/containers ;;
     *" config --images "*) echo registry:5000/trenova/backup:1 ;;
@@ -799,8 +800,11 @@ def test_report_15_an_engine_that_does_not_come_back_is_the_reason_that_is_told(
 
 
 def test_report_15_an_engine_that_is_stopped_meanwhile_stays_stopped(nightly):
-    """A command of its own would start it."""
+    """A command of its own would start it, and so would a client that is cut off and asks once more (`gate.py`)."""
     process = nightly.slow("backup")
+    ways = set((nightly.root / "ways").read_text().split())
+    assert len(ways) == 1
+    assert "unix:///run/docker.sock" not in ways
     (nightly.root / "engine").write_text("")
     before = len(nightly.told())
     process.communicate(timeout=30)

@@ -11,7 +11,8 @@ import signal
 import sys
 import time
 
-from trenova_backup import by_hand, listing, notify, records, runs, watch
+from trenova_backup import by_hand, gate, listing, notify, records, runs, watch
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
 from trenova_backup.restore import verbs as restoring
 from trenova_backup.restore.journal import need_none
@@ -30,7 +31,8 @@ def main(words):
     try:
         settings = Settings.read(os.path.dirname(os.path.abspath(__file__)))
         _listen(time.monotonic() + settings.get("timeout_seconds", float("inf")) - START_SECONDS)
-        return VERBS[arguments.verb](settings, arguments)
+        with gate.guarded(Engine.runs):
+            return VERBS[arguments.verb](settings, arguments)
     except (BackupError, Interrupted) as error:
         print(error, file=sys.stderr)
         return 1

@@ -14,6 +14,7 @@ import re
 import time
 
 from trenova_backup.errors import SourceError, TargetError
+from trenova_backup.files import write_text
 
 #: Exit codes of restic 0.17 and later.
 NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
@@ -21,6 +22,8 @@ RETRY_LOCK = "10m"
 #: How often a running stream tells how far it is.
 SECONDS_BETWEEN_LINES = 5
 JOB = "backup-keep"
+#: While this file is there, the playbook has every target looked at, as the description of the role says.
+CHECK_WANTED = "check-wanted"
 #: The name of a file of a repository, and what restic's check says of one that is not damaged.
 NAME = re.compile(r"\b[0-9a-f]{64}\b")
 HOW = {"does not exist": "missing", "not referenced": "too much"}
@@ -61,6 +64,9 @@ class Repository:
         """Run restic to its end; the Process. Raises TargetError where it fails."""
         process = self._engine.run(JOB, self.command(*words), seconds, read_lines)
         if process.code:
+            if process.code == NO_REPOSITORY:
+                # Only the playbook makes one: what lacks it may be a disk that is not mounted.
+                write_text(self._settings.path(CHECK_WANTED), "")
             raise TargetError(self.why(process))
         return process
 
