@@ -27,6 +27,7 @@ USUAL_SPEED = 60_000_000
 #: Seconds that stopping and starting take besides.
 USUAL_STOP = 40
 SECONDS_BETWEEN_LINES = 5
+WORTH_TELLING = 20_000_000
 #: Below the project's directory, in a backup as on the host.
 SECRETS = "backup/secrets/installation/secrets.json"
 #: What a pipe gives at once is less than tar takes for a block.
@@ -61,11 +62,11 @@ class Restore:
         self.say("WARNING: " + text)
 
     def tell_progress(self, title, done, total):
-        """Tell how far something is, not too often."""
-        if time.monotonic() - self._told < SECONDS_BETWEEN_LINES:
+        """Tell how far something is, not too often, and not of what is soon there."""
+        if total < WORTH_TELLING or time.monotonic() - self._told < SECONDS_BETWEEN_LINES:
             return
         self._told = time.monotonic()
-        self.say(f"  {title}: {size(done)}" + (f" of {size(total)}" if total else ""))
+        self.say(f"  {title}: {size(min(done, total))} of {size(total)}")
 
     # -- Wish ---------------------------------------------------------------------------------------------------------
 
