@@ -375,7 +375,7 @@ class Laid:
 class Written:
     """A store that is written into its running service."""
 
-    is_laid = False
+    is_laid, is_read_at_start = False, True
 
     def __init__(self, engine):
         self.engine = engine

@@ -16,6 +16,7 @@ class Command(Kind):
     """A command in the container of a service."""
 
     part = "output"
+    is_read_at_start = True
 
     def save(self):
         """Its output, as one file."""

@@ -33,6 +33,8 @@ class Kind(abc.ABC):
     part = ""
     #: Whether what comes back is laid in the place of the live files, while nothing of the service runs.
     is_laid = False
+    #: Whether what is written may be older than what its service reads from files when it starts.
+    is_read_at_start = False
 
     def __init__(self, store, run):
         self.store, self.run = store, run

@@ -208,6 +208,10 @@ class Restore:
         for name in written:
             self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
                 self.choices[name], self._beside(name)))
+        # What the deployment says of it, logins for instance, is read at its start and holds again then.
+        self.engine.stop([
+            container for name in written if self.kinds[name].is_read_at_start
+            for container, runs in self.engine.services().get(self.kinds[name].store["service"], []) if runs])
         self._tidy()
         self._renew()
 
