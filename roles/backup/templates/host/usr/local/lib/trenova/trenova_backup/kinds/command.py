@@ -8,6 +8,9 @@ import os
 from trenova_backup.errors import SourceError
 from trenova_backup.kinds.kind import Kind
 
+#: What a program takes at most to read what it once said.
+WRITE_SECONDS = 1800
+
 
 class Command(Kind):
     """A command in the container of a service."""
@@ -34,7 +37,7 @@ class Command(Kind):
         process = self.run.engine.execute(
             self.store["container"], self.store["restore"], source=os.path.join(beside, self.store["file"]))
         try:
-            if process.wait():
+            if process.wait(WRITE_SECONDS):
                 raise SourceError(f"{self.store['title']} does not take what it once said: {process.said.rstrip('.')}.")
         finally:
             process.end()
