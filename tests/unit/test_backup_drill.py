@@ -16,6 +16,7 @@ import os
 import pathlib
 import sys
 import threading
+import time
 
 import pytest
 from hypothesis import given
@@ -230,6 +231,7 @@ class Docker:
     def __init__(self, monkeypatch, things, stubborn=()):
         self.things, self.stubborn = dict(things), stubborn
         monkeypatch.setattr(place, "_docker", self)
+        monkeypatch.setattr(place.Engine, "runs", staticmethod(lambda: True))
 
     def __call__(self, *words):
         kind = words[0] if words[0] in ("network", "volume") else "container"
@@ -252,6 +254,28 @@ def test_all_of_a_drill_is_removed_and_what_stays_is_told(tmp_path, monkeypatch)
     Docker(monkeypatch, {"drill-tren-db": "container"}, stubborn=["drill-tren-db"])
     with pytest.raises(BackupError, match="container drill-tren-db stayed"):
         place.remove(drill)
+
+
+def test_while_the_engine_is_stopped_nothing_starts_it(tmp_path, monkeypatch):
+    docker = Docker(monkeypatch, {"drill-tren-db": "container"})
+    monkeypatch.setattr(place.Engine, "runs", staticmethod(lambda: False))
+    with pytest.raises(BackupError, match="does not run. What there is of a drill goes when it runs again."):
+        place.remove(place.of(settings_at(tmp_path)))
+    assert docker.things == {"drill-tren-db": "container"}
+
+
+def test_what_a_server_without_power_has_left_is_removed_within_the_hour(tmp_path, monkeypatch):
+    settings = settings_at(tmp_path)
+    docker = Docker(monkeypatch, {"drill-tren-db": "container"})
+    verbs.remove_left(settings)
+    assert docker.things  # there is no directory of a drill, and nobody asks the Engine every hour
+    root = pathlib.Path(place.of(settings).root)
+    root.mkdir()
+    with runs.held(settings, verbs.LOCK):
+        verbs.remove_left(settings)
+        assert root.is_dir()
+    verbs.remove_left(settings)
+    assert (docker.things, root.exists()) == ({}, False)
 
 
 # -- What is chosen ---------------------------------------------------------------------------------------------------
@@ -370,6 +394,39 @@ def test_what_changed_of_what_lives_fails_a_drill_unless_somebody_deployed(quiet
     lives["container tren-db"] = ["a"]
     assert do(settings) == 0
     assert last(settings)["warnings"] == ["Something was deployed while the drill ran."]
+
+
+def test_an_end_that_fails_does_not_hide_why_it_failed(quiet, monkeypatch):
+    settings, _called, _lives = quiet
+
+    def fail(_self):
+        raise BackupError("It is broken.")
+
+    looks = itertools.count()
+
+    def look(_settings):
+        if next(looks):
+            raise BackupError("The Docker Engine does not tell what runs: x")
+        return {}
+    monkeypatch.setattr(run.Drill, "_start", fail)
+    monkeypatch.setattr(live, "look", look)
+    assert do(settings) == 1
+    assert last(settings)["because"] == "It is broken. The Docker Engine does not tell what runs: x"
+
+
+def test_a_report_is_of_the_last_one_that_ended_and_tells_of_one_that_is_at_work(quiet, capsys):
+    settings, _called, _lives = quiet
+    words = type("Words", (), {"report": True, "remove": False, "start": False})
+    with pytest.raises(BackupError, match="There was no drill yet"):
+        verbs.drill(settings, words)
+    do(settings)
+    time.sleep(1.1)  # a record has a stamp of its own second
+    records.begin(settings, "drill", time.time())
+    capsys.readouterr()
+    assert verbs.drill(settings, words) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("A drill is at work since")
+    assert ": passed in" in said
 
 
 def test_where_there_is_no_room_it_is_skipped_which_says_nothing_of_the_backups(quiet, monkeypatch):
@@ -497,7 +554,7 @@ def test_a_report_says_what_was_restored_how_long_it_took_and_what_was_proved():
     text = " ".join("\n".join(report.lines(RECORD)).split())
     for words in (
             "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login", "RPO 5 min",
-            f"PostgreSQL as of {moment(BEGIN)} 1.0 GB", "15 tables with 50081 rows", "14 of them by checksum: all equal",
+            f"PostgreSQL as of {moment(BEGIN)} 1.0 GB", "15 tables with 50081 rows", "14 of them by checksum: all",
             "5 objects, 40 B, of 5", "Login at tren-api: /me 200 (320 bytes)", "PostgreSQL: fetched 14 s",
             "nothing was touched", "Left of the drill: nothing."):
         assert words in text, words

@@ -270,6 +270,7 @@ def _drill(settings, arguments):
 
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
+    drilling.remove_left(settings)
     for sentence in watch.look(settings, time.time()):
         print(sentence)
     if notify.owed(settings):

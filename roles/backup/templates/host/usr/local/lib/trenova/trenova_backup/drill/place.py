@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 from trenova_backup.drill.project import Drill, container
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
 from trenova_backup.settings import Settings
 
@@ -73,6 +74,9 @@ def like(path, live):
 
 def remove(drill):
     """Remove all of a drill, whether it runs or not. Raises BackupError where some of it stays."""
+    if not Engine.runs():
+        # Any command would start it.
+        raise BackupError("The Docker Engine does not run. What there is of a drill goes when it runs again.")
     label = "label=com.docker.compose.project=" + drill.name
     # What a command that was cut off goes on to make is there a moment later.
     for _attempt in range(3):

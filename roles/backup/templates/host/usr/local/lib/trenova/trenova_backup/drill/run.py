@@ -86,11 +86,18 @@ class Drill:
             self.told["rto_seconds"] = round(time.monotonic() - self._begin)
             self._count_objects()
         finally:
-            if self._engine:
-                self._engine.close()
+            self._end(before, deployed)
+
+    def _end(self, before, deployed):
+        """Remove it, and look whether all else is as it was. What ended the drill is not hidden by what fails here."""
+        if self._engine:
+            self._engine.close()
+        try:
             self._step("removed all of it", lambda: place.remove(self.place))
             self.told["removed"] = place.remains(self.place)
             self._look_again(before, live.look(self.settings), deployed == live.deployed(self.settings))
+        except BackupError as error:
+            self.failures.append(str(error))
 
     def _step(self, name, work):
         begin, step = time.monotonic(), {"service": "drill", "name": name, "file": "", "state": "failed"}
@@ -237,6 +244,9 @@ class Drill:
             # The application itself may have written one meanwhile, and takes none away.
             if number < result["expected"]:
                 self.failures.append(f"{kind.store['title']}: {number} objects came back of {result['expected']}.")
+            if kind.missing:
+                self.failures.append(f"{kind.store['title']}: the target lacks {len(kind.missing)} objects that it "
+                                     f"should hold, the first one is {kind.missing[0]}.")
 
     # -- What lives ---------------------------------------------------------------------------------------------------
 

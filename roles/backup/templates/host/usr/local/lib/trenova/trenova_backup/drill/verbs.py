@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 
 from trenova_backup import by_hand, notify, records, runs, watch
 from trenova_backup.drill import place, report
 from trenova_backup.drill.run import Drill, Impossible
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted
 from trenova_backup.restore.journal import need_none
 
@@ -35,15 +37,26 @@ def drill(settings, arguments):
                           "somebody else is not there a second time. Nothing was done.")
     if arguments.start:
         return _start(settings)
+    if arguments.remove:
+        remove(settings)
+        return 0
     with runs.held(settings, LOCK) as is_ours:
-        if arguments.remove:
-            # Who is at work removes it.
-            if is_ours:
-                place.remove(place.of(settings))
-            return 0
         if not is_ours:
             raise BackupError("A drill is at work already.")
         return _recorded(settings)
+
+
+def remove(settings):
+    """Remove what a drill has left that was cut off. One that is at work does that itself."""
+    with runs.held(settings, LOCK) as is_ours:
+        if is_ours:
+            place.remove(place.of(settings))
+
+
+def remove_left(settings):
+    """The same, where there is something: after a server lost its power, nobody else would look for a week."""
+    if settings.get("drill") and os.path.lexists(place.of(settings).root) and Engine.runs():
+        remove(settings)
 
 
 def _recorded(settings):
@@ -74,10 +87,13 @@ def _recorded(settings):
 
 
 def _report(settings):
-    last = records.newest(records.read(settings, time.time()), VERB)
-    if last is None:
+    found = [record for record in records.read(settings, time.time()) if record["verb"] == VERB]
+    ended = [record for record in found if record["state"] != records.RUNNING]
+    if found and found[-1]["state"] == records.RUNNING:
+        print(f"A drill is at work since {found[-1]['started']}: journalctl -fu trenova-drill")
+    elif not ended:
         raise BackupError("There was no drill yet. Make one: systemctl start trenova-drill")
-    print("\n".join(report.lines(last)))
+    print("\n".join(report.lines(ended[-1]) if ended else []))
     return 0
 
 

@@ -14,6 +14,11 @@ from trenova_backup.mirror import JOB, KEYS
 class Objects(Kind):
     """A store that speaks S3."""
 
+    def __init__(self, store, run):
+        super().__init__(store, run)
+        #: Names of what the target should hold and does not, after a restore.
+        self.missing = []
+
     def save(self):
         """Bring the mirrors of all targets up to date."""
         self.run.mirror(self.name)
@@ -43,6 +48,7 @@ class Objects(Kind):
             self.name, choice.facts["stamp"], f"store-{self.name}:", tell=self._tell)
         self.run.say(f"{self.store['title']}: {told['objects']} objects, {size(told['bytes'])}, "
                      f"{duration(told['seconds'])}")
+        self.missing = told["missing"]
         if told["missing"]:
             self.run.warn(f"{self.store['title']}: the target lacks {len(told['missing'])} objects that it should "
                           f"hold, the first one is {told['missing'][0]}.")
