@@ -553,7 +553,7 @@ RECORD = {
 def test_a_report_says_what_was_restored_how_long_it_took_and_what_was_proved():
     text = " ".join("\n".join(report.lines(RECORD)).split())
     for words in (
-            "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login", "RPO 5 min",
+            "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login", "RPO 300 s",
             f"PostgreSQL as of {moment(BEGIN)} 1.0 GB", "15 tables with 50081 rows", "14 of them by checksum: all",
             "5 objects, 40 B, of 5", "Login at tren-api: /me 200 (320 bytes)", "PostgreSQL: fetched 14 s",
             "nothing was touched", "Left of the drill: nothing."):

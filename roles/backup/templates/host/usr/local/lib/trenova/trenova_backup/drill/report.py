@@ -21,10 +21,10 @@ def lines(record):
     if record.get("because"):
         found += _wrapped(record["because"], 2)
     if told.get("rto_seconds") is not None:
-        found.append(f"  RTO {duration(told['rto_seconds'])}: from nothing to " + (
+        found.append(f"  RTO {_exactly(told['rto_seconds'])}: from nothing to " + (
             "a login" if told.get("login") else "services that are healthy"))
     if told.get("rpo_seconds") is not None:
-        found.append(f"  RPO {duration(told['rpo_seconds'])}: so old was what a loss of the server would have left, "
+        found.append(f"  RPO {_exactly(told['rpo_seconds'])}: so old was what a loss of the server would have left, "
                      f"{told['newest']}")
     if told.get("stores"):
         found += ["", "  Restored from {target}, backup {run}:".format(**told)]
@@ -46,6 +46,11 @@ def lines(record):
     for warning in record.get("warnings") or []:
         found += _wrapped("WARNING: " + warning, 2)
     return found
+
+
+def _exactly(seconds):
+    """Seconds as they were measured, where people can still read them."""
+    return f"{seconds} s" if seconds < 600 else duration(seconds)
 
 
 def _compared(told):
