@@ -25,10 +25,11 @@ from hypothesis import strategies as st
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
-from trenova_backup import notify, records, runs  # noqa: E402
+from trenova_backup import listing, notify, records, runs  # noqa: E402
 from trenova_backup.drill import live, login, place, project, report, run, verbs  # noqa: E402
 from trenova_backup.errors import BackupError, Interrupted  # noqa: E402
 from trenova_backup.files import moment, stamp_of, write_json  # noqa: E402
+from trenova_backup.kinds.kind import Choice  # noqa: E402
 from trenova_backup.repository import Snapshot  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -324,6 +325,19 @@ def test_without_a_record_of_what_there_was_it_says_what_to_do(tmp_path):
         recorded(tmp_path, [snapshot(0, "one", "base"), snapshot(0, "one", "wal")])
 
 
+@pytest.mark.parametrize(("free", "is_enough"), [(5 * 10**9, True), (4 * 10**9, False)])
+def test_objects_need_their_room_once_more(tmp_path, monkeypatch, free, is_enough):
+    """A restore writes them into the live store, which has it; a drill does not."""
+    work = run.Recorded(settings_at(tmp_path), None, {"target": None, "until": None, "stores": []})
+    work.choices = {"rows": Choice([], BEGIN, 10**9, 2 * 10**9), "papers": Choice([], BEGIN, 2 * 10**9)}
+    monkeypatch.setattr(run.places, "free", lambda _path: free)
+    if is_enough:
+        work.need_space()
+        return
+    with pytest.raises(run.Impossible, match="4.0 GB are free in .*, and a drill needs 4.0 GB, with 1.0 GB left alone"):
+        work.need_space()
+
+
 # -- The run ----------------------------------------------------------------------------------------------------------
 
 STEPS = ("_prepare", "_restore", "_start", "_count_objects")
@@ -558,6 +572,16 @@ def test_a_report_says_what_was_restored_how_long_it_took_and_what_was_proved():
             "5 objects, 40 B, of 5", "Login at tren-api: /me 200 (320 bytes)", "PostgreSQL: fetched 14 s",
             "nothing was touched", "Left of the drill: nothing."):
         assert words in text, words
+
+
+@pytest.mark.parametrize(("found", "words"), [
+    ([], "No drill has tried a backup yet"),
+    ([dict(RECORD, stamp=stamp_of(BEGIN))], "The last drill passed, 60 s ago: RTO 112 s, RPO 300 s."),
+    ([dict(RECORD, stamp=stamp_of(BEGIN), state="failed")], "The last drill failed, 60 s ago."),
+    ([dict(RECORD, stamp=stamp_of(BEGIN), state="running")], "No drill has tried a backup yet")])
+def test_the_list_of_backups_tells_of_the_last_drill(found, words):
+    lines = listing._drill_lines(listing.drill(found), BEGIN + 60)
+    assert words in lines[0]
 
 
 def test_a_report_of_one_that_failed_at_once_tells_why():

@@ -14,11 +14,11 @@ import os
 import subprocess
 import time
 
-from trenova_backup import facts, points, runs
+from trenova_backup import facts, places, points, runs
 from trenova_backup.drill import live, login, place, project
 from trenova_backup.engine import PROFILE, Engine
 from trenova_backup.errors import BackupError
-from trenova_backup.files import duration, moment, read_json, seconds_of, write_json
+from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
 from trenova_backup.restore.run import Restore, in_order
 
 #: Bytes of memory that a drill leaves to what lives, of what is available, and as a part of what there is.
@@ -55,6 +55,16 @@ class Recorded(Restore):
         self.run = max(common)
         self.choices = {name: kind.choose_run(target, self.run) for name, kind in self.kinds.items()}
         return self.choices
+
+    def need_space(self):
+        """Raises Impossible where the disk has not the room for all of it, objects included, once more."""
+        place_of_data = self.settings["data_dir"]
+        needed = sum(choice.space or choice.bytes for choice in self.choices.values())
+        free = places.free(place_of_data)
+        if free < needed + runs.LEFT_ALONE:
+            raise Impossible(
+                f"{size(free)} are free in {place_of_data}, and a drill needs {size(needed)}, with "
+                f"{size(runs.LEFT_ALONE)} left alone. Make room, or make no drills here (backup_drill_schedule: \"\").")
 
 
 class Drill:
@@ -147,10 +157,7 @@ class Drill:
     def _restore(self, stamp, began):
         work = self._work
         self._step("chose the backup", work.choose)
-        try:
-            work.need_space()
-        except BackupError as error:
-            raise Impossible(str(error)) from None
+        work.need_space()
         self.told.update(
             target=work.target.name, run=work.run,
             stores=[{"store": name, "title": work.kinds[name].store["title"], "at": moment(choice.at),
@@ -237,9 +244,9 @@ class Drill:
             if kind.store["kind"] != "objects":
                 continue
             choice = self._work.choices[name]
-            number, size = self._step(f"counted {name}", kind.measured)
+            number, total = self._step(f"counted {name}", kind.measured)
             result = {
-                "objects": number, "bytes": size, "expected": choice.facts["objects"], "expected_bytes": choice.bytes}
+                "objects": number, "bytes": total, "expected": choice.facts["objects"], "expected_bytes": choice.bytes}
             self.told.setdefault("objects", {})[kind.store["title"]] = result
             # The application itself may have written one meanwhile, and takes none away.
             if number < result["expected"]:
