@@ -72,7 +72,8 @@ def host(server):
     minio = shell.file("/opt/trenova/minio/secrets/password").content_string.strip()
     shell.check_output(CLIENT.format(minio=minio))
     shell.check_output(FILL)
-    sql(shell, "DROP TABLE IF EXISTS loads, \"An odd 'name\"; CREATE TABLE loads (id int PRIMARY KEY, hash text, at timestamptz DEFAULT now()); "
+    sql(shell, "DROP TABLE IF EXISTS loads, \"An odd 'name\"; "
+               "CREATE TABLE loads (id int PRIMARY KEY, hash text, at timestamptz DEFAULT now()); "
                "INSERT INTO loads SELECT i, md5(i::text) FROM generate_series(1, 20000) AS i; "
                "CREATE TABLE \"An odd 'name\" (a int[], b bytea); "
                "INSERT INTO \"An odd 'name\" VALUES ('{1,2}', '\\x00ff'), (NULL, NULL), (NULL, NULL)")
