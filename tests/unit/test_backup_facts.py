@@ -23,7 +23,8 @@ from trenova_backup import facts  # noqa: E402
 
 TABLES = st.dictionaries(
     st.text(min_size=1, max_size=5),
-    st.fixed_dictionaries({"rows": st.integers(0, 9), "checksum": st.none() | st.integers(-9, 9).map(str)}),
+    st.fixed_dictionaries({"rows": st.integers(0, 9), "checksum": st.none() | st.integers(-9, 9).map(str)})
+    | st.just({"rows": None, "checksum": None}),
     max_size=4)
 DATABASES = st.dictionaries(st.sampled_from(["books", "papers"]), st.fixed_dictionaries({
     "lsn": st.just("0/30"), "timeline": st.just(2), "at": st.just("2026-11-23T14:05:00Z"), "is_exact": st.just(True),
@@ -50,7 +51,7 @@ def test_the_same_is_no_difference(recorded):
     told = facts.compared(recorded, copy.deepcopy(recorded))
     assert (told["differences"], told["uncertain"]) == ([], [])
     assert told["tables"] == sum(len(each["tables"]) for each in recorded.values())
-    assert told["rows"] == sum(table["rows"] for each in recorded.values() for table in each["tables"].values())
+    assert told["rows"] == sum(table["rows"] or 0 for each in recorded.values() for table in each["tables"].values())
 
 
 @given(DATABASES, st.data())
@@ -65,6 +66,8 @@ def test_whatever_is_not_as_it_was_is_told_with_its_name(recorded, data):
         del tables[name]
     elif how == "new":
         tables[name] = {"rows": 1, "checksum": "1"}
+    elif tables[name]["rows"] is None:
+        return  # too large to be counted
     elif how == "rows":
         tables[name]["rows"] += data.draw(st.sampled_from([-1, 1]))
     elif tables[name]["checksum"] is None:

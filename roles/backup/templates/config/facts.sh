@@ -1,7 +1,8 @@
 #!/bin/sh
 # Tells what a database holds at a moment at which nobody writes, as JSON: a line for the moment, and one for each table.
-# CONNECTION BYTES TRIES   Tables that are more than so many bytes in all, the smallest first, are only counted. After so
-# many tries in vain it is a moment at which somebody writes, and the line says so.
+# CONNECTION BYTES TRIES   Tables that are more than so many bytes in all, the smallest first, are only counted, and those
+# that are more than twenty times as many are only named. After so many tries in vain it is a moment at which somebody
+# writes, and the line says so.
 set -u
 ask() {
     psql --no-psqlrc --quiet --no-align --tuples-only --no-password --set=ON_ERROR_STOP=1 --set=budget="$2" \
@@ -24,16 +25,19 @@ SELECT :'is_exact' OR :'is_last' AS is_told \gset
 \if :is_told
 SELECT json_build_object('lsn', :'lsn', 'at', :'at', 'is_exact', :'is_exact'::bool,
     'timeline', ('x' || left(pg_walfile_name(:'lsn'), 8))::bit(32)::int);
-SELECT format('SELECT json_build_object(''table'', %L::text, ''rows'', count(*), ''checksum'', %s) FROM ONLY %I.%I AS "this row"',
+SELECT format(CASE WHEN before <= :budget::numeric * 20
+        THEN 'SELECT json_build_object(''table'', %1$L::text, ''rows'', count(*), ''checksum'', %2$s) FROM ONLY %3$I.%4$I AS "this row"'
+        ELSE 'SELECT json_build_object(''table'', %1$L::text, ''rows'', NULL, ''checksum'', NULL)' END,
     nspname || '.' || relname,
-    CASE WHEN sum(bytes) OVER (ORDER BY bytes, oid) <= :budget
+    CASE WHEN before <= :budget
          THEN 'coalesce(sum(hashtextextended("this row"::text, 0)::numeric), 0)::text' ELSE 'NULL' END,
     nspname, relname)
+FROM (SELECT *, sum(bytes) OVER (ORDER BY bytes, oid) AS before
 FROM (SELECT c.oid, nspname, relname, pg_table_size(c.oid) AS bytes
       FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
       -- Others are not in the log.
       WHERE relkind IN ('r', 'm') AND relpersistence = 'p' AND relispopulated
-          AND nspname <> 'information_schema' AND nspname !~ '^pg_') AS tables
+          AND nspname <> 'information_schema' AND nspname !~ '^pg_') AS tables) AS sums
 ORDER BY bytes, oid
 \gexec
 \endif
