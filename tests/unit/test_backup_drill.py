@@ -248,13 +248,29 @@ class Docker:
 
 def test_all_of_a_drill_is_removed_and_what_stays_is_told(tmp_path, monkeypatch):
     drill = place.of(settings_at(tmp_path))
+    place.make(drill)
     pathlib.Path(drill.root, "data/postgres").mkdir(parents=True)
+    pathlib.Path(drill.root, "data/postgres/row").write_text("x")
     docker = Docker(monkeypatch, {"drill-tren-db": "container", "trenova-drill_data": "network", "v": "volume"})
     place.remove(drill)
     assert (docker.things, os.path.exists(drill.root), place.remains(drill)) == ({}, False, [])
     Docker(monkeypatch, {"drill-tren-db": "container"}, stubborn=["drill-tren-db"])
     with pytest.raises(BackupError, match="container drill-tren-db stayed"):
         place.remove(drill)
+
+
+@pytest.mark.parametrize("kind", ["directory", "link"])
+def test_what_somebody_else_has_in_that_place_stays(tmp_path, monkeypatch, kind):
+    drill = place.of(settings_at(tmp_path))
+    Docker(monkeypatch, {})
+    theirs = pathlib.Path(drill.root) if kind == "directory" else tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "row").write_text("x")
+    if kind == "link":
+        os.symlink(theirs, drill.root)
+    with pytest.raises(BackupError, match="is there and is not of a drill"):
+        place.remove(drill)
+    assert (theirs / "row").read_text() == "x"
 
 
 def test_while_the_engine_is_stopped_nothing_starts_it(tmp_path, monkeypatch):

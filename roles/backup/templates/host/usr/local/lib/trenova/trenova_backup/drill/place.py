@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import shutil
@@ -16,6 +17,8 @@ from trenova_backup.settings import Settings
 NAME = "{}-drill"
 SECONDS = 300
 ELSEWHERE = "elsewhere"
+#: Says that a directory is that of a drill.
+MARK = ".drill-of-trenova"
 
 
 def of(settings):
@@ -51,6 +54,20 @@ def settings_of(settings, drill, services):
     return Settings(content)
 
 
+def make(drill):
+    """Make the directory of a drill, which nobody of this host has to enter: containers are given what they mount."""
+    os.makedirs(drill.root, mode=0o700)
+    with open(os.path.join(drill.root, MARK), "w", encoding="utf-8"):
+        pass
+
+
+def need_own(drill):
+    """Raises BackupError where somebody else has something in the place of the drill."""
+    if os.path.islink(drill.root) or os.path.isdir(drill.root) and MARK not in (os.listdir(drill.root) or [MARK]):
+        raise BackupError(f"{drill.root} is there and is not of a drill, which would be made in its place. Nothing was "
+                          "done. Move it away.")
+
+
 def directories(mounted):
     """Make the directories that containers mount, each as the live one is. mounted: {directory: live directory}."""
     for path, live in sorted(mounted.items()):
@@ -77,13 +94,14 @@ def remove(drill):
     if not Engine.runs():
         # Any command would start it.
         raise BackupError("The Docker Engine does not run. What there is of a drill goes when it runs again.")
+    need_own(drill)
     label = "label=com.docker.compose.project=" + drill.name
     # What a command that was cut off goes on to make is there a moment later.
     for _attempt in range(3):
         _each(["ps", "--all", "--quiet", "--filter", label], ["rm", "--force", "--volumes"])
         for kind in ("network", "volume"):
             _each([kind, "ls", "--quiet", "--filter", label], [kind, "rm"])
-        shutil.rmtree(drill.root, ignore_errors=True)
+        _clear(drill.root)
         left = remains(drill)
         if not left:
             return
@@ -97,6 +115,20 @@ def remains(drill):
     for kind in ("network", "volume"):
         found += [f"{kind} {name}" for name in _names(kind, "ls", "--filter", label, "--format", "{{.Name}}")]
     return found + ([drill.root] if os.path.lexists(drill.root) else [])
+
+
+def _clear(root):
+    """Remove a directory, its mark last: one that is cut off here is known again."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(root):
+            path = os.path.join(root, name)
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path, ignore_errors=True)
+            elif name != MARK:
+                os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(root, MARK))
+        os.rmdir(root)
 
 
 def _each(listing, command):

@@ -131,8 +131,7 @@ class Drill:
             raise Impossible(str(error)) from None
         self._file = made
         folder = os.path.join(self.place.root, "project")
-        # Nobody of this host has to enter: containers are given what they mount.
-        os.makedirs(self.place.root, mode=0o700)
+        place.make(self.place)
         os.mkdir(folder, 0o700)
         write_json(os.path.join(folder, FILE), made, 0o600)
         place.directories(project.mounted(made, self.place))
