@@ -11,7 +11,7 @@ import types
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
-from ansible_collections.trenova.selfhost.plugins.action import backup_now, backups, restore
+from ansible_collections.trenova.selfhost.plugins.action import backup_now, backups, drill, restore
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup import following
 
 
@@ -213,3 +213,37 @@ def test_a_restore_that_is_at_work_is_followed_and_no_other_one_begun():
     host = Host(dict(RESTORING, is_running=True), part("laid", record=record))
     assert host.task(restore, confirm="erp1")["changed"]
     assert host.asked == ["restore --confirm=erp1 --plan --json", "follow 7c --unit trenova-restore.service"]
+
+
+# -- Drills -----------------------------------------------------------------------------------------------------------
+
+DRILLING = {"unit": "trenova-drill.service", "invocation": "8d", "is_running": False}
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_a_drill_is_followed_to_its_report(is_running):
+    record = {"state": "ok", "drill": {"rto_seconds": 112, "rpo_seconds": 300, "run": "20261123T013000Z"}}
+    ended = part("logged in", record=record, text="Drill of erp1\n  RTO 112 s")
+    host = Host(dict(DRILLING, is_running=is_running), ended)
+    result = host.task(drill)
+    assert host.asked == ["drill --start", "follow 8d --unit trenova-drill.service"]
+    assert host.shown[-1] == "  erp1  logged in"
+    assert ("already" in host.shown[0]) is is_running
+    assert (result["report"], result["rto_seconds"], result.get("failed")) == (
+        ["Drill of erp1", "  RTO 112 s"], 112, None)
+
+
+@pytest.mark.parametrize(("record", "words"), [
+    ({"state": "failed", "because": "It is broken."}, "The drill failed. It is broken."),
+    ({"state": "skipped", "because": "800 MB of memory are needed."}, "No drill was made. 800 MB"),
+    (None, "The drill failed. It ended before it could tell why.")])
+def test_a_drill_that_fails_fails_the_task_and_says_why(record, words):
+    result = Host(DRILLING, dict(part("one"), is_running=False, record=record)).task(drill)
+    assert result["failed"]
+    assert words in result["msg"]
+
+
+def test_a_drill_in_check_mode_is_not_begun():
+    host = Host()
+    assert not host.task(drill, check_mode=True)["changed"]
+    assert host.asked == []

@@ -9,6 +9,7 @@ The stores themselves come back in molecule/restore.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import pathlib
 import sys
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 
 from trenova_backup import records  # noqa: E402  # found by the line above
 from trenova_backup.errors import BackupError  # noqa: E402
-from trenova_backup.files import moment, seconds_of_moment, stamp_of  # noqa: E402
+from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
@@ -198,6 +199,28 @@ def test_a_chain_that_lacks_a_base_is_not_chosen(tmp_path_factory, history, data
     assert bases[0].level == "full"
     assert gone not in choice.snapshots
     assert log.pairs["base"] == bases[-1].run
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories(), st.data())
+def test_of_a_run_that_has_recorded_what_there_was_the_very_position_is_chosen(tmp_path_factory, history, data):
+    """With the base that had ended before, though the log of the same run goes on with the one before, too."""
+    made, _last = history
+    base = data.draw(st.sampled_from([each for each in made if each.part == "base"]))
+    told = {"books": {"lsn": "0/30", "timeline": 2, "at": moment(BEGIN), "is_exact": True, "tables": {}}}
+    target = Target([*made, snapshot(seconds_of(base.run), part="facts")])
+    target.repository = type("Repository", (), {"read": lambda _self, _snapshot: json.dumps(told)})()
+    choice = postgres(tmp_path_factory.mktemp("x")).choose_run(target, base.run)
+    *bases, log = choice.snapshots
+    assert (bases[-1], bases[0].level) == (base, "full")
+    assert (log.run, log.pairs["base"]) == (base.run, base.run)
+    assert (choice.facts["target"], choice.facts["recorded"], choice.at) == ("0/30@2", told, BEGIN)
+
+
+def test_a_run_that_has_recorded_nothing_is_refused(tmp_path):
+    made = [snapshot(BEGIN, level="full"), snapshot(BEGIN, part="wal", base=stamp_of(BEGIN), until=moment(BEGIN))]
+    with pytest.raises(BackupError, match="holds no state that could be compared"):
+        postgres(tmp_path).choose_run(Target(made), stamp_of(BEGIN))
 
 
 def test_other_stores_are_chosen_as_they_were_last_before_the_moment():

@@ -273,6 +273,43 @@ def test_what_an_earlier_edition_made_outside_of_the_project_goes():
             "/srv/data/backup-directories", "/srv/data/backup/unmailed"} <= set(gone)
 
 
+def told_settings(more, ledger=False):
+    return json.loads(contents(more, ledger)[SETTINGS])
+
+
+def test_a_drill_starts_one_container_of_each_service_and_logs_in():
+    told = told_settings({})["drill"]
+    assert {"tren-api", "tren-db", "tren-minio", "tren-caddy"} <= set(told["containers"])
+    assert len(told["containers"]) == len(set(told["containers"]))
+    assert "ledger" in " ".join(told_settings({}, ledger=True)["drill"]["containers"])
+    assert {entry["container"] for entry in told["after_start"]} == {"tren-db", "tren-caddy"}
+    assert told["logins"] == []  # no account is known
+    [login] = told_settings(SEED)["drill"]["logins"]
+    assert (login["container"], login["port"], login["uri"][:4]) == ("tren-api", 3001, "/api")
+
+
+SEED = {"api_bootstrap": "seed", "trenova_admin_email": 'a"b@trucks.co'}
+
+
+def test_the_login_of_a_drill_is_a_secret_of_the_host_alone():
+    [login] = json.loads(contents(SEED)["secrets/drill/logins.json"])
+    variables = test_bundle.in_play(json.dumps(SEED))[0]
+    assert login["body"]["password"] == variables["trenova_admin_password"]
+    assert login["body"]["emailAddress"] == SEED["trenova_admin_email"]
+    assert json.loads(contents(dict(SEED, backup_drill_login=False))["secrets/drill/logins.json"]) == []
+    assert "secrets/drill" not in json.dumps(jobs(SEED))
+
+
+@pytest.mark.parametrize(("more", "is_due"), [({}, True), ({"backup_drill_schedule": ""}, False), (EXTERNAL, False)])
+def test_a_drill_is_due_where_it_is_wished_and_possible(more, is_due):
+    """Not where something is somebody else's, which is not there a second time."""
+    assert ("/etc/systemd/system/trenova-drill.timer" in contents(more)) is is_due
+    assert ("drill" in [schedule["verb"] for schedule in told_settings(more)["schedules"]]) is is_due
+    assert bool(told_settings(more)["drill"]) is (more is not EXTERNAL)
+    assert "ExecStopPost=/usr/bin/env python3 -B /usr/local/lib/trenova/backup.py drill --remove" in contents(
+        more)["/etc/systemd/system/trenova-drill.service"]
+
+
 # -- What the scripts do ----------------------------------------------------------------------------------------------
 
 class Machine:

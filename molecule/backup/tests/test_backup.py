@@ -12,7 +12,7 @@ import shlex
 import pytest
 from conftest import Backups
 
-KEPT = {"archive", "output", "base", "dump", "globals", "wal", "snapshot"}
+KEPT = {"archive", "output", "base", "dump", "globals", "wal", "facts", "snapshot"}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_backup_holds_what_the_stores_hold(host, backups):
     assert {step["service"] for step in status["steps"]} >= {"installation", "postgres", "objects", "redis"}
     snapshots = backups.snapshots()
     assert {snapshot["part"] for snapshot in snapshots if snapshot["store"] == "postgres"} == {
-        "base", "dump", "globals", "wal"}
+        "base", "dump", "globals", "wal", "facts"}
     read = backups.command + " read postgres --part dump"
     listing = host.check_output(f"{read} | docker exec -i tren-db pg_restore --list")
     assert "TABLE DATA public loads" in listing

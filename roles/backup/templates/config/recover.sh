@@ -1,11 +1,11 @@
 #!/bin/sh
 # Puts a base backup, its increments and the log since together, and lets the server itself recover up to a moment.
-# DIRECTORY MOMENT BASE...   DIRECTORY has a folder for each base, and the log in `log`; the result is in `data`. With an
-# empty MOMENT it is all that the log holds.
+# DIRECTORY TARGET BASE...   DIRECTORY has a folder for each base, and the log in `log`; the result is in `data`. TARGET is a
+# moment, or POSITION@TIMELINE for all of the log before a position; with an empty one it is all that the log holds.
 set -u
 fail() { echo "$1" >&2; exit 1; }
 cd "$1" || exit 1
-here=$PWD moment=$2
+here=$PWD target=$2 timeline=latest
 shift 2
 echo "putting together $# base backups"
 if [ $# = 1 ]; then
@@ -20,7 +20,14 @@ mv data/postgresql.auto.conf auto.conf
 cat >hba.conf <<'END'
 local all all trust
 END
-# MOMENT
+case $target in
+    *@*)
+        timeline=${target#*@}
+        setting="recovery_target_lsn = '${target%@*}'
+recovery_target_inclusive = off" ;;
+    *) setting="recovery_target_time = '$target'" ;;
+esac
+# SETTING
 configure() {
     cat >recover.conf <<END
 listen_addresses = ''
@@ -34,9 +41,9 @@ autovacuum = off
 # All is written to the disk at the end, or thrown away.
 fsync = off
 restore_command = 'cp "$here/log/%f" "%p"'
-recovery_target_timeline = 'latest'
+recovery_target_timeline = '$timeline'
 recovery_target_action = 'promote'
-${1:+recovery_target_time = '$1'}
+$1
 END
 }
 ask() { psql --no-psqlrc --quiet --no-align --tuples-only --host=/tmp --username=postgres --dbname=postgres --command="$1"; }
@@ -50,10 +57,10 @@ start() {
         sleep 0.2
     done
 }
-echo "recovering${moment:+ up to $moment}"
-configure "$moment"
+echo "recovering${target:+ up to $target}"
+configure "${target:+$setting}"
 if ! start; then
-    # Nothing was written between the last transaction and the moment: then the log ends before it.
+    # Nothing was written between the last transaction and the target: then the log ends before it.
     grep -q 'recovery ended before configured recovery target was reached' recover.log || fail "$(tail -n 3 recover.log)"
     configure ''
     start || fail "$(tail -n 3 recover.log)"

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 from trenova_backup import listing, records
+from trenova_backup.drill import report
 from trenova_backup.errors import BackupError
 from trenova_backup.files import write_text
 
@@ -100,7 +101,11 @@ def follow(settings, invocation, cursor, unit=""):
     lines, cursor = _journal(invocation, cursor)
     record = _record(settings, invocation)
     return {"lines": lines, "cursor": cursor, "is_running": is_running, "record": record,
-            "text": "\n".join(listing.saved(record)) if record and not is_running else ""}
+            "text": "\n".join(_lines(record)) if record and not is_running else ""}
+
+
+def _lines(record):
+    return report.lines(record) if record["verb"] == "drill" else listing.saved(record)
 
 
 def _unit(unit):

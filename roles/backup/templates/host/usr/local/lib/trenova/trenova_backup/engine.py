@@ -105,10 +105,10 @@ class Engine:
 
     @staticmethod
     def remove(containers):
-        """Remove containers, whether they run or not."""
+        """Remove containers, whether they run or not, with the volumes that their images ask for and nobody mounts."""
         # While the Engine does not run, any command would start it.
         if containers and Engine.runs():
-            subprocess.run(["docker", "rm", "--force", *containers], stdout=subprocess.DEVNULL,
+            subprocess.run(["docker", "rm", "--force", "--volumes", *containers], stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, check=False)
 
     # -- Images -------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ def facts(settings, targets, found, now):
     """All that is known, for programs. targets: of a run that has listed them. found: records, oldest first."""
     return {
         "installation": settings["installation"], "host": settings["host"], "now": moment(now),
-        "failure": failure(found), "targets": [_target(settings, target) for target in targets]}
+        "failure": failure(found), "drill": drill(found), "targets": [_target(settings, target) for target in targets]}
 
 
 def _target(settings, target):
@@ -60,6 +60,15 @@ def failure(found):
             "good_since": good.get("finished", "")}
 
 
+def drill(found):
+    """The last drill that has ended: {} where there was none."""
+    last = next((record for record in reversed(found) if record["verb"] == "drill"
+                 and record["state"] != records.RUNNING), None)
+    told = (last or {}).get("drill") or {}
+    return {"state": last["state"], "stamp": last["stamp"], "rto_seconds": told.get("rto_seconds"),
+            "rpo_seconds": told.get("rpo_seconds")} if last else {}
+
+
 # -- Lines ------------------------------------------------------------------------------------------------------------
 
 
@@ -69,7 +78,7 @@ def lines(settings, told, now):
         where="" if told["host"] == told["installation"] else " on " + told["host"], **told)]
     for target in told["targets"]:
         found += ["", *_target_lines(settings, target, now)]
-    return [*found, "", *_failure_lines(told["failure"], now)]
+    return [*found, "", *_drill_lines(told["drill"], now), *_failure_lines(told["failure"], now)]
 
 
 def _target_lines(settings, target, now):
@@ -121,6 +130,15 @@ def _store_rows(store, target, now):
         return [(title, "-", "nothing yet")]
     several = stamps[0] if len(stamps) == 1 else f"{len(stamps)} {what} {stamps[0]} - {stamps[-1]}"
     return [(title, _age(stamps[-1], now), several)]
+
+
+def _drill_lines(drill, now):
+    if not drill:
+        return ["  No drill has tried a backup yet: systemctl start trenova-drill"]
+    how = STATES.get(drill["state"], "passed")
+    measured = "" if drill["rto_seconds"] is None or how != "passed" else (
+        ": RTO {rto_seconds} s, RPO {rpo_seconds} s".format(**drill))
+    return ["  The last drill {}, {} ago{}.".format(how, _age(drill["stamp"], now), measured)]
 
 
 def _failure_lines(failure, now):

@@ -12,6 +12,7 @@ import sys
 import time
 
 from trenova_backup import by_hand, gate, listing, notify, records, runs, watch
+from trenova_backup.drill import verbs as drilling
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
 from trenova_backup.restore import verbs as restoring
@@ -54,6 +55,7 @@ def _parser():
     check = verbs.add_parser("check", help="read the targets and find what is damaged, missing or too much")
     check.add_argument("--part", help="a part of the data, as 1/4")
     restoring.add_parser(verbs)
+    drilling.add_parser(verbs)
     start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
     start.add_argument("--full", action="store_true", help="a full backup, not an increment")
     start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
@@ -276,8 +278,15 @@ def _restore(settings, arguments):
         return restoring.restore(settings, arguments)
 
 
+def _drill(settings, arguments):
+    if not arguments.report:
+        _tell_interrupted(settings)
+    return drilling.drill(settings, arguments)
+
+
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
+    drilling.remove_left(settings)
     for sentence in watch.look(settings, time.time()):
         print(sentence)
     if notify.owed(settings):
@@ -312,7 +321,7 @@ def _sentences(found):
 
 VERBS = {
     "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
-    "start": _start, "follow": _follow, "health": _health, "restore": _restore,
+    "start": _start, "follow": _follow, "health": _health, "restore": _restore, "drill": _drill,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
     "prove": lambda settings, arguments: _sentences(notify.prove(settings, time.time(), arguments.patient)),

@@ -39,6 +39,8 @@ SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
 RECORDS, RECORD_FILE = "records", "record.json"
 #: What a stream may have grown by since the last time.
 GROWTH = 1.25
+#: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
+READING = "reading.lock"
 
 
 class Busy(BackupError):
@@ -221,7 +223,14 @@ class Run:
                 self.lose(target, error)
 
     def let_go(self):
-        """Remove what retention does not keep."""
+        """Remove what retention does not keep, unless somebody reads it just now: the next backup does it then."""
+        with held(self.settings, READING) as is_ours:
+            if is_ours:
+                self._let_go()
+            else:
+                self.say("a drill reads the targets: what is not kept any more goes with the next backup")
+
+    def _let_go(self):
         for target in self.good:
             try:
                 snapshots = target.repository.snapshots()
@@ -484,6 +493,25 @@ def alone(settings, verb="", seconds=0):
         lock.truncate(0)
         lock.write(verb)
         lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def held(settings, name):
+    """Hold a lock of this name, unless somebody else does; whether it is ours."""
+    with open(settings.path(name), "a+", encoding="utf-8") as lock:
+        yield _lock(lock)
+
+
+@contextlib.contextmanager
+def reading(settings, seconds):
+    """Have nothing removed from the targets meanwhile; backups go on. Raises Busy where somebody removes so long."""
+    deadline = time.monotonic() + seconds
+    with open(settings.path(READING), "a+", encoding="utf-8") as lock:
+        while not _lock(lock):
+            if time.monotonic() >= deadline:
+                raise Busy("A backup removes what is not kept any more, and does not end.")
+            time.sleep(1)
         yield
 
 

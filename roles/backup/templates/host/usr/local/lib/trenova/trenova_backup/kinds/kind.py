@@ -62,6 +62,10 @@ class Kind(abc.ABC):
         newest = fitting[-1]
         return Choice([newest], seconds_of(newest.run), newest.bytes, newest.bytes)
 
+    def choose_run(self, target, run):
+        """What a run has kept, or the last one before it that has kept anything of this store: a Choice."""
+        return self.choose(target, seconds_of(run))
+
     def nothing(self, until, first, last):
         """The sentence that says that there is nothing of a moment."""
         if first is None:

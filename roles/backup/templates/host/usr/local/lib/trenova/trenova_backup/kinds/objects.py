@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
-from trenova_backup.errors import BackupError
+import json
+
+from trenova_backup.errors import BackupError, SourceError
 from trenova_backup.files import duration, seconds_of, size, stamp_of
 from trenova_backup.kinds.kind import Choice, Kind
+from trenova_backup.mirror import JOB, KEYS
 
 
 class Objects(Kind):
     """A store that speaks S3."""
+
+    def __init__(self, store, run):
+        super().__init__(store, run)
+        #: Names of what the target should hold and does not, after a restore.
+        self.missing = []
 
     def save(self):
         """Bring the mirrors of all targets up to date."""
@@ -40,9 +48,18 @@ class Objects(Kind):
             self.name, choice.facts["stamp"], f"store-{self.name}:", tell=self._tell)
         self.run.say(f"{self.store['title']}: {told['objects']} objects, {size(told['bytes'])}, "
                      f"{duration(told['seconds'])}")
+        self.missing = told["missing"]
         if told["missing"]:
             self.run.warn(f"{self.store['title']}: the target lacks {len(told['missing'])} objects that it should "
                           f"hold, the first one is {told['missing'][0]}.")
+
+    def measured(self):
+        """(how many objects, bytes) the store itself holds now."""
+        process = self.run.engine.run(JOB, ["sh", KEYS, "rclone", "size", "--json", f"store-{self.name}:"])
+        if process.code:
+            raise SourceError(f"{self.store['title']} cannot be counted: {process.said.rstrip('.')}.")
+        told = json.loads("".join(process.lines))
+        return told["count"], told["bytes"]
 
     def bring_part(self, choice, beside, only, name):
         """A bucket, or objects of one, into a bucket of their own."""

@@ -8,11 +8,13 @@ fetched yet, pg_dump; they run from the image of the server, whose version they 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 
-from trenova_backup import places
+from trenova_backup import facts, places
+from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, NothingYet, SourceError
 from trenova_backup.files import moment, read_json, seconds_of, seconds_of_moment, size, write_json
 from trenova_backup.kinds.kind import Choice, Kind
@@ -20,6 +22,7 @@ from trenova_backup.kinds.kind import Choice, Kind
 #: Where the containers of this store see what the host keeps for it.
 WAL, MANIFESTS = "/wal", "/manifests"
 MANIFEST = "backup_manifest"
+FACTS = "facts.json"
 END_OF_MANIFEST = 4096
 SEGMENT_BYTES = 16 * 1024 * 1024
 #: Bytes of the host's disk that fetching the log leaves free at least.
@@ -27,6 +30,8 @@ LEFT_ALONE = 1_000_000_000
 #: A base of so many links is read back slowly; the next one is full.
 LONGEST_CHAIN = 14
 PARTIAL = ".partial"
+#: Tables of so many bytes in all are read for their checksums, and how often a moment without writers is looked for.
+CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
 #: What the log's segments, and the files that tell of its branches, are called.
 OF_LOG = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
 #: Where the container that recovers sees what is beside.
@@ -55,6 +60,7 @@ class Postgres(Kind):
         if self.run.is_full or not self.store["physical"]:
             self._dumps()
         if self.store["physical"]:
+            self._keep_facts()
             self.cut()
 
     def cut(self):
@@ -160,6 +166,31 @@ class Postgres(Kind):
             "base", "base.tar", (MANIFEST, f"{MANIFESTS}/{self.name}/{self.run.stamp}"), level=level,
             after=parent["run"] if parent else "", system=self.memory["system"], version=self.version)
         self.run.keep(stream, self.from_job(command), 0 if parent else self._bytes())
+
+    def _keep_facts(self):
+        """Take down what the databases hold, for the next drill to compare with. A backup is good without it."""
+        path = self.run.settings.path(f"facts-{self.name}.json")
+        try:
+            write_json(path, self.facts(), 0o600)
+        except SourceError as error:
+            self.run.warn(f"The next drill has nothing to compare with: {error}")
+            return
+        self.run.keep(self.stream("facts", FACTS), lambda pipe: Process(["cat", path], output=pipe.path))
+
+    def facts(self):
+        """What the databases hold: facts, as that module has them. Raises SourceError where they cannot be read."""
+        found = {}
+        for database in self.store["databases"]:
+            process = self.run.engine.run(self.store["job"], [
+                "sh", "/run/trenova/config/facts.sh", self._connection(database), str(CHECKSUM_BYTES),
+                str(FACTS_TRIES)])
+            try:
+                if process.code:
+                    raise ValueError(process.said.rstrip("."))
+                found[database] = facts.parsed(process.lines)
+            except ValueError as error:
+                raise SourceError(f"{self.store['title']}: {database} cannot be counted: {error}.") from None
+        return found
 
     def _bytes(self):
         """What all databases hold, which is about what a full base does; 0 where the login may not know."""
@@ -270,12 +301,31 @@ class Postgres(Kind):
         if until is not None and not fitting:
             raise BackupError(self.nothing(until, first, last))
         _begin, end, log, chain = fitting[0] if fitting else usable[-1]
-        whole = chain[0].bytes
+        choice = self._choice(chain, log, end if until is None else until)
+        choice.facts["target"] = _utc(until) if until is not None else ""
+        return choice
+
+    def choose_run(self, target, run):
+        """The state of which a run has taken down what there was, at the very position in the log."""
+        mine = [snapshot for snapshot in target.snapshots if snapshot.store == self.name]
+        bases = {snapshot.run: snapshot for snapshot in mine if snapshot.part == "base"}
+        logs = [snapshot for snapshot in mine if (snapshot.part, snapshot.run) == ("wal", run)
+                and _chain(bases, snapshot.pairs.get("base", ""))]
+        told = [snapshot for snapshot in mine if (snapshot.part, snapshot.run) == ("facts", run)]
+        if not logs or not told:
+            raise BackupError(f"{self.store['title']}: the backup {run} holds no state that could be compared.")
+        log = max(logs, key=lambda snapshot: (snapshot.pairs["base"], _position(snapshot.pairs.get("lsn", "0/0"))))
+        base = log.pairs["base"]
+        chain, recorded = _chain(bases, base), json.loads(target.repository.read(told[-1]))
+        choice = self._choice(chain, log, seconds_of_moment(next(iter(recorded.values()))["at"]))
+        choice.facts.update(target=facts.target_of(recorded), recorded=recorded)
+        return choice
+
+    def _choice(self, chain, log, at):
         read = sum(snapshot.bytes for snapshot in [*chain, log])
-        return Choice(
-            [*chain, log], end if until is None else until, read,
-            # Put together, it is as large as the full one again.
-            read + (whole if len(chain) > 1 else 0), {"until": until, "version": chain[-1].pairs.get("version", "")})
+        # Put together, it is as large as the full one again.
+        return Choice([*chain, log], at, read, read + (chain[0].bytes if len(chain) > 1 else 0),
+                      {"target": "", "version": chain[-1].pairs.get("version", "")})
 
     def fetch(self, choice, beside):
         """The bases and the log, which the server then puts together and recovers by itself, beside the live one."""
@@ -306,7 +356,7 @@ class Postgres(Kind):
         self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
         process = self.run.engine.run(self.store["restore_job"], [
             "sh", "/run/trenova/config/recover.sh", RESTORE,
-            _utc(choice.facts["until"]) if choice.facts["until"] is not None else "", *names],
+            choice.facts["target"], *names],
             read_lines=lambda line: self.run.say(f"{self.store['title']}: {line}"))
         if process.code:
             raise BackupError(f"{self.store['title']} cannot be recovered: {process.said.rstrip('.')}.")
@@ -399,6 +449,11 @@ def _chain(bases, run):
             return chain
         run = bases[run].after
     return []
+
+
+def _position(lsn):
+    """A position in the log, as something to compare."""
+    return [int(word, 16) for word in lsn.split("/")]
 
 
 def _utc(seconds):
