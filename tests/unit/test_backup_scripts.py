@@ -99,11 +99,12 @@ SETTINGS = "/usr/local/lib/trenova/trenova_backup/settings.json"
 
 
 def test_the_role_knows_no_service_by_name():
-    texts = [path.read_text() for path in [*TEMPLATES.rglob("*"), ROOT / "roles/backup/meta/service.yml"]
+    files = [path for path in [*TEMPLATES.rglob("*"), ROOT / "roles/backup/meta/service.yml"]
              if path.is_file() and "__pycache__" not in path.parts]
-    assert len(texts) > 10
-    by_name = re.compile(r"services\s*[.\[](?!values)|\bavailable\b|uses:|needs:")
-    assert [match.group() for text in texts for match in by_name.finditer(text)] == []
+    assert len(files) > 10
+    by_name = {False: re.compile(r"services\s*[.\[](?!values|items)|\bavailable\b|uses:|needs:"),
+               True: re.compile(r"\btren-")}
+    assert [match.group() for path in files for match in by_name[path.suffix == ".py"].finditer(path.read_text())] == []
 
 
 @pytest.mark.parametrize("ledger", [False, True])
@@ -146,7 +147,7 @@ def test_who_writes_to_targets_has_no_login_of_a_store_and_who_reads_stores_no_k
     assert mounted == {
         "backup-check": {"stores", "targets", "objects"}, "backup-keep": {"targets"},
         "backup-postgres-postgres": {"stores"}, "backup-postgres-sql": {"stores"}, "backup-redis": {"stores"},
-        "backup-objects": {"targets", "objects"},
+        "backup-objects": {"targets", "objects"}, "backup-restore-postgres": set(),
         "backup-directory-installation": set(), "backup-directory-caddy-data": set(),
         "backup-directory-ledger-it-s-here": set()}
 
@@ -228,7 +229,8 @@ def test_a_server_is_read_by_programs_of_its_own_version():
 def test_only_what_is_elsewhere_opens_a_way_out():
     assert {name: job.get("networks", job.get("network_mode")) for name, job in jobs({}).items()} == {
         "backup-check": ["data"], "backup-keep": "none", "backup-postgres-postgres": ["data"],
-        "backup-redis": ["data"], "backup-objects": ["data"], "backup-directory-installation": "none",
+        "backup-restore-postgres": "none", "backup-redis": ["data"], "backup-objects": ["data"],
+        "backup-directory-installation": "none",
         "backup-directory-caddy-data": "none"}
     assert jobs(AWAY)["backup-keep"]["networks"] == ["edge"]
     assert jobs(AWAY)["backup-objects"]["networks"] == ["data", "edge"]
@@ -255,7 +257,9 @@ def test_root_reads_a_directory_and_may_do_nothing_else(store, path):
 def test_the_other_jobs_have_no_capability():
     for name, job in jobs(AWAY, ledger=True).items():
         if not name.startswith("backup-directory-"):
-            assert (job["user"], job["cap_drop"], "cap_add" in job) == ("10002:10002", ["ALL"], False), name
+            # What recovers does so as the user of the server.
+            user = "999:999" if name == "backup-restore-postgres" else "10002:10002"
+            assert (job["user"], job["cap_drop"], "cap_add" in job) == (user, ["ALL"], False), name
 
 
 @pytest.mark.parametrize(("minutes", "there"), [(5, True), (0, False)])
