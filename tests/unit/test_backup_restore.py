@@ -314,6 +314,18 @@ def test_a_server_that_waits_for_its_data_saves_nothing(settings_of):
         journal.need_none(settings_of)
 
 
+@pytest.mark.parametrize("is_handed_over", [False, True])
+def test_a_server_whose_secrets_are_not_taken_over_yet_goes_on_waiting(settings_of, is_handed_over):
+    """Or whoever is interrupted there would have the data, and no way to it."""
+    pathlib.Path(settings_of["project_dir"], journal.HOLD).touch()
+    if is_handed_over:
+        pathlib.Path(settings_of["project_dir"], run.HANDED_OVER).touch()
+    work = run.Restore(settings_of, None, WISH)
+    work.journal.begin(WISH, "20261123T140500Z")
+    work.end()
+    assert journal.is_waiting(settings_of) is is_handed_over
+
+
 def test_a_plan_says_what_it_replaces_how_old_it_is_and_how_long_it_takes():
     lines = plan.words({
         "installation": "erp1", "target": "local", "seconds": 300, "bytes": 2 * 10**9, "stops": ["api", "postgres"],

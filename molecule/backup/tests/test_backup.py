@@ -10,7 +10,7 @@ import re
 import shlex
 
 import pytest
-from conftest import Backups
+from backups import Backups
 
 KEPT = {"archive", "output", "base", "dump", "globals", "wal", "facts", "snapshot"}
 

@@ -10,7 +10,7 @@ import json
 import shlex
 
 import pytest
-from conftest import Backups
+from backups import Backups
 
 PASSWORD = 'pa"ss\\wo\'rd $HOME #1;%'
 UNSENT = "/var/lib/trenova/backup/unsent"

@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 import pytest
-from conftest import Backups
+from backups import Backups
 
 PLACE = "/var/backups/trenova"
 MAIL = {"backup_mail_to": "operator@trucks.test", "backup_smtp_host": "172.30.60.3", "backup_smtp_port": 1025,

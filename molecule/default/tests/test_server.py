@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import Backups
+from backups import Backups
 
 EXPECTED = {
     "tren-db", "tren-pgbouncer", "tren-redis", "tren-rabbitmq", "tren-minio", "tren-api", "tren-client",

@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import Backups
+from backups import Backups
 
 
 def docker(*arguments):

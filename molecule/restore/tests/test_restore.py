@@ -18,7 +18,8 @@ import time
 import pytest
 import testinfra
 import yaml
-from conftest import ROOT, STATE, Backups
+from backups import Backups
+from conftest import ROOT, STATE
 
 SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
 RESTORE, SITE = ROOT / "playbooks/restore.yml", ROOT / "site.yml"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from conftest import Backups
+from backups import Backups
 
 NAME = "hello.trenova.test"
 DATA = "/var/lib/trenova/greeter"

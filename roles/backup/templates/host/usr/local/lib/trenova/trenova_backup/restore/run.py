@@ -239,10 +239,11 @@ class Restore:
             self.engine.start_again([name for name, _runs in there.get(service, []) if name in stopped])
 
     def end(self):
-        """Take down that it has ended."""
+        """Take down that it has ended. A server whose secrets are to be taken over waits until that is done."""
         self.journal.update(done=True)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(self.settings["project_dir"], HOLD))
+        if not os.path.exists(os.path.join(self.settings["project_dir"], HANDED_OVER)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.settings["project_dir"], HOLD))
 
     def _step(self, name, what, phase, before, work):
         if self.journal.phase(name) not in before:
