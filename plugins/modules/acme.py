@@ -80,10 +80,12 @@ PAUSE_SECONDS = 1
 
 def attempts(container, names):
     """The last attempt for each name since Caddy was started. One that has just begun to ask is waited for."""
+    # One that ends and is started again and again has always just begun.
+    deadline = time.monotonic() + ASKING_SECONDS
     while True:
         since, seconds = begun(container)
         lines = log_lines(container, since)
-        if seconds > ASKING_SECONDS or names <= acme_log.ended(lines):
+        if seconds > ASKING_SECONDS or time.monotonic() >= deadline or names <= acme_log.ended(lines):
             return acme_log.attempts(lines, names)
         time.sleep(PAUSE_SECONDS)
 

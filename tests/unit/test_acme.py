@@ -349,8 +349,11 @@ class Caddy:
     def time(self):
         return self.now
 
+    monotonic = time
+
     def sleep(self, seconds):
         self.now += seconds
+        assert len(self.asked) < 100, "it waits for ever"
 
     def logs(self, *words, **_options):
         self.asked.append(words[words.index("--since") + 1])
@@ -375,6 +378,16 @@ def test_caddy_that_does_not_speak_of_a_name_is_waited_for_a_bounded_time(monkey
     caddy = Caddy(monkeypatch, 0, not_got(PAGE, f"HTTP 403 {URN}dns - nothing"), again(PAGE))
     assert set(module.attempts("tren-caddy", set(NAMES))) == {PAGE}
     assert 0 < caddy.now - caddy.started <= module.ASKING_SECONDS + module.PAUSE_SECONDS
+
+
+def test_caddy_that_is_started_again_and_again_is_waited_for_a_bounded_time(monkeypatch):
+    caddy = Caddy(monkeypatch, 0)
+    begin = caddy.now
+    monkeypatch.setattr(
+        engine, "containers", lambda name: {name: {"State": {"StartedAt": time.strftime(
+            "%Y-%m-%dT%H:%M:%S.25Z", time.gmtime(caddy.now - 2))}}})
+    assert module.attempts("tren-caddy", {PAGE}) == {}
+    assert 0 < caddy.now - begin <= module.ASKING_SECONDS + module.PAUSE_SECONDS
 
 
 @pytest.mark.parametrize("age", [-5, 3600 * 24 * 30])
