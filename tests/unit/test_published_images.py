@@ -37,8 +37,9 @@ VARIANTS = {
     "usual": {},
     "large": {"trenova_tier": "large"},
     "other files": {
-        "caddy_tls": "internal", "backup_target": "s3", "backup_s3_endpoint": "https://s3.test",
-        "backup_s3_bucket": "b", "backup_s3_access_key": "k", "trenova_backup_s3_secret_key": "s" * 20,
+        "caddy_tls": "internal", "backup_targets": [{"name": "away", "s3": {
+            "endpoint": "https://s3.test", "bucket": "b", "access_key": "k"}}],
+        "trenova_backup_s3_secret_key": "s" * 20,
         "backup_mail_to": "a@trucks.co", "backup_smtp_host": "mail.test", "client_api_placeholder": "https://x.invalid"},
     "PostgreSQL 18": {"postgres_image": "docker.io/library/postgres:18.6"},
     "PostgreSQL 16": {"postgres_image": "docker.io/library/postgres:16.15"},

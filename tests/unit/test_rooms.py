@@ -30,8 +30,9 @@ EXCEPTIONS = {
     "modules/probe.py": ({"redis"}, "the protocol that a server speaks"),
     "plugin_utils/hashes.py": ({"rabbitmq"}, "the form of a hash, which is that server's"),
     "plugin_utils/secret_kinds.py": ({"postgres"}, "a password that everybody knows"),
-    "plugin_utils/backup/steps.py": (
+    "plugin_utils/backup/stores.py": (
         {"backup", "postgres", "redis"}, "kinds of state, called like the servers that have it; a key of descriptions"),
+    "plugin_utils/backup/targets.py": ({"backup"}, "a key of descriptions"),
     "plugin_utils/description.py": ({"backup"}, "a key of descriptions"),
     "plugin_utils/report/view.py": (
         {"api", "pgbouncer", "postgres"}, "the way of the connections, with the colours of those on it"),
