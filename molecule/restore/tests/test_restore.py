@@ -3,13 +3,15 @@
 
 """The way back, with the whole stack: by the playbook, as an administrator does it at three in the morning.
 
-The tests go on from each other. While backups are made, somebody writes rows, the objects that they point to and the
-jobs that they wait for, and takes down what was acknowledged.
+The tests go on from each other; some of them take minutes and run in `make proof-restore` only. While backups are made,
+somebody writes rows, the objects that they point to and the jobs that they wait for, and takes down what was
+acknowledged.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -27,6 +29,8 @@ HERE, ELSEWHERE = "restore", "vault"
 ADDRESS = {HERE: "172.30.60.117", ELSEWHERE: "172.30.60.118"}
 #: Of what the backups cannot be read without.
 KEYS = ("trenova_backup_key", "trenova_backup_sftp_key")
+#: What CI has no time for.
+LONG = pytest.mark.skipif("PROOF" not in os.environ, reason="takes minutes: make proof-restore")
 #: Writes a job, an object and the row that needs both, in this order, and takes down which rows were acknowledged.
 WRITER = r"""
 set -u
@@ -209,6 +213,7 @@ def test_a_table_that_was_dropped_comes_back_as_of_a_moment_and_nothing_else_doe
     assert len(site.shell.check_output("ls -d /var/lib/trenova/.postgres.before-*").split()) == 1
 
 
+@LONG
 def test_a_restored_server_is_saved_again_and_restored_again(site):
     """On its new branch of the log."""
     site.write(51, 60)
@@ -222,13 +227,14 @@ def test_a_restored_server_is_saved_again_and_restored_again(site):
 
 def test_a_table_and_an_object_come_back_beside_the_live_ones(site):
     assert site.backups.program("backup").rc == 0
+    rows = site.rows()
     site.sql("DELETE FROM loads WHERE id > 10")
     site.shell.check_output("docker exec papers mc rm --quiet live/papers/7")
     started = site.server.started()
     done = site.backups.program("restore --store postgres --only public.loads")
     assert done.rc == 0, done.stdout + done.stderr
     schema = re.search(r"in the schema (\S+),", done.stdout)[1]
-    assert site.sql(f"TABLE {schema}.loads").count("\n") == 54
+    assert [int(line) for line in site.sql(f"SELECT id FROM {schema}.loads ORDER BY id").split()] == rows
     assert site.sql("SELECT count(*) FROM loads") == "10"
     done = site.backups.program("restore --store objects --only papers/7")
     assert done.rc == 0, done.stdout + done.stderr
@@ -254,7 +260,8 @@ cat /root/killed.log
 """
 
 
-@pytest.mark.parametrize("words", ["recovering", "stopped tren-", "Redis: laid in its place"])
+@pytest.mark.parametrize("words", [
+    pytest.param("recovering", marks=LONG), "stopped tren-", pytest.param("Redis: laid in its place", marks=LONG)])
 def test_a_restore_that_is_killed_is_repeated_and_nothing_is_lost(site, words):
     """While it fetches, after everything was stopped, and while it writes objects."""
     expected = site.need_whole()
@@ -275,13 +282,13 @@ def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_
     site.start_writing(101, 100000)
     time.sleep(3)
     assert site.backups.program("backup").rc == 0
-    time.sleep(2)
+    time.sleep(5)
     cut_from = time.time()
     assert site.backups.program("cut").rc == 0
     time.sleep(1)
     site.shell.check_output("systemctl stop writer || true")
-    safe = site.acknowledged(until=cut_from)
-    assert len(safe) > 60
+    safe = [number for number in site.acknowledged(until=cut_from) if number > 100]
+    assert len(safe) > 10
     site.shell.check_output(
         "docker rm --force --volumes $(docker ps --all --quiet); systemctl stop 'trenova-*.timer'; "
         "rm -rf /opt/trenova /var/lib/trenova /var/backups/trenova /usr/local/lib/trenova; "
@@ -300,6 +307,7 @@ def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_
     assert site.backups.program("cut").rc == 0
 
 
+@LONG
 def test_another_server_with_another_name_and_domain(site, secrets, server, tmp_path_factory, targets):
     expected = site.need_whole()
     other = Site(
