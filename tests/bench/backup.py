@@ -290,7 +290,7 @@ class Bench:
             f"{Samples(raw_seconds)} |",
             "| `pg_restore` alone, of the database without its objects, into a running server | "
             f"{undump[0].seconds:.2f} s |", "", "| the program | s |", "|---|---|")
-        report.parts(middle, [Part("start, choice, stopping, tidying up", whole.median - inside)])
+        report.parts(middle, [Part("start, choice, tidying up", whole.median - inside)])
         report.tell("| the programs alone | s |", "|---|---|")
         report.parts(middle_raw)
         report.goal(figures.restore_goal(self.restored, raw_seconds))
