@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-restore proof-drill bench bench-memory fuzz-sizing matrix docs site release
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-restore proof-drill bench bench-memory fuzz-sizing matrix docs site release bench-backup
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,6 +83,9 @@ bench: setup ## A run against Compose alone, fleets against one server, the cont
 
 bench-memory: setup ## Memory under load against the plan, its settings against upstream's; writes docs/memory.md
 	@$(BIN)/python tests/bench/memory.py --write docs/memory.md
+
+bench-backup: setup ## Backups, restores and drills against the programs alone, the application meanwhile (SIZE=5 for 5 GB); writes docs/benchmarks-backup.md
+	@$(BIN)/python tests/bench/backup.py --size $(or $(SIZE),1) --write docs/benchmarks-backup.md
 
 fuzz-sizing: setup ## Plans a million random hosts and holds each plan against what must hold for any
 	@$(BIN)/python tests/fuzz/fuzz_sizing.py

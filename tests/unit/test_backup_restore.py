@@ -437,6 +437,18 @@ def attempt(settings_of, engine, path):
     return work
 
 
+def test_a_restore_takes_down_what_took_its_time(tmp_path):
+    """Stopping and starting as well: that part is the same however much is restored."""
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "rows").mkdir()
+    told = Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": [],
+                     "needs": NEEDS})
+    steps = [(step["service"], step["name"]) for step in attempt(told, Engine(), str(tmp_path / "rows")).steps]
+    assert steps == [
+        ("rows", "fetched"), ("papers", "fetched"), ("restore", "stopped what works with it"),
+        ("rows", "laid in its place"), ("restore", "started what is written into"), ("papers", "written")]
+
+
 def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_path, monkeypatch):
     """Twice in a row, too. Then the store is the restored one, the copy the live one, and all that ran runs."""
     lay = laying.lay

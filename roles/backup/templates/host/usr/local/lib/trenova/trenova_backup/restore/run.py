@@ -204,7 +204,10 @@ class Restore:
         written = [name for name, kind in self.kinds.items() if not kind.is_laid]
         services = {self.kinds[name].store["service"] for name in written}
         started = [container for service in services for container, _runs in self.engine.services().get(service, [])]
+        begin = time.monotonic()
         self.engine.start_again(started)
+        if started:
+            self._note("started what is written into", time.monotonic() - begin)
         for name in written:
             self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
                 self.choices[name], self._beside(name)))
@@ -255,6 +258,11 @@ class Restore:
         self.steps.append({"service": name, "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
                                "bytes": self.choices[name].bytes if phase != LAID else 0})
         self.say(f"{title}: {what}: {duration(seconds)}")
+
+    def _note(self, what, seconds):
+        """Take down what took its time and is no store's."""
+        self.steps.append({"service": "restore", "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
+                           "bytes": 0})
 
     def _beside(self, name):
         """Where a store waits for its place, or is fetched for being written."""
@@ -308,6 +316,7 @@ class Restore:
         for service in self._consumers_in_order():
             self.engine.stop([name for name, runs in there.get(service, []) if runs])
         if running:
+            self._note("stopped what works with it", time.monotonic() - begin)
             self.say(f"stopped {', '.join(running)}: {duration(time.monotonic() - begin)}")
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
