@@ -18,6 +18,8 @@ from trenova_backup.files import write_text
 
 #: Exit codes of restic 0.17 and later.
 NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
+#: What ends by a signal has a code above this one.
+KILLED = 128
 RETRY_LOCK = "10m"
 #: How often a running stream tells how far it is.
 SECONDS_BETWEEN_LINES = 5
@@ -62,7 +64,10 @@ class Repository:
 
     def run(self, *words, seconds=None, read_lines=None):
         """Run restic to its end; the Process. Raises TargetError where it fails."""
-        process = self._engine.run(JOB, self.command(*words), seconds, read_lines)
+        return self._good(self._engine.run(JOB, self.command(*words), seconds, read_lines))
+
+    def _good(self, process):
+        self.unlock_after(process)
         if process.code:
             if process.code == NO_REPOSITORY:
                 # Only the playbook makes one: what lacks it may be a disk that is not mounted.
@@ -129,6 +134,7 @@ class Repository:
                 if process:
                     process.end()
             pipe.remove()
+        self.unlock_after(keeper)
         if producer_code:
             raise SourceError(producer.said.rstrip(".") + ".")
         if keeper_code:
@@ -158,7 +164,10 @@ class Repository:
 
     def copy_from(self, other, snapshots):
         """Take over snapshots of another target's repository that are not here."""
-        self.run("copy", "--from-repo", other.target["repository"], *(snapshot.id for snapshot in snapshots))
+        process = self._engine.run(JOB, self.command(
+            "copy", "--from-repo", other.target["repository"], *(snapshot.id for snapshot in snapshots)))
+        other.unlock_after(process)
+        self._good(process)
 
     def forget(self, snapshots):
         """Let snapshots go; their space is freed by `prune`."""
@@ -181,6 +190,11 @@ class Repository:
             raise TargetError(self.why(process))
         return [f"Target {self.name}: {name} is {how}." for name, how in found.items()]
 
+    def unlock_after(self, process):
+        """Where a restic of ours was killed, remove its lock: whoever needs the repository alone would wait for it."""
+        if process.code and (process.code < 0 or process.code > KILLED):
+            self.unlock()
+
     def unlock(self):
         """Remove locks that an interrupted run of this host left behind; those of others stay."""
         process = self._engine.run(JOB, self.command("list", "locks", "--no-lock"))
@@ -192,4 +206,6 @@ class Repository:
             except (ValueError, KeyError):
                 hosts.add("")
         if hosts == {self._settings["keeper"]}:
-            self.run("unlock", "--remove-all")
+            process = self._engine.run(JOB, self.command("unlock", "--remove-all"))
+            if process.code:
+                raise TargetError(self.why(process))
