@@ -125,7 +125,7 @@ def end(process):
 def cheapen(repository):
     """Have the key of a repository be derived from its password at once, and not in half a second each time.
 
-    restic's key file is its master key, by AES-256-CTR with Poly1305-AES, under a key that scrypt makes of the password.
+    Its file is the master key, by AES-256-CTR with Poly1305-AES, under a key that scrypt makes of the password.
     """
     [path] = (repository / "keys").iterdir()
     told = json.loads(path.read_text())

@@ -358,6 +358,15 @@ def test_a_full_backup_is_due_after_its_days_and_when_there_is_none(settings):
     assert main._is_full_due(settings)
 
 
+def test_a_full_backup_of_a_clock_that_was_ahead_does_not_put_off_the_next_one_for_years(settings):
+    work(settings)
+    [path] = pathlib.Path(settings.path("records")).iterdir()
+    record = json.loads(path.read_text())
+    record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 700 * DAY))
+    path.write_text(json.dumps(record))
+    assert main._is_full_due(settings)
+
+
 def stamp(days):
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(1_800_000_000 + days * DAY))
 

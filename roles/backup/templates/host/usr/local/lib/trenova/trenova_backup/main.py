@@ -171,7 +171,9 @@ def _is_full_due(settings):
     found = records.read(settings, time.time())
     last = records.newest(found, "backup", records.OK, "full")
     # Half a day, because no two nights begin at the same second.
-    return last is None or time.time() - (records.finished(last) or 0) > (settings["full_days"] - 0.5) * DAY_SECONDS
+    # One of the future is of a clock that was ahead.
+    return last is None or not 0 <= time.time() - (records.finished(last) or 0) <= (
+        settings["full_days"] - 0.5) * DAY_SECONDS
 
 
 def _start(settings, arguments):

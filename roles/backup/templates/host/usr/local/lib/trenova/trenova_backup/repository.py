@@ -14,7 +14,7 @@ import re
 import time
 
 from trenova_backup.errors import SourceError, TargetError
-from trenova_backup.files import write_text
+from trenova_backup.files import by_age, write_text
 
 #: Exit codes of restic 0.17 and later.
 NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
@@ -88,11 +88,12 @@ class Repository:
     # -- Reading ------------------------------------------------------------------------------------------------------
 
     def snapshots(self, **wanted):
-        """The snapshots that are there, oldest first, of all that have these tags."""
+        """The snapshots that are there, oldest first as `by_age` has it, of all that have these tags."""
         tags = ",".join(f"{key}={value}" for key, value in wanted.items())
         process = self.run("snapshots", "--json", "--no-lock", *(["--tag", tags] if tags else []))
         found = [Snapshot(told) for told in json.loads("\n".join(process.lines) or "[]") or []]
-        return sorted(found, key=lambda snapshot: snapshot.run)
+        key = by_age(time.time())
+        return sorted(found, key=lambda snapshot: key(snapshot.run))
 
     def read(self, snapshot):
         """Text of a snapshot's file."""
