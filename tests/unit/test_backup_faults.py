@@ -9,13 +9,16 @@ With PostgreSQL, the Engine and whole servers: molecule/faults.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import time
 
 import backup_host
 import pytest
 from backup_host import Host
+from test_backup_notify import Mail, serving
 
 pytestmark = pytest.mark.skipif(backup_host.programs() is None, reason="restic 0.17 or later and rclone are not here")
 #: A program of the host in the middle of whose work somebody is killed, once.
@@ -117,3 +120,159 @@ def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(tmp_p
     need_good(host, "./first", "./second")
     told = [record["state"] for record in host.records()]
     assert ("interrupted" in told) is (victim == "server" and phase != "keeping the record")
+
+
+# -- Disks ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk():
+    """Mounts a small disk at a path, as root can; it goes at the end."""
+    mounted = []
+
+    def mount(path, size):
+        path.mkdir(exist_ok=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip("only root mounts a disk: " + done.stderr.strip())
+        mounted.append(path)
+        return path
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", path], check=True)
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_backup_fails_it_and_keeps_what_there_was(tmp_path, disk):
+    disk(tmp_path / "one", "24m")
+    host = a_host(tmp_path)
+    before = {snapshot.id for snapshot in host.snapshots()}
+    host.write("much", 40_000_000)
+    code, said = host.program("backup")
+    assert code == 1
+    assert "no space left on device" in host.records()[-1]["because"]
+    assert {snapshot.id for snapshot in host.snapshots()} == before
+    assert host.holds(host.snapshots()[-1]) == ["./", "./first"]
+    (host.root / "papers/much").unlink()
+    host.write("second", 1_000_000)
+    need_good(host, "./first", "./second")
+
+
+def test_what_is_not_kept_any_more_makes_room_for_the_next_backup(tmp_path, disk, monkeypatch):
+    """A backup that finds too little room would fail each night otherwise, and never come to letting anything go."""
+    monkeypatch.setenv("LEFT_ALONE", "8000000")
+    disk(tmp_path / "one", "24m")
+    host = a_host(tmp_path)
+    for _night in range(6):
+        # None of them is a full one, which frees what was let go.
+        host.write("first", 3_000_000)
+        code, said = host.program("backup")
+        assert code == 0, said
+    host.write("first", 9_000_000)
+    host.program("backup", "--full")
+    code, _said = host.program("backup")
+    told = host.records()[-1]["because"]
+    assert code == 1
+    assert "are needed and 8.0 MB left alone. Give it a larger disk, or lower backup_retention." in told
+    assert host.snapshots() != []
+
+
+def test_a_disk_that_is_mounted_read_only_is_told_at_once(tmp_path, disk):
+    """And not after the quarter of an hour for which restic goes on trying."""
+    disk(tmp_path / "one", "24m")
+    host = a_host(tmp_path)
+    subprocess.run(["mount", "-o", "remount,ro", tmp_path / "one"], check=True)
+    begin = time.monotonic()
+    code, said = host.program("backup")
+    assert code == 1
+    assert host.records()[-1]["because"] == (
+        f"Target one: the disk of {tmp_path}/one is mounted read-only. Nothing was saved there. Mount it for writing.")
+    assert time.monotonic() - begin < 60
+    assert host.holds(host.snapshots()[-1]) == ["./", "./first"]
+    subprocess.run(["mount", "-o", "remount,rw", tmp_path / "one"], check=True)
+    need_good(host, "./first")
+
+
+@pytest.mark.parametrize("verb", ["backup", "watch"])
+def test_a_host_whose_own_disk_is_full_says_so_in_a_sentence_and_the_watch_tells_people(tmp_path, disk, verb):
+    """Although a message that is owed is a file."""
+    host = Host(tmp_path)
+    disk(tmp_path / "backup", "128k")
+    for name in ("pipes", "records"):
+        (tmp_path / "backup" / name).mkdir()
+    with contextlib.suppress(OSError), open(tmp_path / "backup/full", "wb", buffering=0) as full:
+        while True:
+            full.write(b"x" * 4096)
+    with serving(Mail(login=None)) as mail:
+        host.settings.content.update(
+            mail={"from": "erp@trucks.co", "to": "ops@trucks.co", "host": "127.0.0.1", "tls": "none", "user": "",
+                  "port": mail.server_address[1], "password_file": ""}, schedules=[
+                {"verb": "backup", "title": "The nightly backup", "seconds": 60, "unit": "x.service"}])
+        (tmp_path / "settings.json").write_text(json.dumps(host.settings.content))
+        code, said = host.program(verb)
+    sentence = f"Nothing can be written to {tmp_path}/backup: No space left on device. Make room there."
+    assert (code, said.splitlines()[-1]) == (1, sentence)
+    assert ["No space left on device" in str(text) for text in mail.mails] == ([True] if verb == "watch" else [])
+
+
+# -- Damage -----------------------------------------------------------------------------------------------------------
+
+FILES = ["data", "index", "snapshots", "keys"]
+
+
+def check(host):
+    """What the check says."""
+    code, said = host.program("check")
+    assert code in (0, 1), said
+    return code, said
+
+
+@pytest.mark.parametrize("how", ["damaged", "missing"])
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_of_the_repository_that_is_damaged_or_missing_is_found_by_its_name(tmp_path, kind, how):
+    host = a_host(tmp_path)
+    victim = max((path for path in (tmp_path / "one/restic" / kind).rglob("*") if path.is_file()),
+                 key=lambda path: path.stat().st_size)
+    content = victim.read_bytes()
+    if how == "missing":
+        victim.unlink()
+    else:
+        victim.chmod(0o600)
+        victim.write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
+    code, said = check(host)
+    assert code == 1
+    if (kind, how) == ("keys", "missing"):
+        assert "no key" in said
+    elif kind == "keys":
+        assert victim.name[:10] in said
+    else:
+        assert f"Target one: {victim.name} is {how}." in said.splitlines(), said
+    assert host.records()[-1]["because"]
+    victim.write_bytes(content)
+    assert check(host) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["data", "index", "snapshots"])
+def test_a_file_that_nobody_has_put_into_the_repository_is_found_by_its_name(tmp_path, kind):
+    host = a_host(tmp_path)
+    name = "0" * 64
+    extra = tmp_path / "one/restic" / kind / ("00/" if kind == "data" else "") / name
+    extra.write_text("somebody else's")
+    code, said = check(host)
+    assert code == 1
+    assert name in said, said
+    extra.unlink()
+    assert check(host) == (0, "")
+
+
+def test_another_key_is_told_and_touches_nothing(tmp_path):
+    host = a_host(tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "one").rglob("*") if path.is_file()}
+    (tmp_path / "secrets/targets/key").write_text("another")
+    code, said = host.program("backup")
+    assert code == 1
+    assert "Target one: trenova_backup_key does not open the repository" in host.records()[-1]["because"]
+    assert {path: path.read_bytes() for path in (tmp_path / "one").rglob("*") if path.is_file()} == before
+    (tmp_path / "secrets/targets/key").write_text(backup_host.KEY)
+    need_good(host, "./first")

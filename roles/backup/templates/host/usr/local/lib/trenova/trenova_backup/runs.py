@@ -74,7 +74,7 @@ class Run:
         self.started = time.time()
         self.targets = [Target(told, self.engine, settings) for told in settings.targets]
         self.steps, self.warnings, self.facts = [], [], {}
-        self._has_looked = False
+        self._has_looked, self._made_room = False, set()
 
     # -- Told ---------------------------------------------------------------------------------------------------------
 
@@ -126,6 +126,11 @@ class Run:
                 if missing:
                     raise TargetError(
                         f"The disk of the backups is not mounted on {missing}. Nothing was saved there. Mount it.")
+                if self.verb not in ASKING and target.directory and places.is_read_only(target.directory):
+                    # restic would try for a quarter of an hour.
+                    raise TargetError(
+                        f"Target {target.name}: the disk of {target.directory} is mounted read-only. Nothing was saved "
+                        "there. Mount it for writing.")
                 if self.verb not in ASKING:
                     target.repository.unlock()
                 target.snapshots = target.repository.snapshots()
@@ -233,21 +238,35 @@ class Run:
     def _let_go(self):
         for target in self.good:
             try:
-                snapshots = target.repository.snapshots()
-                gone = unwanted(snapshots, self.settings["retention"], self.started)
-                target.repository.forget(gone)
-                if self.is_full:
-                    target.repository.prune()
-                left = [snapshot for snapshot in snapshots if snapshot not in gone]
-                self._tell_since(left)
-                kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
-                for store in self.settings.stores:
-                    if store["kind"] == "objects" and kept:
-                        target.mirror.retain(store["store"], min(kept))
+                self._tell_since(self._let_go_in(target, self.is_full))
             except TargetError as error:
                 self.lose(target, error)
         for path in copies.let_go(self.settings, self.started) if not self.failures else []:
             self.say(f"removed {path}, which a restore had replaced")
+
+    def _let_go_in(self, target, is_pruned):
+        """Remove from a target what retention does not keep; the snapshots that are left."""
+        snapshots = target.repository.snapshots()
+        gone = unwanted(snapshots, self.settings["retention"], self.started)
+        target.repository.forget(gone)
+        if is_pruned:
+            target.repository.prune()
+        left = [snapshot for snapshot in snapshots if snapshot not in gone]
+        kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
+        for store in self.settings.stores:
+            if store["kind"] == "objects" and kept:
+                target.mirror.retain(store["store"], min(kept))
+        return left
+
+    def _make_room(self, target):
+        """Let go before a backup what would be let go after it: one that finds no room never comes to that."""
+        if self.verb != "backup" or target.name in self._made_room:
+            return
+        self._made_room.add(target.name)
+        with held(self.settings, READING) as is_ours:
+            if is_ours:
+                self.say(f"target {target.name}: there is little room; what is not kept any more goes now")
+                self._let_go_in(target, True)
 
     def _tell_since(self, snapshots):
         """Note from when on the databases can be brought back."""
@@ -360,8 +379,11 @@ class Run:
     def _have_space(self, target, needed):
         if not target.directory:
             return
+        wanted = needed * GROWTH + LEFT_ALONE
+        if places.free(target.directory) < wanted:
+            self._make_room(target)
         free = places.free(target.directory)
-        if free < needed * GROWTH + LEFT_ALONE:
+        if free < wanted:
             raise TargetError(
                 f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed * GROWTH)} are "
                 f"needed and {size(LEFT_ALONE)} left alone. Give it a larger disk, or lower backup_retention.")

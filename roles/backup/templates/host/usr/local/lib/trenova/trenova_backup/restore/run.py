@@ -191,7 +191,7 @@ class Restore:
         try:
             for name, kind in self.kinds.items():
                 self._step(name, "fetched", FETCHED, ("", ), lambda name=name, kind=kind: self._fetch(name, kind))
-        except BackupError:
+        except (BackupError, OSError):
             # Nothing live was touched, and what lies beside it would take its room.
             self._tidy()
             raise
