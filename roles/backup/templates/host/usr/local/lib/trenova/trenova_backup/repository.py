@@ -28,6 +28,8 @@ JOB = "backup-keep"
 CHECK_WANTED = "check-wanted"
 #: The name of a file of a repository, and what restic's check says of one that is not damaged.
 NAME = re.compile(r"\b[0-9a-f]{64}\b")
+#: What it calls a file that it cannot read, by the begin of its name.
+SHORT_NAME = re.compile(r"<(\w+)/([0-9a-f]{10})>")
 HOW = {"does not exist": "missing", "not referenced": "too much"}
 
 
@@ -185,7 +187,8 @@ class Repository:
             "check", "--verbose", *(["--read-data-subset", part] if part else ["--read-data"])))
         found = {}
         for line in [*process.lines, *process.errors]:
-            for name in NAME.findall(line)[:1]:
+            short = [f"{kind} {name}..." for kind, name in SHORT_NAME.findall(line)]
+            for name in (NAME.findall(line) or short)[:1]:
                 found.setdefault(name, next((how for words, how in HOW.items() if words in line), "damaged"))
         if process.code and not found:
             raise TargetError(self.why(process))

@@ -19,7 +19,7 @@ import time
 from trenova_backup import kinds, places, points, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
-from trenova_backup.files import duration, moment, size, stamp_of
+from trenova_backup.files import duration, moment, read_json, size, stamp_of, write_json
 from trenova_backup.mirror import Mirror
 from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
@@ -41,6 +41,8 @@ RECORDS, RECORD_FILE = "records", "record.json"
 GROWTH = 1.25
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
 READING = "reading.lock"
+#: The snapshots that each target held when a backup last looked through it.
+KNOWN = "known.json"
 
 
 class Busy(BackupError):
@@ -247,16 +249,25 @@ class Run:
     def _let_go_in(self, target, is_pruned):
         """Remove from a target what retention does not keep; the snapshots that are left."""
         snapshots = target.repository.snapshots()
+        for sentence in self._missing(target, snapshots):
+            self.warn(sentence)
         gone = unwanted(snapshots, self.settings["retention"], self.started)
         target.repository.forget(gone)
         if is_pruned:
             target.repository.prune()
         left = [snapshot for snapshot in snapshots if snapshot not in gone]
+        known = read_json(self.settings.path(KNOWN))
+        write_json(self.settings.path(KNOWN), {**known, target.name: [snapshot.id for snapshot in left]})
         kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
         for store in self.settings.stores:
             if store["kind"] == "objects" and kept:
                 target.mirror.retain(store["store"], min(kept))
         return left
+
+    def _missing(self, target, snapshots):
+        """Sentences on snapshots that a target held and holds no more, which nobody but a backup may remove."""
+        gone = set(read_json(self.settings.path(KNOWN)).get(target.name) or ()) - {each.id for each in snapshots}
+        return [f"Target {target.name}: the snapshot {name} is missing." for name in sorted(gone)]
 
     def _make_room(self, target):
         """Let go before a backup what would be let go after it: one that finds no room never comes to that."""
@@ -328,7 +339,7 @@ class Run:
         found = []
         for target in self.good:
             try:
-                found += target.repository.check(part)
+                found += [*target.repository.check(part), *self._missing(target, target.snapshots)]
                 for store in self.settings.stores:
                     if store["kind"] == "objects":
                         told = target.mirror.verify(store["store"])
