@@ -488,6 +488,26 @@ def test_a_host_that_knows_nothing_reads_of_the_last_failure_in_a_target(setting
     assert failure["good_since"]
 
 
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_what_an_earlier_version_has_saved_is_told_and_how_it_is_read(settings, tmp_path, capsys, is_readable):
+    """Beside our own repository, and where there is none yet."""
+    for name, content in (("20261101T013000Z", {"steps": []}), ("20261102T013000Z", {"steps": []}),
+                          ("20261103T013000Z", {}), ("attic", {"steps": []})):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (tmp_path / "disk" / name / "manifest.json").write_text(json.dumps(content))
+    settings.targets[0]["directory"] = str(tmp_path / "disk")
+    if is_readable:
+        work(settings)
+    else:
+        Engine.restic.refusing["/one"] = 10
+    told = listed(settings, capsys)
+    text = " ".join(told["text"].split())
+    assert (f"{tmp_path}/disk holds 2 backups of an earlier version of this collection, too: 20261101T013000Z - "
+            "20261102T013000Z. They are plain files") in text
+    assert "docs/recovery.md tells how" in text
+    assert told["targets"][1]["earlier"] == ""
+
+
 def test_errors_are_sentences(settings, capsys):
     with pytest.raises(BackupError, match="cannot be read: .* Run the playbook"):
         Settings.read("/nowhere")

@@ -13,7 +13,7 @@ import json
 import os
 import time
 
-from trenova_backup import kinds, places
+from trenova_backup import earlier, kinds, places
 from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, SourceError, TargetError
 from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
@@ -92,7 +92,9 @@ class Restore:
         if not because:
             raise TargetError(f"There is no target {self.wish['target']}. Write one of: "
                               f"{', '.join(told['name'] for told in self.settings.targets)}.")
-        raise because[0]
+        told = [sentence for sentence in (
+            earlier.sentence(told["directory"]) for told in self.settings.targets if told.get("directory")) if sentence]
+        raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
 
     def _choose_from(self, target):
         target.snapshots = target.repository.snapshots()
