@@ -34,6 +34,8 @@ sys.dont_write_bytecode = True
 
 from trenova_backup import engine, gate, main, records, runs  # noqa: E402  # found by the line above
 from trenova_backup.repository import Snapshot  # noqa: E402
+from trenova_backup.restore import run as restoring  # noqa: E402
+from trenova_backup.restore import verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
 #: The image that has the programs, where the lab was here.
@@ -107,6 +109,15 @@ class Engine(engine.Engine):
     def close(self):
         pass
 
+    def services(self):
+        return {}
+
+    def stop(self, containers):
+        assert not list(containers)
+
+    def start_again(self, containers):
+        assert not list(containers)
+
     def start(self, job, command, read_lines=None):
         inside = {"/run/trenova/": self._settings["project_dir"] + "/", "/pipes/": self._settings.path("pipes") + "/",
                   "/objects/": self._settings.path("objects") + "/"}
@@ -167,8 +178,9 @@ class Host:
             path.mkdir(exist_ok=True)
             remotes += [f"[objects-{name}]", "type = crypt", f"remote = {path}/objects"]
         (self.root / "rclone.conf").write_text("\n".join(remotes))
-        stores = [{"store": "desk", "name": "desk", "kind": "directory", "title": "Desk", "job": "backup-directory",
-                   "inside": str(self.root / "papers"), "path": str(self.root / "papers"), "without": []}]
+        stores = [{"store": "desk", "name": "desk", "kind": "directory", "title": "Desk", "service": "desk",
+                   "job": "backup-directory", "inside": str(self.root / "papers"), "path": str(self.root / "papers"),
+                   "without": []}]
         stores += [{"store": "papers", "name": "papers", "kind": "objects", "title": "Papers",
                     "job": "backup-objects"}] if objects else []
         told = {
@@ -236,10 +248,10 @@ def run(root, words):
     """The program, with an Engine that is none."""
     root = pathlib.Path(root)
     settings = Settings(json.loads((root / "settings.json").read_text()))
-    for module in (main, runs):
+    for module in (main, runs, verbs):
         module.Engine = Engine
     # What is left alone of a disk is more than those of tests have.
-    runs.LEFT_ALONE = int(os.environ.get("LEFT_ALONE", "0"))
+    runs.LEFT_ALONE = restoring.LEFT_ALONE = int(os.environ.get("LEFT_ALONE", "0"))
     Settings.read = classmethod(lambda cls, _directory: settings)
     gate.guarded = lambda _is_open: contextlib.nullcontext()
     return main.main(words)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -56,8 +57,8 @@ PHASES = {
 def killing(host, program, pattern, victim, seconds):
     """Have a program, or the server with all that runs on it, be killed while it does something."""
     wrapper = host.root / "bin" / program
-    wrapper.write_text(KILLER.format(
-        root=host.root, program=f"{backup_host.programs()}/{program}", pattern=pattern, victim=victim, seconds=seconds))
+    real = shutil.which(program, path=host.environment["PATH"].partition(":")[2])
+    wrapper.write_text(KILLER.format(root=host.root, program=real, pattern=pattern, victim=victim, seconds=seconds))
     wrapper.chmod(0o755)
 
 
@@ -283,3 +284,69 @@ def test_another_key_is_told_and_touches_nothing(tmp_path):
     assert {path: path.read_bytes() for path in (tmp_path / "one").rglob("*") if path.is_file()} == before
     (tmp_path / "secrets/targets/key").write_text(backup_host.KEY)
     need_good(host, "./first")
+
+
+# -- The way back -----------------------------------------------------------------------------------------------------
+
+
+def live(host):
+    """What lives: {name: content}."""
+    return {path.name: path.read_bytes() for path in (host.root / "papers").iterdir() if path.is_file()}
+
+
+def copies(host):
+    """Names of all files in what restores have replaced, wherever that waits."""
+    return {path.name for place in host.root.rglob(".papers.before-*") for path in place.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("victim", ["command", "server"])
+@pytest.mark.parametrize(("program", "pattern"), [
+    ("restic", '*" dump "*"archive.tar"*'), ("tar", '*" --extract "*')], ids=["reading", "writing"])
+def test_who_is_killed_while_a_restore_fetches_has_touched_nothing_live(tmp_path, program, pattern, victim):
+    host = a_host(tmp_path)
+    saved = live(host)
+    host.write("first", 100)
+    host.write("since", 100)
+    before = live(host)
+    killing(host, program, pattern, victim, 0.1)
+    process = host.start("restore", "--confirm", "erp1")
+    if victim == "server":
+        power_off(host)
+    code = process.wait(60)
+    (host.root / "bin" / program).unlink()
+    assert code == (-signal.SIGKILL if victim == "server" else 1)
+    assert live(host) == before
+    code, said = host.program("restore", "--confirm", "erp1")
+    assert code == 0, said
+    assert live(host) == saved
+    assert copies(host) == {"first", "since"}
+    need_good(host, "./first")
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_restore_has_what_lives_and_no_half_of_the_other(tmp_path, disk):
+    host = a_host(tmp_path)
+    saved = live(host)
+    disk(tmp_path / "papers", "9m")
+    host.write("since", 100)
+    code, said = host.program("restore", "--confirm", "erp1", "--plan")
+    assert code == 0, said
+    (tmp_path / "bin/restic").write_text(
+        f"#!/bin/sh\ncase \"$*\" in *archive.tar*) head -c 8000000 /dev/zero >{tmp_path}/papers/much ;; esac\n"
+        f"exec {backup_host.programs()}/restic \"$@\"\n")
+    (tmp_path / "bin/restic").chmod(0o755)
+    code, said = host.program("restore", "--confirm", "erp1")
+    assert code == 1
+    assert "desk cannot be written here: " in host.records()[-1]["because"]
+    assert "No space left on device" in host.records()[-1]["because"]
+    assert set(live(host)) == {"since", "much"}
+    assert [path.name for path in (tmp_path / "papers").iterdir() if path.is_dir()] == []
+    (tmp_path / "bin/restic").unlink()
+    code, said = host.program("restore", "--confirm", "erp1")
+    assert code == 1
+    assert "are needed beside what is there" in said
+    assert "Nothing was changed." in said
+    (tmp_path / "papers/much").unlink()
+    code, said = host.program("restore", "--confirm", "erp1")
+    assert code == 0, said
+    assert live(host) == saved
+    assert copies(host) == {"since"}
