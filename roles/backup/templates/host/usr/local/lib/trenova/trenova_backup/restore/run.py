@@ -26,6 +26,8 @@ from trenova_backup.runs import LEFT_ALONE, Target
 USUAL_SPEED = 60_000_000
 #: Seconds that stopping and starting take besides.
 USUAL_STOP = 40
+#: A disk with fewer bytes is full.
+FULL = 1_000_000
 SECONDS_BETWEEN_LINES = 5
 WORTH_TELLING = 20_000_000
 #: Below the project's directory, in a backup as on the host.
@@ -317,11 +319,12 @@ class Restore:
     def unpack(self, snapshot, directory, options):
         """Unpack an archive of the target into a directory."""
         self._pour(snapshot, lambda pipe: Process([
-            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]))
+            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]), directory)
 
     def bring_file(self, snapshot, path):
         """Write a file of the target to a path."""
-        self._pour(snapshot, lambda pipe: Process(["cp", "--no-preserve=all", pipe.path, path]))
+        self._pour(
+            snapshot, lambda pipe: Process(["cp", "--no-preserve=all", pipe.path, path]), os.path.dirname(path))
         os.chmod(path, 0o600)
 
     @staticmethod
@@ -329,8 +332,8 @@ class Restore:
         """Give all that is below to a user and a group."""
         laying.own(path, owner)
 
-    def _pour(self, snapshot, reader):
-        """Let a program of this host read from a pipe what the target gives."""
+    def _pour(self, snapshot, reader, directory=None):
+        """Let a program of this host read from a pipe what the target gives. directory: where it writes."""
         pipe = self.settings.pipe(f"restore-{snapshot.id[:16]}")
         repository = self.target.repository
         consumer = producer = None
@@ -346,16 +349,23 @@ class Restore:
                 self.tell_progress(f"{snapshot.store} {snapshot.part}", consumer.read_bytes(), snapshot.bytes)
                 time.sleep(0.05)
             if producer.code is None and consumer.code:
-                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+                raise SourceError(f"{snapshot.store} cannot be written here: {_reason(consumer, directory)}.")
             if producer.wait():
                 raise TargetError(repository.why(producer))
             if consumer.wait():
-                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+                raise SourceError(f"{snapshot.store} cannot be written here: {_reason(consumer, directory)}.")
         finally:
             for process in (producer, consumer):
                 if process:
                     process.end()
             pipe.remove()
+
+
+def _reason(consumer, directory):
+    # tar does not always say so.
+    if directory and places.free(directory) < FULL:
+        return f"the disk of {directory} is full"
+    return consumer.said.rstrip(".")
 
 
 def in_order(services, needs):
