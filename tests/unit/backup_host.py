@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -44,6 +45,10 @@ CACHE = ROOT / ".cache/programs"
 NAMES = ("restic", "rclone")
 OLDEST_RESTIC = (0, 17)
 KEY = "key-of_a-test"
+#: For a machine on which others work, too. restic waits for a lock as long.
+PATIENCE_SECONDS = 550
+#: PostgreSQL does not run as root.
+USER = "nobody" if os.geteuid() == 0 else os.getuid()
 POLICY = {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}
 
 
@@ -119,8 +124,8 @@ class Engine(engine.Engine):
         assert not list(containers)
 
     def start(self, job, command, read_lines=None):
-        inside = {"/run/trenova/": self._settings["project_dir"] + "/", "/pipes/": self._settings.path("pipes") + "/",
-                  "/objects/": self._settings.path("objects") + "/"}
+        inside = {f"/{name}/": self._settings.path(name) + "/" for name in ("pipes", "objects", "wal", "manifests")}
+        inside["/run/trenova/"] = self._settings["project_dir"] + "/"
         words = [next((place + word[len(prefix):] for prefix, place in inside.items() if word.startswith(prefix)), word)
                  for word in command]
         process = engine.Process(words, read_lines, ending=lambda: end(process))
@@ -163,14 +168,15 @@ def _stream(key, start, text):
 class Host:
     """A host with a directory and objects to save, and one or more directories to save them to."""
 
-    def __init__(self, root, *targets, objects=False):
+    def __init__(self, root, *targets, objects=False, database=None):
         self.root = pathlib.Path(root)
-        for name in ("backup/pipes", "backup/records", "backup/objects", "papers", "config", "secrets/targets", "bin",
-                     "bucket/letters"):
+        for name in (
+                *(f"backup/{part}" for part in ("pipes", "records", "objects", "wal", "manifests")), "papers", "config",
+                "secrets/targets", "bin", "bucket/letters"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         for script in SCRIPTS.glob("*.sh"):
             (self.root / "config" / script.name).write_text(
-                script.read_text().replace("/run/trenova", str(self.root)))
+                script.read_text().replace("/run/trenova", str(self.root)).replace("/tmp/", f"{self.root}/"))  # noqa: S108
         (self.root / "secrets/targets/key").write_text(KEY)
         self.targets = {name: self.root / name for name in targets or ("one",)}
         remotes = ["[store-papers]", "type = alias", f"remote = {self.root}/bucket"]
@@ -183,6 +189,7 @@ class Host:
                    "without": []}]
         stores += [{"store": "papers", "name": "papers", "kind": "objects", "title": "Papers",
                     "job": "backup-objects"}] if objects else []
+        stores += [database] if database else []
         told = {
             "project": "trenova", "project_dir": str(self.root), "data_dir": str(self.root), "installation": "erp1",
             "host": "erp1", "keeper": socket.gethostname(), "jobs": [], "full_days": 7, "record": "", "schedules": [],
@@ -219,7 +226,7 @@ class Host:
 
     def program(self, *words):
         """Run the program to its end: (exit code, what it said)."""
-        code = self.start(*words).wait(120)
+        code = self.start(*words).wait(PATIENCE_SECONDS)
         return code, (self.root / "said").read_text()
 
     def write(self, name, size):
@@ -242,6 +249,47 @@ class Host:
     def records(self):
         """The records of all runs, oldest first."""
         return records.read(self.settings, time.time())
+
+
+class Postgres:
+    """A server of PostgreSQL that runs on this machine, and the store that it is."""
+
+    def __init__(self, **settings):
+        # pytest's own directories are closed to others.
+        self.root = pathlib.Path(tempfile.mkdtemp())
+        self.root.chmod(0o711)
+        self.data, self.place = self.root / "data", self.root / "sockets"
+        for path in (self.data, self.place):
+            path.mkdir()
+            shutil.chown(path, USER)
+        self._as_user("initdb", "--pgdata", self.data, "--auth", "trust", "--username", "postgres", "--no-sync")
+        told = dict(settings, listen_addresses="", unix_socket_directories=self.place, fsync="off", wal_level="replica")
+        with open(self.data / "postgresql.conf", "a", encoding="utf-8") as stream:
+            stream.writelines(f"{name} = '{value}'\n" for name, value in told.items())
+        self._as_user("pg_ctl", "--pgdata", self.data, "--silent", "--wait", "--log", self.place / "log", "start")
+        self.store = {
+            "store": "rows", "name": "rows", "kind": "postgres", "title": "Rows", "service": "rows", "job": "rows",
+            "restore_job": "", "physical": True, "incremental": False, "databases": ["postgres"], "port": 5432,
+            "host": str(self.place), "login": "postgres", "sslmode": "disable", "ca": False, "slot": "trenova_backup",
+            "path": str(self.data), "owner": [os.getuid(), os.getgid()]}
+
+    @staticmethod
+    def _as_user(*words):
+        done = subprocess.run(
+            [str(word) for word in words], user=USER, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            check=False, cwd="/", stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+
+    def ask(self, statement):
+        """The answer of the server."""
+        return subprocess.run(
+            ["psql", "--no-psqlrc", "-qAt", "--host", self.place, "--username", "postgres", "--command", statement],
+            capture_output=True, text=True, check=True).stdout.strip()
+
+    def end(self):
+        """Stop the server."""
+        self._as_user("pg_ctl", "--pgdata", self.data, "--silent", "--mode", "immediate", "stop")
+        shutil.rmtree(self.root)
 
 
 def run(root, words):

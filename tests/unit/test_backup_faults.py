@@ -64,7 +64,7 @@ def killing(host, program, pattern, victim, seconds):
 
 def power_off(host):
     """What a server without power leaves: nothing that runs."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + backup_host.PATIENCE_SECONDS
     while not (host.root / "off").exists():
         assert time.monotonic() < deadline, (host.root / "said").read_text()
         time.sleep(0.02)
@@ -107,7 +107,7 @@ def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(tmp_p
     process = host.start("backup", "--full")
     if victim == "server":
         power_off(host)
-    code = process.wait(60)
+    code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin/restic").unlink()
     tar.unlink()
     assert (host.root / "killing").exists()
@@ -189,7 +189,7 @@ def test_a_disk_that_is_mounted_read_only_is_told_at_once(tmp_path, disk):
     assert code == 1
     assert host.records()[-1]["because"] == (
         f"Target one: the disk of {tmp_path}/one is mounted read-only. Nothing was saved there. Mount it for writing.")
-    assert time.monotonic() - begin < 60
+    assert time.monotonic() - begin < backup_host.PATIENCE_SECONDS
     assert host.holds(host.snapshots()[-1]) == ["./", "./first"]
     subprocess.run(["mount", "-o", "remount,rw", tmp_path / "one"], check=True)
     need_good(host, "./first")
@@ -312,7 +312,7 @@ def test_who_is_killed_while_a_restore_fetches_has_touched_nothing_live(tmp_path
     process = host.start("restore", "--confirm", "erp1")
     if victim == "server":
         power_off(host)
-    code = process.wait(60)
+    code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin" / program).unlink()
     assert code == (-signal.SIGKILL if victim == "server" else 1)
     assert live(host) == before
@@ -350,3 +350,84 @@ def test_a_disk_that_is_full_in_the_middle_of_a_restore_has_what_lives_and_no_ha
     assert code == 0, said
     assert live(host) == saved
     assert copies(host) == {"since"}
+
+
+# -- Databases --------------------------------------------------------------------------------------------------------
+
+needs_postgres = pytest.mark.skipif(
+    not all(map(shutil.which, ("initdb", "pg_ctl", "pg_basebackup", "pg_receivewal"))), reason="PostgreSQL is not here")
+#: What each reader of the database is called.
+READERS = {"the base": "pg_basebackup", "the log": "pg_receivewal", "a dump": "pg_dump"}
+
+
+@pytest.fixture
+def database():
+    """A server whose slots may hold two segments of log."""
+    made = backup_host.Postgres(max_slot_wal_keep_size="32MB", max_wal_size="64MB")
+    yield made
+    made.end()
+
+
+@needs_postgres
+def test_a_log_that_nobody_fetches_for_a_day_is_bounded_and_the_next_backup_says_what_is_lost(tmp_path, database):
+    """So many writes, and not the hours, are what a day is to a slot."""
+    host = Host(tmp_path, database=database.store)
+    host.make_repositories()
+    code, said = host.program("backup")
+    assert code == 0, said
+    slot = "SELECT wal_status FROM pg_replication_slots"
+    database.ask("CREATE TABLE much (t text)")
+    assert database.ask(slot) == "reserved"
+    for _hour in range(12):
+        database.ask("INSERT INTO much SELECT repeat(md5(i::text), 8) FROM generate_series(1, 20000) AS i")
+        database.ask("SELECT pg_switch_wal()")
+        database.ask("CHECKPOINT")
+    assert database.ask(slot) == "lost"
+    assert int(database.ask("SELECT sum(size) FROM pg_ls_waldir()")) < (64 + 32 + 16) * 2**20
+    database.ask("CREATE TABLE after AS SELECT 7 AS a")
+    code, said = host.program("cut")
+    assert code == 0, said
+    [cut, backup] = host.records()[-2:]
+    assert (cut["verb"], cut["state"], backup["verb"], backup["level"], backup["state"]) == (
+        "cut", "skipped", "backup", "full", "ok")
+    assert "Rows had to drop write-ahead log that was not fetched (max_slot_wal_keep_size)" in said
+    assert database.ask(slot) == "reserved"
+    bases = [snapshot for snapshot in host.snapshots() if snapshot.part == "base"]
+    assert bases[-1].run == backup["stamp"]
+    code, said = host.program("check")
+    assert code == 0, said
+
+
+@needs_postgres
+@pytest.mark.parametrize("victim", ["reader", "server"])
+@pytest.mark.parametrize("reader", READERS)
+def test_who_is_killed_while_the_database_is_read_takes_nothing_with_it(tmp_path, database, reader, victim):
+    host = Host(tmp_path, database=database.store)
+    host.make_repositories()
+    code, said = host.program("backup")
+    assert code == 0, said
+    database.ask("CREATE TABLE loads AS SELECT i FROM generate_series(1, 1000) AS i")
+    before = {snapshot.id for snapshot in host.snapshots() if snapshot.store == "rows"}
+    killing(host, READERS[reader], "*", victim, 0.1)
+    process = host.start("backup", "--full")
+    if victim == "server":
+        power_off(host)
+    code = process.wait(backup_host.PATIENCE_SECONDS)
+    (host.root / "bin" / READERS[reader]).unlink()
+    assert code == (-signal.SIGKILL if victim == "server" else 1)
+    if victim == "reader":
+        record = host.records()[-1]
+        assert record["state"] == "failed"
+        assert {store["name"]: store["state"] for store in record["stores"]} == {"desk": "ok", "rows": "failed"}
+    # Half a stream is no snapshot, and what there was is there.
+    run = host.records()[-1]["stamp"]
+    assert before <= {snapshot.id for snapshot in host.snapshots()}
+    assert [snapshot.part for snapshot in host.snapshots() if snapshot.run == run
+            and snapshot.part == {"the base": "base", "a dump": "dump"}.get(reader)] == []
+    code, said = host.program("backup", "--full")
+    assert code == 0, said
+    window = host.records()[-1]["restorable"]["rows"]
+    assert window["from"] <= window["to"]
+    code, said = host.program("check")
+    assert code == 0, said
+    assert os.listdir(host.settings.path("pipes")) == []
