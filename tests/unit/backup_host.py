@@ -45,7 +45,7 @@ CACHE = ROOT / ".cache/programs"
 NAMES = ("restic", "rclone")
 OLDEST_RESTIC = (0, 17)
 KEY = "key-of_a-test"
-#: For a machine on which others work, too. restic waits for a lock as long.
+#: For a machine on which others work, too; less than restic waits for a lock that nobody holds any more.
 PATIENCE_SECONDS = 550
 #: PostgreSQL does not run as root.
 USER = "nobody" if os.geteuid() == 0 else os.getuid()
