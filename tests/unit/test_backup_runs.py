@@ -286,6 +286,23 @@ def test_every_target_holds_the_record_of_a_run_once(settings):
     assert {"level", "seconds", "checked", "restorable", "stores", "targets"} <= set(record)
 
 
+@pytest.mark.parametrize(("number", "words"), [
+    (1, ["Target one: the snapshot {} is missing."]), (8, ["Target one: 8 snapshots are missing, the oldest is {}."])])
+def test_what_a_target_holds_no_more_is_warned_of_once(settings, monkeypatch, number, words):
+    """Nobody but a backup removes anything there, and it takes that down."""
+    monkeypatch.setattr(runs, "unwanted", lambda *_details: [])
+    settings["retention"].update(daily=30)
+    for _night in range(4):
+        work(settings)
+    held = Engine.restic.repositories["/one"]
+    gone = held[:number]
+    del held[:number]
+    work(settings)
+    work(settings)
+    warned = [record["warnings"] for record in records.read(settings, time.time())][-2:]
+    assert warned == [[text.format(gone[0]["id"]) for text in words], []]
+
+
 def test_the_record_of_a_run_that_failed_is_kept_too_and_a_target_that_was_away_gets_it_later(settings):
     Engine.stores["backup-redis"] = SourceError("no route to host")
     Engine.restic.refusing["/two"] = 1

@@ -43,6 +43,8 @@ GROWTH = 1.25
 READING = "reading.lock"
 #: The snapshots that each target held when a backup last looked through it.
 KNOWN = "known.json"
+#: Of more that are missing only the number is told: it is another repository.
+NAMED = 5
 
 
 class Busy(BackupError):
@@ -266,8 +268,11 @@ class Run:
 
     def _missing(self, target, snapshots):
         """Sentences on snapshots that a target held and holds no more, which nobody but a backup may remove."""
-        gone = set(read_json(self.settings.path(KNOWN)).get(target.name) or ()) - {each.id for each in snapshots}
-        return [f"Target {target.name}: the snapshot {name} is missing." for name in sorted(gone)]
+        there = {snapshot.id for snapshot in snapshots}
+        gone = [name for name in read_json(self.settings.path(KNOWN)).get(target.name) or () if name not in there]
+        if len(gone) > NAMED:
+            return [f"Target {target.name}: {len(gone)} snapshots are missing, the oldest is {gone[0]}."]
+        return [f"Target {target.name}: the snapshot {name} is missing." for name in gone]
 
     def _make_room(self, target):
         """Let go before a backup what would be let go after it: one that finds no room never comes to that."""
