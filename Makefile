@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-restore proof-drill bench bench-memory fuzz-sizing matrix docs site release bench-backup
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-restore proof-drill bench bench-memory fuzz-sizing matrix docs site release bench-backup proof-faults
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,9 @@ proof-restore: setup ## Restores that are killed, repeated, and done on another 
 
 proof-drill: setup ## A backup is restored beside what lives, asked and removed, and nothing that lives is touched
 	@$(BIN)/python tests/lab/molecule.py drill
+
+proof-faults: setup ## Whatever is killed, full, away or damaged in the middle of a backup or a restore, nothing is lost
+	@$(BIN)/python tests/lab/molecule.py faults
 
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md

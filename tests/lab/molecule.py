@@ -34,7 +34,7 @@ START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
 FIRST = ("restore", "default", "backup", "docker", "caddy", "api")
 #: Long ones, which run only when they are named.
-PROOFS = ("rollout", "drill")
+PROOFS = ("rollout", "drill", "faults")
 #: {scenario: commit of the history that it deploys first}.
 HISTORY = {"upgrade": "09d8a07"}
 

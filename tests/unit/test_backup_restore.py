@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +28,7 @@ from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
-from trenova_backup.repository import Snapshot  # noqa: E402
+from trenova_backup.repository import Repository, Snapshot  # noqa: E402
 from trenova_backup.restore import copies, journal, laying, plan, run, verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -233,6 +234,46 @@ def test_other_stores_are_chosen_as_they_were_last_before_the_moment():
         kind.choose(Target(made), BEGIN - 1)
     with pytest.raises(BackupError, match="Cache: the target holds no backup of it"):
         kind.choose(Target([]), None)
+
+
+# -- Clocks -----------------------------------------------------------------------------------------------------------
+
+NOW = BEGIN + 10_000
+#: When a clock was wrong, in seconds from now: it was ahead, or the present one is behind.
+JUMPS = [3600, 400 * 86400]
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+@pytest.mark.parametrize("part", ["snapshot", "archive"])
+def test_what_was_saved_while_the_clock_was_ahead_is_not_the_newest(monkeypatch, part, jump):
+    """Who asks for the newest gets what was saved last, and not what would bring back the state of before."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    told = [{"id": f"{number:064}", "tags": [f"run={stamp_of(at)}", "store=cache", f"part={part}"]}
+            for number, at in enumerate((NOW - 200, NOW + jump, NOW - 100))]
+    engine = type("Engine", (), {"run": lambda *_words: type("Process", (), {"code": 0, "lines": [json.dumps(told)]})})
+    found = Repository({"name": "one", "repository": "/one"}, engine(), None).snapshots()
+    assert [each.run for each in found] == [stamp_of(at) for at in (NOW + jump, NOW - 200, NOW - 100)]
+    kind = Redis({"store": "cache", "title": "Cache", "path": "/x"}, None)
+    kind.part = part
+    assert kind.choose(Target(found), None).at == NOW - 100
+    with pytest.raises(BackupError, match=f"from {moment(NOW - 200)} to {moment(NOW + jump)}"):
+        kind.choose(Target(found), BEGIN - 1)
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_database_comes_back_from_the_log_that_was_fetched_last_although_a_clock_was_ahead(
+        tmp_path, monkeypatch, jump):
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+    def saved(at, lsn):
+        return [snapshot(at, level="full"), snapshot(at, part="wal", base=stamp_of(at), until=moment(at), lsn=lsn)]
+
+    made = [*saved(NOW - 500, "0/10"), *saved(NOW + jump, "0/20"), *saved(NOW - 100, "0/30")]
+    kind = postgres(tmp_path)
+    assert [each.run for each in kind.choose(Target(made), None).snapshots] == [stamp_of(NOW - 100)] * 2
+    # Of one base the log only grows, whatever the clock says of it.
+    made += [snapshot(NOW - 90, part="wal", base=stamp_of(NOW - 100), until=moment(NOW - 200), lsn="0/40")]
+    assert kind.choose(Target(made), None).snapshots[-1].pairs["lsn"] == "0/40"
 
 
 @pytest.mark.parametrize("mark", [b"", b"0123456789abcdef0123456789abcdef01234567"])

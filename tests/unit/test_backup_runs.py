@@ -286,6 +286,23 @@ def test_every_target_holds_the_record_of_a_run_once(settings):
     assert {"level", "seconds", "checked", "restorable", "stores", "targets"} <= set(record)
 
 
+@pytest.mark.parametrize(("number", "words"), [
+    (1, ["Target one: the snapshot {} is missing."]), (8, ["Target one: 8 snapshots are missing, the oldest is {}."])])
+def test_what_a_target_holds_no_more_is_warned_of_once(settings, monkeypatch, number, words):
+    """Nobody but a backup removes anything there, and it takes that down."""
+    monkeypatch.setattr(runs, "unwanted", lambda *_details: [])
+    settings["retention"].update(daily=30)
+    for _night in range(4):
+        work(settings)
+    held = Engine.restic.repositories["/one"]
+    gone = held[:number]
+    del held[:number]
+    work(settings)
+    work(settings)
+    warned = [record["warnings"] for record in records.read(settings, time.time())][-2:]
+    assert warned == [[text.format(gone[0]["id"]) for text in words], []]
+
+
 def test_the_record_of_a_run_that_failed_is_kept_too_and_a_target_that_was_away_gets_it_later(settings):
     Engine.stores["backup-redis"] = SourceError("no route to host")
     Engine.restic.refusing["/two"] = 1
@@ -354,6 +371,15 @@ def test_a_full_backup_is_due_after_its_days_and_when_there_is_none(settings):
     [path] = pathlib.Path(settings.path("records")).iterdir()
     record = json.loads(path.read_text())
     record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 6.6 * DAY))
+    path.write_text(json.dumps(record))
+    assert main._is_full_due(settings)
+
+
+def test_a_full_backup_of_a_clock_that_was_ahead_does_not_put_off_the_next_one_for_years(settings):
+    work(settings)
+    [path] = pathlib.Path(settings.path("records")).iterdir()
+    record = json.loads(path.read_text())
+    record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 700 * DAY))
     path.write_text(json.dumps(record))
     assert main._is_full_due(settings)
 
@@ -477,6 +503,26 @@ def test_a_host_that_knows_nothing_reads_of_the_last_failure_in_a_target(setting
     failure = listed(settings, capsys)["failure"]
     assert "no route to host" in failure["because"]
     assert failure["good_since"]
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_what_an_earlier_version_has_saved_is_told_and_how_it_is_read(settings, tmp_path, capsys, is_readable):
+    """Beside our own repository, and where there is none yet."""
+    for name, content in (("20261101T013000Z", {"steps": []}), ("20261102T013000Z", {"steps": []}),
+                          ("20261103T013000Z", {}), ("attic", {"steps": []})):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (tmp_path / "disk" / name / "manifest.json").write_text(json.dumps(content))
+    settings.targets[0]["directory"] = str(tmp_path / "disk")
+    if is_readable:
+        work(settings)
+    else:
+        Engine.restic.refusing["/one"] = 10
+    told = listed(settings, capsys)
+    text = " ".join(told["text"].split())
+    assert (f"{tmp_path}/disk holds 2 backups of an earlier version of this collection, too: 20261101T013000Z - "
+            "20261102T013000Z. They are plain files") in text
+    assert "docs/recovery.md tells how" in text
+    assert told["targets"][1]["earlier"] == ""
 
 
 def test_errors_are_sentences(settings, capsys):

@@ -20,6 +20,8 @@ STOP_SECONDS = 5
 PULL_SECONDS = 600
 #: What a container says on its error output and is kept of it.
 LAST_LINES = 200
+#: What tar ends with whatever was the matter, which it said before.
+NO_REASON = "Exiting with failure status due to previous errors"
 LABEL = "com.docker.compose.oneoff=True"
 #: Of all jobs, in the files of Compose.
 PROFILE = "jobs"
@@ -285,7 +287,7 @@ class Process:
     @property
     def said(self):
         """The last line that tells something."""
-        lines = [line.strip() for line in [*self.lines[-1:], *self.errors] if line.strip()]
+        lines = [line.strip() for line in [*self.lines[-1:], *self.errors] if line.strip() and NO_REASON not in line]
         return lines[-1] if lines else f"exit code {self.code}"
 
     def read_bytes(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -20,6 +21,9 @@ from trenova_backup.restore.journal import need_none
 from trenova_backup.settings import Settings
 
 DAY_SECONDS = 86400
+#: What keeps this host from taking anything down, and what helps.
+NOT_WRITABLE = {
+    errno.ENOSPC: "Make room there.", errno.EDQUOT: "Make room there.", errno.EROFS: "Mount it for writing."}
 #: How long a backup of everything waits for a small one, or for a check.
 PATIENCE_SECONDS = 1800
 #: systemd counts from before the program was there.
@@ -36,6 +40,16 @@ def main(words):
             return VERBS[arguments.verb](settings, arguments)
     except (BackupError, Interrupted) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        because = (f"Nothing can be written to {os.path.dirname(error.filename or '') or settings.state_dir}: "
+                   f"{error.strerror}. {NOT_WRITABLE[error.errno]}")
+        print(because, file=sys.stderr)
+        if arguments.verb == "watch":
+            # What is owed is a file, too.
+            notify.tell_now(settings, "disk", {"verb": "backup", "because": because}, time.time())
         return 1
 
 
@@ -171,7 +185,9 @@ def _is_full_due(settings):
     found = records.read(settings, time.time())
     last = records.newest(found, "backup", records.OK, "full")
     # Half a day, because no two nights begin at the same second.
-    return last is None or time.time() - (records.finished(last) or 0) > (settings["full_days"] - 0.5) * DAY_SECONDS
+    # One of the future is of a clock that was ahead.
+    return last is None or not 0 <= time.time() - (records.finished(last) or 0) <= (
+        settings["full_days"] - 0.5) * DAY_SECONDS
 
 
 def _start(settings, arguments):

@@ -99,6 +99,14 @@ def owe(settings, kind, about, now, **more):
     return True
 
 
+def tell_now(settings, kind, about, now):
+    """Send a message of a kind at once, once by each way: for who cannot take down that it is owed."""
+    message = {"kind": kind, "since": moment(now), **about}
+    for way in ways(settings):
+        with contextlib.suppress(BackupError, OSError):
+            {"mail": send_mail, "webhook": send_webhook}[way](settings, message, now)
+
+
 def owed(settings):
     """Names of the files of messages that are owed, oldest first."""
     try:

@@ -14,10 +14,12 @@ import re
 import time
 
 from trenova_backup.errors import SourceError, TargetError
-from trenova_backup.files import write_text
+from trenova_backup.files import by_age, write_text
 
 #: Exit codes of restic 0.17 and later.
 NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
+#: What ends by a signal has a code above this one.
+KILLED = 128
 RETRY_LOCK = "10m"
 #: How often a running stream tells how far it is.
 SECONDS_BETWEEN_LINES = 5
@@ -26,6 +28,8 @@ JOB = "backup-keep"
 CHECK_WANTED = "check-wanted"
 #: The name of a file of a repository, and what restic's check says of one that is not damaged.
 NAME = re.compile(r"\b[0-9a-f]{64}\b")
+#: What it calls a file that it cannot read, by the begin of its name.
+SHORT_NAME = re.compile(r"<(\w+)/([0-9a-f]{10})>")
 HOW = {"does not exist": "missing", "not referenced": "too much"}
 
 
@@ -62,7 +66,10 @@ class Repository:
 
     def run(self, *words, seconds=None, read_lines=None):
         """Run restic to its end; the Process. Raises TargetError where it fails."""
-        process = self._engine.run(JOB, self.command(*words), seconds, read_lines)
+        return self._good(self._engine.run(JOB, self.command(*words), seconds, read_lines))
+
+    def _good(self, process):
+        self.unlock_after(process)
         if process.code:
             if process.code == NO_REPOSITORY:
                 # Only the playbook makes one: what lacks it may be a disk that is not mounted.
@@ -83,11 +90,12 @@ class Repository:
     # -- Reading ------------------------------------------------------------------------------------------------------
 
     def snapshots(self, **wanted):
-        """The snapshots that are there, oldest first, of all that have these tags."""
+        """The snapshots that are there, oldest first as `by_age` has it, of all that have these tags."""
         tags = ",".join(f"{key}={value}" for key, value in wanted.items())
         process = self.run("snapshots", "--json", "--no-lock", *(["--tag", tags] if tags else []))
         found = [Snapshot(told) for told in json.loads("\n".join(process.lines) or "[]") or []]
-        return sorted(found, key=lambda snapshot: snapshot.run)
+        key = by_age(time.time())
+        return sorted(found, key=lambda snapshot: key(snapshot.run))
 
     def read(self, snapshot):
         """Text of a snapshot's file."""
@@ -129,6 +137,7 @@ class Repository:
                 if process:
                     process.end()
             pipe.remove()
+        self.unlock_after(keeper)
         if producer_code:
             raise SourceError(producer.said.rstrip(".") + ".")
         if keeper_code:
@@ -158,7 +167,10 @@ class Repository:
 
     def copy_from(self, other, snapshots):
         """Take over snapshots of another target's repository that are not here."""
-        self.run("copy", "--from-repo", other.target["repository"], *(snapshot.id for snapshot in snapshots))
+        process = self._engine.run(JOB, self.command(
+            "copy", "--from-repo", other.target["repository"], *(snapshot.id for snapshot in snapshots)))
+        other.unlock_after(process)
+        self._good(process)
 
     def forget(self, snapshots):
         """Let snapshots go; their space is freed by `prune`."""
@@ -175,11 +187,17 @@ class Repository:
             "check", "--verbose", *(["--read-data-subset", part] if part else ["--read-data"])))
         found = {}
         for line in [*process.lines, *process.errors]:
-            for name in NAME.findall(line)[:1]:
+            short = [f"{kind} {name}..." for kind, name in SHORT_NAME.findall(line)]
+            for name in (NAME.findall(line) or short)[:1]:
                 found.setdefault(name, next((how for words, how in HOW.items() if words in line), "damaged"))
         if process.code and not found:
             raise TargetError(self.why(process))
         return [f"Target {self.name}: {name} is {how}." for name, how in found.items()]
+
+    def unlock_after(self, process):
+        """Where a restic of ours was killed, remove its lock: whoever needs the repository alone would wait for it."""
+        if process.code and (process.code < 0 or process.code > KILLED):
+            self.unlock()
 
     def unlock(self):
         """Remove locks that an interrupted run of this host left behind; those of others stay."""
@@ -192,4 +210,6 @@ class Repository:
             except (ValueError, KeyError):
                 hosts.add("")
         if hosts == {self._settings["keeper"]}:
-            self.run("unlock", "--remove-all")
+            process = self._engine.run(JOB, self.command("unlock", "--remove-all"))
+            if process.code:
+                raise TargetError(self.why(process))

@@ -19,7 +19,7 @@ import time
 from trenova_backup import kinds, places, points, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
-from trenova_backup.files import duration, moment, size, stamp_of
+from trenova_backup.files import duration, moment, read_json, size, stamp_of, write_json
 from trenova_backup.mirror import Mirror
 from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
@@ -41,6 +41,10 @@ RECORDS, RECORD_FILE = "records", "record.json"
 GROWTH = 1.25
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
 READING = "reading.lock"
+#: The snapshots that each target held when a backup last looked through it.
+KNOWN = "known.json"
+#: Of more that are missing only the number is told: it is another repository.
+NAMED = 5
 
 
 class Busy(BackupError):
@@ -74,7 +78,7 @@ class Run:
         self.started = time.time()
         self.targets = [Target(told, self.engine, settings) for told in settings.targets]
         self.steps, self.warnings, self.facts = [], [], {}
-        self._has_looked = False
+        self._has_looked, self._made_room = False, set()
 
     # -- Told ---------------------------------------------------------------------------------------------------------
 
@@ -126,6 +130,11 @@ class Run:
                 if missing:
                     raise TargetError(
                         f"The disk of the backups is not mounted on {missing}. Nothing was saved there. Mount it.")
+                if self.verb not in ASKING and target.directory and places.is_read_only(target.directory):
+                    # restic would try for a quarter of an hour.
+                    raise TargetError(
+                        f"Target {target.name}: the disk of {target.directory} is mounted read-only. Nothing was saved "
+                        "there. Mount it for writing.")
                 if self.verb not in ASKING:
                     target.repository.unlock()
                 target.snapshots = target.repository.snapshots()
@@ -233,21 +242,47 @@ class Run:
     def _let_go(self):
         for target in self.good:
             try:
-                snapshots = target.repository.snapshots()
-                gone = unwanted(snapshots, self.settings["retention"], self.started)
-                target.repository.forget(gone)
-                if self.is_full:
-                    target.repository.prune()
-                left = [snapshot for snapshot in snapshots if snapshot not in gone]
-                self._tell_since(left)
-                kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
-                for store in self.settings.stores:
-                    if store["kind"] == "objects" and kept:
-                        target.mirror.retain(store["store"], min(kept))
+                self._tell_since(self._let_go_in(target, self.is_full))
             except TargetError as error:
                 self.lose(target, error)
         for path in copies.let_go(self.settings, self.started) if not self.failures else []:
             self.say(f"removed {path}, which a restore had replaced")
+
+    def _let_go_in(self, target, is_pruned):
+        """Remove from a target what retention does not keep; the snapshots that are left."""
+        snapshots = target.repository.snapshots()
+        for sentence in self._missing(target, snapshots):
+            self.warn(sentence)
+        gone = unwanted(snapshots, self.settings["retention"], self.started)
+        target.repository.forget(gone)
+        if is_pruned:
+            target.repository.prune()
+        left = [snapshot for snapshot in snapshots if snapshot not in gone]
+        known = read_json(self.settings.path(KNOWN))
+        write_json(self.settings.path(KNOWN), {**known, target.name: [snapshot.id for snapshot in left]})
+        kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
+        for store in self.settings.stores:
+            if store["kind"] == "objects" and kept:
+                target.mirror.retain(store["store"], min(kept))
+        return left
+
+    def _missing(self, target, snapshots):
+        """Sentences on snapshots that a target held and holds no more, which nobody but a backup may remove."""
+        there = {snapshot.id for snapshot in snapshots}
+        gone = [name for name in read_json(self.settings.path(KNOWN)).get(target.name) or () if name not in there]
+        if len(gone) > NAMED:
+            return [f"Target {target.name}: {len(gone)} snapshots are missing, the oldest is {gone[0]}."]
+        return [f"Target {target.name}: the snapshot {name} is missing." for name in gone]
+
+    def _make_room(self, target):
+        """Let go before a backup what would be let go after it: one that finds no room never comes to that."""
+        if self.verb != "backup" or target.name in self._made_room:
+            return
+        self._made_room.add(target.name)
+        with held(self.settings, READING) as is_ours:
+            if is_ours:
+                self.say(f"target {target.name}: there is little room; what is not kept any more goes now")
+                self._let_go_in(target, True)
 
     def _tell_since(self, snapshots):
         """Note from when on the databases can be brought back."""
@@ -309,7 +344,7 @@ class Run:
         found = []
         for target in self.good:
             try:
-                found += target.repository.check(part)
+                found += [*target.repository.check(part), *self._missing(target, target.snapshots)]
                 for store in self.settings.stores:
                     if store["kind"] == "objects":
                         told = target.mirror.verify(store["store"])
@@ -360,8 +395,11 @@ class Run:
     def _have_space(self, target, needed):
         if not target.directory:
             return
+        wanted = needed * GROWTH + LEFT_ALONE
+        if places.free(target.directory) < wanted:
+            self._make_room(target)
         free = places.free(target.directory)
-        if free < needed * GROWTH + LEFT_ALONE:
+        if free < wanted:
             raise TargetError(
                 f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed * GROWTH)} are "
                 f"needed and {size(LEFT_ALONE)} left alone. Give it a larger disk, or lower backup_retention.")

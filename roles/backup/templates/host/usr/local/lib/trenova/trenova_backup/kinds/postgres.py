@@ -12,11 +12,12 @@ import json
 import os
 import re
 import shutil
+import time
 
 from trenova_backup import facts, places
 from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, NothingYet, SourceError
-from trenova_backup.files import moment, read_json, seconds_of, seconds_of_moment, size, write_json
+from trenova_backup.files import by_age, moment, read_json, seconds_of, seconds_of_moment, size, write_json
 from trenova_backup.kinds.kind import Choice, Kind
 
 #: Where the containers of this store see what the host keeps for it.
@@ -271,12 +272,12 @@ class Postgres(Kind):
             if (snapshot.store, snapshot.part) == (self.name, "dump"):
                 dumps.setdefault(snapshot.run, []).append(snapshot)
         wanted = set(self.store["databases"])
-        runs = sorted(run for run, those in dumps.items()
-                      if wanted <= {snapshot.pairs.get("database") for snapshot in those})
+        runs = sorted((run for run, those in dumps.items()
+                       if wanted <= {snapshot.pairs.get("database") for snapshot in those}), key=by_age(time.time()))
         fitting = [run for run in runs if until is None or seconds_of(run) <= until]
         if not fitting:
             raise BackupError(self.nothing(
-                until, seconds_of(runs[0]) if runs else None, seconds_of(runs[-1]) if runs else None))
+                until, seconds_of(min(runs)) if runs else None, seconds_of(max(runs)) if runs else None))
         chosen = [snapshot for snapshot in dumps[fitting[-1]] if snapshot.pairs.get("database") in wanted]
         read = sum(snapshot.bytes for snapshot in chosen)
         return Choice(chosen, seconds_of(fitting[-1]), read, read)
@@ -297,10 +298,14 @@ class Postgres(Kind):
         if not usable:
             raise BackupError(self.nothing(until, None, None))
         first, last = min(entry[0] for entry in usable), usable[-1][1]
+        # A clock may have been ahead: of one base the log only grows, and the newest base is none of the future.
+        age = by_age(time.time())
+        newest = max(usable, key=lambda entry: (
+            age(entry[2].pairs["base"]), _position(entry[2].pairs.get("lsn", "0/0")), entry[1]))
         fitting = [entry for entry in usable if until is not None and entry[0] <= until <= entry[1]]
         if until is not None and not fitting:
             raise BackupError(self.nothing(until, first, last))
-        _begin, end, log, chain = fitting[0] if fitting else usable[-1]
+        _begin, end, log, chain = fitting[0] if fitting else newest
         choice = self._choice(chain, log, end if until is None else until)
         choice.facts["target"] = _utc(until) if until is not None else ""
         return choice

@@ -13,7 +13,7 @@ import json
 import os
 import time
 
-from trenova_backup import kinds, places
+from trenova_backup import earlier, kinds, places
 from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, SourceError, TargetError
 from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
@@ -26,6 +26,8 @@ from trenova_backup.runs import LEFT_ALONE, Target
 USUAL_SPEED = 60_000_000
 #: Seconds that stopping and starting take besides.
 USUAL_STOP = 40
+#: A disk with fewer bytes is full.
+FULL = 1_000_000
 SECONDS_BETWEEN_LINES = 5
 WORTH_TELLING = 20_000_000
 #: Below the project's directory, in a backup as on the host.
@@ -92,7 +94,9 @@ class Restore:
         if not because:
             raise TargetError(f"There is no target {self.wish['target']}. Write one of: "
                               f"{', '.join(told['name'] for told in self.settings.targets)}.")
-        raise because[0]
+        told = [sentence for sentence in (
+            earlier.sentence(told["directory"]) for told in self.settings.targets if told.get("directory")) if sentence]
+        raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
 
     def _choose_from(self, target):
         target.snapshots = target.repository.snapshots()
@@ -191,7 +195,7 @@ class Restore:
         try:
             for name, kind in self.kinds.items():
                 self._step(name, "fetched", FETCHED, ("", ), lambda name=name, kind=kind: self._fetch(name, kind))
-        except BackupError:
+        except (BackupError, OSError):
             # Nothing live was touched, and what lies beside it would take its room.
             self._tidy()
             raise
@@ -324,11 +328,12 @@ class Restore:
     def unpack(self, snapshot, directory, options):
         """Unpack an archive of the target into a directory."""
         self._pour(snapshot, lambda pipe: Process([
-            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]))
+            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]), directory)
 
     def bring_file(self, snapshot, path):
         """Write a file of the target to a path."""
-        self._pour(snapshot, lambda pipe: Process(["cp", "--no-preserve=all", pipe.path, path]))
+        self._pour(
+            snapshot, lambda pipe: Process(["cp", "--no-preserve=all", pipe.path, path]), os.path.dirname(path))
         os.chmod(path, 0o600)
 
     @staticmethod
@@ -336,8 +341,8 @@ class Restore:
         """Give all that is below to a user and a group."""
         laying.own(path, owner)
 
-    def _pour(self, snapshot, reader):
-        """Let a program of this host read from a pipe what the target gives."""
+    def _pour(self, snapshot, reader, directory=None):
+        """Let a program of this host read from a pipe what the target gives. directory: where it writes."""
         pipe = self.settings.pipe(f"restore-{snapshot.id[:16]}")
         repository = self.target.repository
         consumer = producer = None
@@ -353,16 +358,23 @@ class Restore:
                 self.tell_progress(f"{snapshot.store} {snapshot.part}", consumer.read_bytes(), snapshot.bytes)
                 time.sleep(0.05)
             if producer.code is None and consumer.code:
-                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+                raise SourceError(f"{snapshot.store} cannot be written here: {_reason(consumer, directory)}.")
             if producer.wait():
                 raise TargetError(repository.why(producer))
             if consumer.wait():
-                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+                raise SourceError(f"{snapshot.store} cannot be written here: {_reason(consumer, directory)}.")
         finally:
             for process in (producer, consumer):
                 if process:
                     process.end()
             pipe.remove()
+
+
+def _reason(consumer, directory):
+    # tar does not always say so.
+    if directory and places.free(directory) < FULL:
+        return f"the disk of {directory} is full"
+    return consumer.said.rstrip(".")
 
 
 def in_order(services, needs):

@@ -76,7 +76,7 @@ def _part(settings, work, only):
     except Interrupted as error:
         state, because = records.INTERRUPTED, str(error)
         raise
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         because = str(error)
         raise
     finally:
@@ -97,7 +97,7 @@ def _recorded(settings, work, is_left_stopped):
     except Interrupted as error:
         state, because = records.INTERRUPTED, str(error)
         raise
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         because = str(error)
         raise
     finally:
