@@ -16,6 +16,7 @@ import threading
 import time
 
 import pytest
+from backup_figures import FIGURES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
@@ -191,6 +192,7 @@ def settings(tmp_path, monkeypatch):
     told = {
         "project": "trenova", "project_dir": str(tmp_path), "data_dir": str(tmp_path), "installation": "erp1",
         "host": "erp1", "keeper": "erp1-backup", "jobs": [], "full_days": 7, "record": "", "schedules": [],
+        "figures": FIGURES,
         "retention": {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, "mail": {}, "webhook": {},
         "targets": [{"name": name, "kind": "s3", "repository": "/" + name, "objects": ""} for name in ("one", "two")],
         "stores": [
@@ -273,6 +275,23 @@ def test_a_target_that_breaks_off_is_replaced_by_the_next_one_in_the_same_run(se
     assert work(settings) == 1
     assert kept("/one") == ALL[:1]
     assert ("cache", "snapshot", b"REDIS") in kept("/two")
+
+
+@pytest.mark.parametrize(("free", "growth", "left", "is_enough"), [
+    (1000, 1.25, 875, True), (999, 1.25, 875, False), (1000, 1.25, 876, False), (1000, 9, 100, True),
+    (999, 9, 100, False)])
+def test_a_disk_has_room_for_a_stream_that_grew_and_for_what_is_left_alone(
+        settings, tmp_path, monkeypatch, free, growth, left, is_enough):
+    """By the figures of the plan: 100 bytes the last time."""
+    settings.content["figures"] = dict(FIGURES, stream_growth=growth, left_free_bytes=left)
+    settings.targets[0]["directory"] = str(tmp_path)
+    monkeypatch.setattr(runs.places, "free", lambda _path: free)
+    run = runs.Run(settings, "backup")
+    if is_enough:
+        run._have_space(run.targets[0], 100)
+    else:
+        with pytest.raises(TargetError, match=f"Target one: .* are free .* are needed and {left} B left alone"):
+            run._have_space(run.targets[0], 100)
 
 
 def test_every_target_holds_the_record_of_a_run_once(settings):

@@ -26,8 +26,6 @@ from trenova_backup.repository import Repository
 from trenova_backup.restore import copies
 from trenova_backup.stream import Stream
 
-#: Bytes of the disk of a target that a backup leaves free at least.
-LEFT_ALONE = 1_000_000_000
 #: Verbs that change nothing, and may run beside another run, whose locks are its own.
 ASKING = frozenset(("list", "read", "end"))
 DAY = 86400
@@ -37,8 +35,6 @@ BASE, WAL = "base", "wal"
 SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
 #: What the record of a run is kept as.
 RECORDS, RECORD_FILE = "records", "record.json"
-#: What a stream may have grown by since the last time.
-GROWTH = 1.25
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
 READING = "reading.lock"
 
@@ -360,11 +356,12 @@ class Run:
     def _have_space(self, target, needed):
         if not target.directory:
             return
-        free = places.free(target.directory)
-        if free < needed * GROWTH + LEFT_ALONE:
+        free, left = places.free(target.directory), self.settings.left_free
+        needed *= self.settings["figures"]["stream_growth"]
+        if free < needed + left:
             raise TargetError(
-                f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed * GROWTH)} are "
-                f"needed and {size(LEFT_ALONE)} left alone. Give it a larger disk, or lower backup_retention.")
+                f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed)} are needed and "
+                f"{size(left)} left alone. Give it a larger disk, or lower backup_retention.")
 
     def told(self):
         """What the record of the run tells besides."""
