@@ -231,7 +231,7 @@ def test_a_run_that_was_killed_is_told_of_and_leaves_nothing(host, backups):
 
 
 def test_schedule_is_changed_without_a_restart_of_anything(server, host):
-    with server.change({"backup_schedule": "*-*-* 02:15:00"}, shows=["+OnCalendar=*-*-* 04:15:00"]):
+    with server.change({"backup_schedule": "*-*-* 02:15:00"}, shows=["+OnCalendar=*-*-* 02:15:00"]):
         assert "02:15" in host.check_output("systemctl show trenova-backup.timer --property TimersCalendar")
 
 

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 
-from trenova_backup import kinds, places, points, retention
+from trenova_backup import kinds, places, points, records, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
 from trenova_backup.files import duration, moment, size, stamp_of
@@ -125,9 +125,16 @@ class Run:
                 if self.verb not in ASKING:
                     target.repository.unlock()
                 target.snapshots = target.repository.snapshots()
+                if self.verb not in ASKING:
+                    self._note_held(target, target.snapshots)
             except BackupError as error:
                 self.lose(target, error)
         self._need_target()
+
+    def _note_held(self, target, snapshots):
+        """Have the records of what a target holds stay on this host."""
+        records.note_held(self.settings, target.name, [
+            snapshot.run for snapshot in snapshots if snapshot.part != RECORD])
 
     def _need_target(self):
         """Raises TargetError where no target takes anything any more, with the reason of each."""
@@ -235,6 +242,7 @@ class Run:
                 if self.is_full:
                     target.repository.prune()
                 left = [snapshot for snapshot in snapshots if snapshot not in gone]
+                self._note_held(target, left)
                 self._tell_since(left)
                 kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
                 for store in self.settings.stores:
