@@ -79,6 +79,8 @@ class Restic:
     def __init__(self, *places):
         self.repositories = {place: [] for place in places}
         self.refusing = {}
+        #: What rclone answers of a place.
+        self.reached = {}
         self.commands = []
 
     def add(self, place, tags, file, content=b""):
@@ -144,6 +146,9 @@ class Engine:
         pass
 
     def start(self, job, command, read_lines=None):
+        if command[0] == "timeout":
+            self.restic.commands.append((command[-1], ["reach"]))
+            return self.restic.reached.get(command[-1], Said())
         if command[0] == "restic":
             return self.restic.command(command, self.settings.path("pipes"), read_lines)
         names = [os.path.basename(word) for word in command if word.startswith("/pipes/")]
@@ -252,6 +257,30 @@ def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, 
     assert words in status(settings)["because"]
     assert [target["name"] for target in status(settings)["targets"] if target["state"] == "failed"] == [away]
     assert os.path.exists(settings.path("check-wanted")) is (code == 10), "what the playbook takes for a wish"
+
+
+REFUSED = 'Post "http://s3": dial tcp 192.0.2.9:9000: connect: connection refused'
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    (Said(1, errors=["2026/11/30 01:30:15 ERROR : error listing: " + REFUSED, "2026/11/30 01:30:15 NOTICE: Failed to "
+                     "lsf with 2 errors: last error was: error in ListJSON: " + REFUSED]), "connection refused."),
+    (Said(124), "Target two: it does not answer within 45 s.")])
+def test_a_target_that_is_away_is_asked_once_in_a_run_and_told_once(settings, answer, words):
+    Engine.restic.repositories["rclone:target-two:trucks"] = []
+    settings.targets[1]["repository"] = "rclone:target-two:trucks"
+    Engine.restic.reached["target-two:trucks"] = answer
+    assert work(settings) == 1
+    assert kept("/one") == ALL
+    assert [command for place, command in Engine.restic.commands if "two" in place] == [["reach"]]
+    because = status(settings)["because"]
+    assert because.count("Target two") == 1
+    assert words in because
+    assert "ERROR" not in because
+    # Without a directory there is no repository, and restic says so.
+    Engine.restic.reached["target-two:trucks"] = Said(3, errors=["directory not found"])
+    time.sleep(1)
+    assert work(settings) == 0
 
 
 def test_a_target_that_was_away_takes_over_what_it_lacks(settings):

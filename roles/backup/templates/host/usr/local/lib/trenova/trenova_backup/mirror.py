@@ -31,6 +31,7 @@ import zlib
 
 from trenova_backup import files
 from trenova_backup.errors import BackupError, SourceError, TargetError
+from trenova_backup.words import cleaned, message
 
 JOB = "backup-objects"
 #: Gives a command the keys of the target's remote.
@@ -186,7 +187,7 @@ class Mirror:
     def sentence(self, error, said):
         """What went wrong, as a sentence."""
         what = f"Target {self.name}" if error is TargetError else "The objects cannot be read"
-        return f"{what}: {reason(said)}."
+        return f"{what}: {cleaned(said)}."
 
     def stamps(self, store):
         """({stamps of the lists}, {names of `replaced`}) in the target, sorted."""
@@ -338,7 +339,7 @@ class Mirror:
             if result["failed"]:
                 name, why = result["failed"][0]
                 raise TargetError(f"Target {self.name}: {len(result['failed'])} objects could not be brought back, the "
-                                  f"first one is {name}: {reason(why)}.")
+                                  f"first one is {name}: {cleaned(why)}.")
             if only and not result["objects"] and not chosen:
                 raise BackupError(f"{store} held no {only} at {stamp}.")
             return dict(result, seconds=time.monotonic() - started)
@@ -615,7 +616,7 @@ class Sync:
             if TOO_LONG.search(why) or IN_THE_WAY.search(why):
                 self.result["objects"] -= 1
                 self.result["bytes"] -= size_of(line)
-                self._leave_out(path, f"target {self._mirror.name} does not take it ({reason(why)})")
+                self._leave_out(path, f"target {self._mirror.name} does not take it ({cleaned(why)})")
                 self._work.note([("-", line)])
                 del self._failed[path]
 
@@ -625,7 +626,7 @@ class Sync:
             path, (_n, why) = next(iter(self._failed.items()))
             error = SourceError if "source object" in why else TargetError
             raise error(self._mirror.sentence(
-                error, f"{len(self._failed)} objects were not copied, the first one is {path}: {reason(why)}"))
+                error, f"{len(self._failed)} objects were not copied, the first one is {path}: {cleaned(why)}"))
 
 
 class State:
@@ -946,17 +947,3 @@ def request(number, content):
     return ('url = "http://127.0.0.1:5572/operations/copyfile"\nheader = "Content-Type: application/json"\n'
             f'data = "{data}"\noutput = "/tmp/answers/{number}"\nwrite-out = "%{{http_code}} {number}\\n"\n')
 
-
-def message(line):
-    """A line of rclone's log, {} for what is none."""
-    try:
-        told = json.loads(line)
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def reason(said):
-    """The reason in what rclone says."""
-    said = re.sub(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (ERROR|CRITICAL|NOTICE)?\s*:?\s*", "", said.strip())
-    return " ".join(message(said).get("msg", said).split()).rstrip(".")

@@ -122,6 +122,7 @@ class Run:
                 if missing:
                     raise TargetError(
                         f"The disk of the backups is not mounted on {missing}. Nothing was saved there. Mount it.")
+                target.repository.reach()
                 if self.verb not in ASKING:
                     target.repository.unlock()
                 target.snapshots = target.repository.snapshots()

@@ -41,6 +41,7 @@ class Recorded(Restore):
     run = ""
 
     def _choose_from(self, target):
+        target.repository.reach()
         target.snapshots = target.repository.snapshots()
         self.target = target
         needed = {name for name, kind in self.kinds.items() if kind.store.get("physical")}

@@ -93,6 +93,7 @@ class Restore:
         raise because[0]
 
     def _choose_from(self, target):
+        target.repository.reach()
         target.snapshots = target.repository.snapshots()
         self.target = target
         self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
