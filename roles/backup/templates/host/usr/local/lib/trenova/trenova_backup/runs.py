@@ -20,7 +20,7 @@ from trenova_backup import kinds, places, points, records, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
 from trenova_backup.files import duration, moment, size, stamp_of
-from trenova_backup.mirror import Mirror
+from trenova_backup.mirror.target import Mirror
 from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
 from trenova_backup.restore import copies
@@ -427,7 +427,8 @@ def unwanted(snapshots, policy, now):
         stamps = {point.stamp for point in decision.keep}
         if part == BASE:
             kept[store] = stamps
-            windows[store] = [stamp for stamp in stamps if stamp >= since]
+            # Where no days are kept, no moments between the points are, either.
+            windows[store] = [stamp for stamp in stamps if since and stamp >= since]
         gone += [snapshot for snapshot in those if snapshot.run not in stamps]
     for (store, part, _file), those in series.items():
         if part == WAL:
