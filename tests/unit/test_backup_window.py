@@ -92,3 +92,18 @@ def test_what_a_policy_has_no_place_for_any_more_is_gone(policy, full_days):
             found = [each for each in found if each not in gone]
     horizon = max(policy["daily"], 7 * policy["weekly"], 31 * policy["monthly"]) + full_days + 32
     assert min(each.run for each in found) >= stamp_of(FIRST + (369 - horizon) * DAY)
+
+
+def test_where_no_days_are_kept_no_moments_between_the_points_are():
+    """But those since the newest one, which is all that there is of today."""
+    found, before = [], ""
+    for number in range(22):
+        before, made = night(number, 1, before, (6, 18))
+        found += made
+    now = FIRST + 21 * DAY + 19 * HOUR
+    policy = {"daily": 0, "weekly": 3, "monthly": 0, "cuts_hours": 24}
+    left = [each for each in found if each not in runs.unwanted(found, policy, now)]
+    *weeks, last = points.windows(left, "rows")
+    assert [end - begin for begin, end in ((window.begin, window.end) for window in weeks)] == [0] * len(weeks)
+    assert len(weeks) >= 2
+    assert last.end - last.begin == 18 * HOUR - 5 * MINUTE

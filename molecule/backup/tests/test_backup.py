@@ -305,6 +305,9 @@ def test_a_target_that_is_away_is_told_of_and_catches_up(server, host, backups, 
     assert code != 0
     [away] = [target for target in status["targets"] if target["state"] == "failed"]
     assert away["name"] == "offsite"
+    # Once, and as people read it.
+    assert status["because"].count("Target offsite") == 1
+    assert not re.search(r"message_type|[{}]", status["because"])
     assert {step["state"] for step in status["steps"]} == {"ok"}
     host.check_output(MAKE_BUCKET.format(address=server.address))
     # A target on tmpfs has lost what it held with its stop. The night does not take that for a new target; the playbook
