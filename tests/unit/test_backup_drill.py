@@ -19,6 +19,7 @@ import threading
 import time
 
 import pytest
+from backup_figures import FIGURES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,7 +193,8 @@ def settings_at(tmp_path, **more):
         (data / "backup" / name).mkdir(parents=True)
     told = {
         "project": "trenova", "project_dir": str(tmp_path / "opt/trenova"), "data_dir": str(data), "host": "erp1",
-        "installation": "erp1", "jobs": ["backup-keep", "backup-check"], "targets": [], "needs": {"api": ["postgres"]},
+        "installation": "erp1", "jobs": ["backup-keep", "backup-check"], "targets": [],
+        "figures": FIGURES, "needs": {"api": ["postgres"]},
         "schedules": [{"verb": "drill", "unit": "trenova-drill.service"}], "mail": {"to": "ops@trucks.co"},
         "webhook": {},
         "drill": {"containers": ["tren-db", "tren-api"], "after_start": [], "logins": []}, "owner": [0, 0],

@@ -16,6 +16,7 @@ import sys
 import time
 
 import pytest
+from backup_figures import FIGURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -155,7 +156,8 @@ def histories(draw):
 def postgres(tmp_path):
     for name in ("wal", "manifests"):
         (tmp_path / "backup" / name).mkdir(parents=True, exist_ok=True)
-    told = {"data_dir": str(tmp_path), "stores": [], "targets": [], "owner": [os.getuid(), os.getgid()]}
+    told = {"data_dir": str(tmp_path), "stores": [], "targets": [], "owner": [os.getuid(), os.getgid()],
+            "figures": FIGURES}
     work = type("Work", (), {"settings": Settings(told), "stamp": "x"})()
     return Postgres({"store": "rows", "title": "Rows", "physical": True, "databases": []}, work)
 
@@ -319,7 +321,8 @@ def test_what_is_no_moment_is_refused(text, words):
 def settings_of(tmp_path):
     (tmp_path / "backup").mkdir()
     (tmp_path / ".state").mkdir()
-    return Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": []})
+    return Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": [],
+                     "figures": FIGURES})
 
 
 WISH = {"target": None, "until": None, "stores": ["postgres"]}
@@ -499,7 +502,7 @@ def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_pat
         (folder / "rows").mkdir()
         (folder / "rows/row").write_text("live")
         told = Settings({"data_dir": str(folder), "project_dir": str(folder), "stores": [], "targets": [],
-                         "needs": NEEDS})
+                         "needs": NEEDS, "figures": FIGURES})
         engine = Engine()
 
         def cut(*words, engine=engine):

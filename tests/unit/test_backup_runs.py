@@ -16,6 +16,7 @@ import threading
 import time
 
 import pytest
+from backup_figures import FIGURES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
@@ -78,6 +79,8 @@ class Restic:
     def __init__(self, *places):
         self.repositories = {place: [] for place in places}
         self.refusing = {}
+        #: What rclone answers of a place.
+        self.reached = {}
         self.commands = []
 
     def add(self, place, tags, file, content=b""):
@@ -143,6 +146,9 @@ class Engine:
         pass
 
     def start(self, job, command, read_lines=None):
+        if command[0] == "timeout":
+            self.restic.commands.append((command[-1], ["reach"]))
+            return self.restic.reached.get(command[-1], Said())
         if command[0] == "restic":
             return self.restic.command(command, self.settings.path("pipes"), read_lines)
         names = [os.path.basename(word) for word in command if word.startswith("/pipes/")]
@@ -191,6 +197,7 @@ def settings(tmp_path, monkeypatch):
     told = {
         "project": "trenova", "project_dir": str(tmp_path), "data_dir": str(tmp_path), "installation": "erp1",
         "host": "erp1", "keeper": "erp1-backup", "jobs": [], "full_days": 7, "record": "", "schedules": [],
+        "figures": FIGURES,
         "retention": {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, "mail": {}, "webhook": {},
         "targets": [{"name": name, "kind": "s3", "repository": "/" + name, "objects": ""} for name in ("one", "two")],
         "stores": [
@@ -252,6 +259,30 @@ def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, 
     assert os.path.exists(settings.path("check-wanted")) is (code == 10), "what the playbook takes for a wish"
 
 
+REFUSED = 'Post "http://s3": dial tcp 192.0.2.9:9000: connect: connection refused'
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    (Said(1, errors=["2026/11/30 01:30:15 ERROR : error listing: " + REFUSED, "2026/11/30 01:30:15 NOTICE: Failed to "
+                     "lsf with 2 errors: last error was: error in ListJSON: " + REFUSED]), "connection refused."),
+    (Said(124), "Target two: it does not answer within 45 s.")])
+def test_a_target_that_is_away_is_asked_once_in_a_run_and_told_once(settings, answer, words):
+    Engine.restic.repositories["rclone:target-two:trucks"] = []
+    settings.targets[1]["repository"] = "rclone:target-two:trucks"
+    Engine.restic.reached["target-two:trucks"] = answer
+    assert work(settings) == 1
+    assert kept("/one") == ALL
+    assert [command for place, command in Engine.restic.commands if "two" in place] == [["reach"]]
+    because = status(settings)["because"]
+    assert because.count("Target two") == 1
+    assert words in because
+    assert "ERROR" not in because
+    # Without a directory there is no repository, and restic says so.
+    Engine.restic.reached["target-two:trucks"] = Said(3, errors=["directory not found"])
+    time.sleep(1)
+    assert work(settings) == 0
+
+
 def test_a_target_that_was_away_takes_over_what_it_lacks(settings):
     Engine.restic.refusing["/two"] = 1
     work(settings)
@@ -273,6 +304,23 @@ def test_a_target_that_breaks_off_is_replaced_by_the_next_one_in_the_same_run(se
     assert work(settings) == 1
     assert kept("/one") == ALL[:1]
     assert ("cache", "snapshot", b"REDIS") in kept("/two")
+
+
+@pytest.mark.parametrize(("free", "growth", "left", "is_enough"), [
+    (1000, 1.25, 875, True), (999, 1.25, 875, False), (1000, 1.25, 876, False), (1000, 9, 100, True),
+    (999, 9, 100, False)])
+def test_a_disk_has_room_for_a_stream_that_grew_and_for_what_is_left_alone(
+        settings, tmp_path, monkeypatch, free, growth, left, is_enough):
+    """By the figures of the plan: 100 bytes the last time."""
+    settings.content["figures"] = dict(FIGURES, stream_growth=growth, left_free_bytes=left)
+    settings.targets[0]["directory"] = str(tmp_path)
+    monkeypatch.setattr(runs.places, "free", lambda _path: free)
+    run = runs.Run(settings, "backup")
+    if is_enough:
+        run._have_space(run.targets[0], 100)
+    else:
+        with pytest.raises(TargetError, match=f"Target one: .* are free .* are needed and {left} B left alone"):
+            run._have_space(run.targets[0], 100)
 
 
 def test_every_target_holds_the_record_of_a_run_once(settings):

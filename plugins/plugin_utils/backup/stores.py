@@ -65,6 +65,14 @@ def stores(services, data_dir, project_dir=None):
     return sorted(made, key=lambda store: ORDER.index(store["kind"]))
 
 
+def elsewhere(services):
+    """Titles of the services whose data is saved from a server of somebody else's: there is no second one to drill."""
+    return [
+        service["title"] for _name, service in sorted(services.items()) if is_available(service)
+        and not runs_here(service) and any(
+            entry["backup"]["kind"] not in (*LOCAL, "none") for entry in service.get("state") or [])]
+
+
 def _is_saved_from_here(_name, service, _index, entry):
     kind = entry["backup"]["kind"]
     # A server of somebody else's has its files elsewhere.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 import os
 import re
@@ -12,16 +13,18 @@ import threading
 import time
 
 from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.words import LONGEST, NOT_STARTED, reason
 
 #: An Engine that is being upgraded is away for a while.
 ENGINE_SECONDS = 120
+#: For a command that could not be started and is asked why.
+ASKED_SECONDS = 20
+DOCKER_EXEC = ["docker", "exec"]
 #: For a client whose container was removed.
 STOP_SECONDS = 5
 PULL_SECONDS = 600
 #: What a container says on its error output and is kept of it.
 LAST_LINES = 200
-#: What tar ends with whatever was the matter, which it said before.
-NO_REASON = "Exiting with failure status due to previous errors"
 LABEL = "com.docker.compose.oneoff=True"
 #: Of all jobs, in the files of Compose.
 PROFILE = "jobs"
@@ -258,8 +261,10 @@ class Process:
     """A command that runs, and what it said. ending: ends what the command has begun elsewhere."""
 
     def __init__(self, command, read_lines=None, output=None, ending=None, source=None):
-        self._ending = ending
+        self._ending, self._command, self._redirected = ending, list(command), bool(output)
         self.lines, self.errors = [], collections.deque(maxlen=LAST_LINES)
+        # Of an output that somebody else reads.
+        self._newest = collections.deque(maxlen=1)
         # Opening waits for whoever reads: that must not keep us.
         redirected = {output: 'exec "$@" >"$file"', source: 'exec "$@" <"$file"'}
         file = output or source
@@ -268,11 +273,18 @@ class Process:
             [*shell, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True)
         self._threads = [
-            threading.Thread(target=self._read, args=(self._process.stdout, read_lines or self.lines.append)),
+            threading.Thread(target=self._read, args=(
+                self._process.stdout, self._remembering(read_lines) if read_lines else self.lines.append)),
             threading.Thread(target=self._read, args=(self._process.stderr, self.errors.append))]
         for thread in self._threads:
             thread.daemon = True
             thread.start()
+
+    def _remembering(self, take):
+        def remember(line):
+            self._newest.append(line)
+            take(line)
+        return remember
 
     @staticmethod
     def _read(stream, take):
@@ -286,9 +298,23 @@ class Process:
 
     @property
     def said(self):
-        """The last line that tells something."""
-        lines = [line.strip() for line in [*self.lines[-1:], *self.errors] if line.strip() and NO_REASON not in line]
-        return lines[-1] if lines else f"exit code {self.code}"
+        """Why it failed, or what it said last."""
+        told = reason(self.lines, self.errors)
+        if not told and self.code in NOT_STARTED and self._command[:2] == DOCKER_EXEC:
+            told = self._not_started() if self._redirected else reason(self._newest, [])
+        return told or f"exit code {self.code}"
+
+    def _not_started(self):
+        """Why docker exec could not start a command whose output goes elsewhere, into which it wrote that.
+
+        What cannot be started does nothing, and neither does it the second time.
+        """
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(self._command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  errors="replace", check=False, timeout=ASKED_SECONDS)
+            if done.returncode == self.code:
+                return reason(done.stdout[:LONGEST].splitlines(), done.stderr.splitlines())
+        return ""
 
     def read_bytes(self):
         """Bytes that it has read up to now; 0 where nobody tells."""

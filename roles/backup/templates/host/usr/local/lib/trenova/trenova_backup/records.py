@@ -20,7 +20,10 @@ import os
 
 from trenova_backup.files import moment, read_json, seconds_of, seconds_of_moment, stamp_of, write_json, write_text
 
+#: How many of each verb are kept at least: small ones of every five minutes are many, and push out no others.
 KEPT = 400
+#: {target: runs of which it holds something}, as they were seen last.
+HELD = "held.json"
 OK, FAILED, RUNNING, INTERRUPTED, SKIPPED = "ok", "failed", "running", "interrupted", "skipped"
 #: What the status tells of a run, and what where the run says nothing of it. The first ones are read by `verify`.
 STATUS = {
@@ -161,13 +164,36 @@ def _is_outdated(settings, record, now):
     return record["stamp"] < stamp <= stamp_of(now)
 
 
+def note_held(settings, target, runs):
+    """Take down of which runs a target holds something."""
+    known = read_json(settings.path(HELD))
+    runs = sorted(set(runs))
+    if known.get(target) != runs:
+        names = {each["name"] for each in settings.targets}
+        write_json(settings.path(HELD), {
+            name: stamps for name, stamps in dict(known, **{target: runs}).items() if name in names})
+
+
+def wanted(found, held):
+    """Stamps of the records that stay, of all there are, oldest first: the one rule of it.
+
+    The newest of each verb, by number; those of which a metric or an alarm is made; those of runs in `held`, as a
+    target holds something of them; and those whose copies of what a restore has replaced are still on the host.
+    """
+    stay = {*held, *_newest_successes(found).values()}
+    for verb in {record["verb"] for record in found}:
+        stay.update([record["stamp"] for record in found if record["verb"] == verb][-KEPT:])
+    stay.update(record["stamp"] for record in found if any(map(os.path.isdir, (record.get("copies") or {}).values())))
+    return stay
+
+
 def _remove_old(settings, record, now):
-    """Keep the newest records, those of which a metric or an alarm is made, and what runs."""
+    """Remove the records that are not wanted any more, but for that of this run, and of what runs."""
     records = read(settings, now)
-    wanted = {record["stamp"], *_newest_successes(records).values()}
-    wanted.update(old["stamp"] for old in records[-KEPT:])
+    stay = {record["stamp"], *wanted(records, {
+        stamp for stamps in read_json(settings.path(HELD)).values() for stamp in stamps})}
     for old in records:
-        if old["stamp"] not in wanted and not (old["state"] == RUNNING and is_alive(old)):
+        if old["stamp"] not in stay and not (old["state"] == RUNNING and is_alive(old)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(_path(settings, old))
 

@@ -21,6 +21,11 @@ NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
 #: What ends by a signal has a code above this one.
 KILLED = 128
 RETRY_LOCK = "10m"
+#: How rclone is asked whether it reaches what it serves to restic, and that there is no such directory yet.
+RCLONE, NO_DIRECTORY = "rclone:", 3
+ASK = ("rclone", "lsf", "--retries", "1", "--low-level-retries", "1", "--contimeout", "15s", "--timeout", "30s")
+#: For a name that nobody knows any more, and the code of `timeout`.
+REACH_SECONDS, TIMED_OUT = 45, 124
 #: How often a running stream tells how far it is.
 SECONDS_BETWEEN_LINES = 5
 JOB = "backup-keep"
@@ -86,6 +91,20 @@ class Repository:
                        "changed",
         }.get(process.code)
         return f"Target {self.name}: {what or process.said.rstrip('.')}."
+
+    def reach(self):
+        """Ask a target that is elsewhere for itself, in bounded time. Raises TargetError where it does not answer.
+
+        restic repeats each request for a quarter of an hour, and has no option for less: good for a line that is cut
+        during a stream, and no use where nobody is there from the beginning.
+        """
+        if not self._place.startswith(RCLONE):
+            return
+        process = self._engine.run(JOB, ["timeout", str(REACH_SECONDS), *ASK, self._place[len(RCLONE):]])
+        if process.code == TIMED_OUT:
+            raise TargetError(f"Target {self.name}: it does not answer within {REACH_SECONDS} s.")
+        if process.code not in (0, NO_DIRECTORY):
+            raise TargetError(self.why(process))
 
     # -- Reading ------------------------------------------------------------------------------------------------------
 

@@ -16,18 +16,16 @@ import os
 import sys
 import time
 
-from trenova_backup import kinds, places, points, retention
+from trenova_backup import kinds, places, points, records, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
 from trenova_backup.files import duration, moment, read_json, size, stamp_of, write_json
-from trenova_backup.mirror import Mirror
+from trenova_backup.mirror.target import Mirror
 from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
 from trenova_backup.restore import copies
 from trenova_backup.stream import Stream
 
-#: Bytes of the disk of a target that a backup leaves free at least.
-LEFT_ALONE = 1_000_000_000
 #: Verbs that change nothing, and may run beside another run, whose locks are its own.
 ASKING = frozenset(("list", "read", "end"))
 DAY = 86400
@@ -37,8 +35,6 @@ BASE, WAL = "base", "wal"
 SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
 #: What the record of a run is kept as.
 RECORDS, RECORD_FILE = "records", "record.json"
-#: What a stream may have grown by since the last time.
-GROWTH = 1.25
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
 READING = "reading.lock"
 #: The snapshots that each target held when a backup last looked through it.
@@ -135,12 +131,20 @@ class Run:
                     raise TargetError(
                         f"Target {target.name}: the disk of {target.directory} is mounted read-only. Nothing was saved "
                         "there. Mount it for writing.")
+                target.repository.reach()
                 if self.verb not in ASKING:
                     target.repository.unlock()
                 target.snapshots = target.repository.snapshots()
+                if self.verb not in ASKING:
+                    self._note_held(target, target.snapshots)
             except BackupError as error:
                 self.lose(target, error)
         self._need_target()
+
+    def _note_held(self, target, snapshots):
+        """Have the records of what a target holds stay on this host."""
+        records.note_held(self.settings, target.name, [
+            snapshot.run for snapshot in snapshots if snapshot.part != RECORD])
 
     def _need_target(self):
         """Raises TargetError where no target takes anything any more, with the reason of each."""
@@ -258,6 +262,7 @@ class Run:
         if is_pruned:
             target.repository.prune()
         left = [snapshot for snapshot in snapshots if snapshot not in gone]
+        self._note_held(target, left)
         known = read_json(self.settings.path(KNOWN))
         write_json(self.settings.path(KNOWN), {**known, target.name: [snapshot.id for snapshot in left]})
         kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
@@ -395,14 +400,15 @@ class Run:
     def _have_space(self, target, needed):
         if not target.directory:
             return
-        wanted = needed * GROWTH + LEFT_ALONE
-        if places.free(target.directory) < wanted:
+        left = self.settings.left_free
+        needed *= self.settings["figures"]["stream_growth"]
+        if places.free(target.directory) < needed + left:
             self._make_room(target)
         free = places.free(target.directory)
-        if free < wanted:
+        if free < needed + left:
             raise TargetError(
-                f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed * GROWTH)} are "
-                f"needed and {size(LEFT_ALONE)} left alone. Give it a larger disk, or lower backup_retention.")
+                f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed)} are needed and "
+                f"{size(left)} left alone. Give it a larger disk, or lower backup_retention.")
 
     def told(self):
         """What the record of the run tells besides."""
@@ -459,7 +465,8 @@ def unwanted(snapshots, policy, now):
         stamps = {point.stamp for point in decision.keep}
         if part == BASE:
             kept[store] = stamps
-            windows[store] = [stamp for stamp in stamps if stamp >= since]
+            # Where no days are kept, no moments between the points are, either.
+            windows[store] = [stamp for stamp in stamps if since and stamp >= since]
         gone += [snapshot for snapshot in those if snapshot.run not in stamps]
     for (store, part, _file), those in series.items():
         if part == WAL:

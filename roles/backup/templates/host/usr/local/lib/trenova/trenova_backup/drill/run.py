@@ -41,6 +41,7 @@ class Recorded(Restore):
     run = ""
 
     def _choose_from(self, target):
+        target.repository.reach()
         target.snapshots = target.repository.snapshots()
         self.target = target
         needed = {name for name, kind in self.kinds.items() if kind.store.get("physical")}
@@ -60,11 +61,11 @@ class Recorded(Restore):
         """Raises Impossible where the disk has not the room for all of it, objects included, once more."""
         place_of_data = self.settings["data_dir"]
         needed = sum(choice.space or choice.bytes for choice in self.choices.values())
-        free = places.free(place_of_data)
-        if free < needed + runs.LEFT_ALONE:
+        free, left = places.free(place_of_data), self.settings.left_free
+        if free < needed + left:
             raise Impossible(
-                f"{size(free)} are free in {place_of_data}, and a drill needs {size(needed)}, with "
-                f"{size(runs.LEFT_ALONE)} left alone. Make room, or make no drills here (backup_drill_schedule: \"\").")
+                f"{size(free)} are free in {place_of_data}, and a drill needs {size(needed)}, with {size(left)} "
+                f"left alone. Make room, or make no drills here (backup_drill_schedule: \"\").")
 
 
 class Drill:

@@ -26,10 +26,6 @@ MANIFEST = "backup_manifest"
 FACTS = "facts.json"
 END_OF_MANIFEST = 4096
 SEGMENT_BYTES = 16 * 1024 * 1024
-#: Bytes of the host's disk that fetching the log leaves free at least.
-LEFT_ALONE = 1_000_000_000
-#: A base of so many links is read back slowly; the next one is full.
-LONGEST_CHAIN = 14
 PARTIAL = ".partial"
 #: Tables of so many bytes in all are read for their checksums, and how often a moment without writers is looked for.
 CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
@@ -118,19 +114,21 @@ class Postgres(Kind):
             self._clear_wal()
             self.memory = {"system": system, "bases": []}
             self._remember()
-        free = places.free(self.run.settings.state_dir)
-        if free < float(behind) + LEFT_ALONE:
+        free, left = places.free(self.run.settings.state_dir), self.run.settings.left_free
+        if free < float(behind) + left:
             raise SourceError(
                 f"{self.store['title']}: {size(float(behind))} of its log are to be fetched, and {size(free)} are free "
-                f"in {self.run.settings.state_dir}, of which {size(LEFT_ALONE)} are left alone. Make room there.")
+                f"in {self.run.settings.state_dir}, of which {size(left)} are left alone. Make room there.")
         if status == "none":
             self._query("SELECT pg_create_physical_replication_slot(:'slot', true)", slot=slot)
 
     def _base(self):
         bases = self.memory.get("bases") or []
         parent = bases[-1] if bases and self.store["incremental"] and not self.run.is_full else None
+        # One of many links is read back slowly.
         if parent and (
-                len(bases) >= LONGEST_CHAIN or not os.path.exists(self._manifest(parent["run"]))
+                len(bases) >= self.run.settings["figures"]["chain_bases"]
+                or not os.path.exists(self._manifest(parent["run"]))
                 or not self.run.has(self.name, "base", parent["run"])):
             parent = None
         try:

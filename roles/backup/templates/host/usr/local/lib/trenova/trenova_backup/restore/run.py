@@ -20,10 +20,8 @@ from trenova_backup.files import duration, moment, read_json, seconds_of, size, 
 from trenova_backup.repository import JOB
 from trenova_backup.restore import laying
 from trenova_backup.restore.journal import FETCHED, HOLD, LAID, WRITTEN, Journal, is_waiting
-from trenova_backup.runs import LEFT_ALONE, Target
+from trenova_backup.runs import Target
 
-#: Bytes a second that a first restore is reckoned with.
-USUAL_SPEED = 60_000_000
 #: Seconds that stopping and starting take besides.
 USUAL_STOP = 40
 #: A disk with fewer bytes is full.
@@ -99,6 +97,7 @@ class Restore:
         raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
 
     def _choose_from(self, target):
+        target.repository.reach()
         target.snapshots = target.repository.snapshots()
         self.target = target
         self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
@@ -106,7 +105,7 @@ class Restore:
 
     def told(self):
         """What would be done, for people and programs: the stores, what they hold now, and how long it takes."""
-        speed = self._speed()
+        speed = self.settings["figures"]["copy_bytes_per_second"]
         read = sum(choice.bytes for choice in self.choices.values())
         return {
             "installation": self.settings["installation"], "target": self.target.name, "wish": self.wish,
@@ -117,10 +116,6 @@ class Restore:
                 "at": moment(choice.at), "age_seconds": round(time.time() - choice.at), "bytes": choice.bytes,
                 "objects": choice.facts.get("objects"), "replaces": self._replaces(name),
                 "now_bytes": self._now(name)} for name, choice in self.choices.items()]}
-
-    def _speed(self):
-        last = self.settings.get("restore_speed")
-        return last or USUAL_SPEED
 
     def _replaces(self, name):
         kind = self.kinds[name]
@@ -179,11 +174,11 @@ class Restore:
     def need_space(self):
         """Raises BackupError where a disk has not the room that a restore takes beside what is there."""
         for place, needed in self._spaces().items():
-            free = places.free(place)
-            if free < needed + LEFT_ALONE:
+            free, left = places.free(place), self.settings.left_free
+            if free < needed + left:
                 raise BackupError(
                     f"{size(free)} are free in {place}, and {size(needed)} are needed beside what is there, with "
-                    f"{size(LEFT_ALONE)} left alone. Make room, or restore one store at a time (--store). Nothing was "
+                    f"{size(left)} left alone. Make room, or restore one store at a time (--store). Nothing was "
                     "changed.")
 
     # -- The way back -------------------------------------------------------------------------------------------------
