@@ -104,7 +104,11 @@ def _work(settings, verb, is_full=False):
         try:
             run.prepare()
             run.look_at_targets()
+            for drill in run.take_over_drills():
+                drilling.tell(settings, drill)
             run.all_stores()
+            if verb == "backup":
+                run.describe()
             run.copy_to_others()
             if verb == "backup":
                 run.let_go()
@@ -301,6 +305,8 @@ def _end(settings, _arguments):
         # Who is at work meanwhile tidies up, and knows what is its own.
         with contextlib.suppress(runs.Busy), runs.alone(settings, "end"):
             runs.Run(settings, "end").clean()
+        if settings.get("away"):
+            drilling.hand_in(settings)
     if notify.owed(settings):
         notify.wake()
     return 0

@@ -7,7 +7,8 @@ A record is there before its run does anything, so that one which was killed is 
     state: running, ok, failed, interrupted, or skipped (it gave way to another one)
     level, place, bytes, objects_bytes, exit_status, checked, next, restorable {from, to},
     steps [{service, name, file, state, seconds}], targets [{name, state, because}],
-    drill {target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
+    origin (the stamp of one that was made on another host, there),
+    drill {host, target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
     stores [{name, state, bytes, seconds, targets [{name, state}], restorable {from, to}, wal_lag_seconds}]
 """
 
@@ -39,11 +40,27 @@ TOO_LONG = "It took longer than backup_timeout_seconds allows, and was ended."
 
 def begin(settings, verb, now, **known):
     """The record of a run that begins, written. Its stamp is of this second, or of the next one that no run has."""
+    return _written(settings, dict({
+        "verb": verb, "state": RUNNING, "started": moment(now), "unit": unit_of(settings, verb),
+        "invocation": os.environ.get("INVOCATION_ID", ""), "process": _myself()}, **known), now)
+
+
+def adopt(settings, record, now):
+    """Write the record of a run that was made on another host; as it is here. origin: its stamp there."""
+    told = dict(record, origin=record["stamp"], invocation="")
+    if told.get("because"):
+        told["because"] = "On {}: {}".format((told.get("drill") or {}).get("host", "another host"), told["because"])
+    told = _written(settings, told, seconds_of(record["stamp"]))
+    with alone(settings.path("records.lock")):
+        _remove_old(settings, told, now)
+        write_metrics(settings, now)
+    return told
+
+
+def _written(settings, record, now):
+    """A new record, with the stamp of this time, or of the next second that no run has."""
     folder = settings.path("records")
     os.makedirs(folder, mode=0o755, exist_ok=True)
-    record = dict({
-        "verb": verb, "state": RUNNING, "started": moment(now), "unit": unit_of(settings, verb),
-        "invocation": os.environ.get("INVOCATION_ID", ""), "process": _myself()}, **known)
     draft = settings.path(f"record-{os.getpid()}")
     try:
         while True:
@@ -165,6 +182,8 @@ def _remove_old(settings, record, now):
     """Keep the newest records, those of which a metric or an alarm is made, and what runs."""
     records = read(settings, now)
     wanted = {record["stamp"], *_newest_successes(records).values()}
+    # How the last one of a rare kind went is asked for days later.
+    wanted.update({old["verb"]: old["stamp"] for old in records if old["state"] != RUNNING}.values())
     wanted.update(old["stamp"] for old in records[-KEPT:])
     for old in records:
         if old["stamp"] not in wanted and not (old["state"] == RUNNING and is_alive(old)):
