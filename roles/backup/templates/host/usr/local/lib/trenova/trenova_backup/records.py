@@ -29,7 +29,7 @@ STATUS = {
     "because": "", "stamp": "", "state": "", "level": "", "targets": [], "restorable": {}, "checked": "", "next": "",
 }
 #: A unit of systemd that each verb has where the schedules name none.
-UNIT = "trenova-backup.service"
+UNIT, UNITS = "trenova-backup.service", {"drill": "trenova-drill.service"}
 PROC = "/proc"
 STOPPED = "It was interrupted: the unit was stopped, or the server was."
 TOO_LONG = "It took longer than backup_timeout_seconds allows, and was ended."
@@ -132,7 +132,7 @@ def why(environment):
 def unit_of(settings, verb):
     """The unit of systemd that runs a verb."""
     return next((schedule["unit"] for schedule in settings.get("schedules") or []
-                 if schedule.get("verb") == verb and schedule.get("unit")), UNIT)
+                 if schedule.get("verb") == verb and schedule.get("unit")), UNITS.get(verb, UNIT))
 
 
 # -- What is there ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ their owners and modes. What the registries ask for goes along: certificates, an
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -19,8 +20,9 @@ from trenova_backup import deployed
 from trenova_backup.drill import place, project
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
-from trenova_backup.files import read_json
+from trenova_backup.files import read_json, write_json
 from trenova_backup.repository import JOB
+from trenova_backup.restore import laying
 from trenova_backup.restore.run import NOT_RESTORED
 from trenova_backup.settings import FILE as SETTINGS
 from trenova_backup.settings import Settings
@@ -33,6 +35,8 @@ UNIT = "trenova-drill-{}.service"
 SYSTEMD = "/etc/systemd/system"
 #: Units that are gone with the next start of the host.
 PASSING = "/run/systemd/system"
+#: The names of certificates that a kit has brought, in the directory where that host keeps what it knows.
+ADDED = "certificates.json"
 #: Where the Engine looks for certificates of registries, and its command for logins.
 ENGINE_CERTIFICATES, LOGINS = "/etc/docker/certs.d", "/root/.docker/config.json"
 #: Below the project's directory: the registries whose logins the deployment has written.
@@ -125,7 +129,7 @@ def packed(settings, host, is_kept):
 def told(settings, host, is_kept):
     """The same for a playbook, with where to lay it: JSON."""
     return json.dumps({
-        "home": home_of(settings), "project": settings["project"],
+        "home": home_of(settings), "project": settings["project"], "unit": UNIT.format(settings["installation"]),
         "content": base64.b64encode(packed(settings, host, is_kept)).decode()})
 
 
@@ -136,6 +140,7 @@ def install(settings):
     for name in os.listdir(certificates) if os.path.isdir(certificates) else []:
         if not os.path.exists(os.path.join(ENGINE_CERTIFICATES, name)):
             os.makedirs(ENGINE_CERTIFICATES, exist_ok=True)
+            write_json(settings.path(ADDED), sorted({*read_json(settings.path(ADDED), []), name}))
             _copy(os.path.join(certificates, name), os.path.join(ENGINE_CERTIFICATES, name))
     unit = UNIT.format(settings["installation"])
     os.makedirs(folder, exist_ok=True)
@@ -146,6 +151,14 @@ def install(settings):
     _systemctl("daemon-reload")
     if away["calendar"]:
         _systemctl("enable", "--now", "--quiet", timer)
+
+
+def uninstall(settings):
+    """On the other host: remove the certificates that were not there before."""
+    for name in read_json(settings.path(ADDED), []):
+        laying.remove(os.path.join(ENGINE_CERTIFICATES, name))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(settings.path(ADDED))
 
 
 def _add_program(tar, other):

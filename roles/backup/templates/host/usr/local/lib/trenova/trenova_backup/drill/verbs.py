@@ -60,6 +60,7 @@ def drill(settings, arguments):
         return _start(settings)
     if arguments.forget:
         away.forget(settings)
+        kit.uninstall(settings)
         return 0
     if arguments.remove:
         remove(settings)
