@@ -134,8 +134,9 @@ class Engine:
         pass
 
     def model(self):
+        sources = self.settings["data_dir"] + "/backup", "/etc/hosts"
         return {"services": {"api": {"image": "api:1", "volumes": [
-            {"type": "bind", "source": self.settings["data_dir"] + "/backup"}, {"type": "bind", "source": "/etc/hosts"}]}}}
+            {"type": "bind", "source": source} for source in sources]}}}
 
     def digests(self, references):
         return {reference: f"{reference}@sha256:1" for reference in references}

@@ -38,7 +38,19 @@ def test_a_key_that_nobody_keeps_elsewhere_is_told_and_keeps_nobody(variables, i
     facts = preflight.Facts(variables, {}, {}, {"backup": {}})
     [tell] = of_services.module_of("backup").WARNINGS
     assert bool(list(tell(facts))) == is_told
-    assert of_services.checks(["backup"]) == []
+
+
+HERE, AWAY = {"name": "a", "directory": "/a"}, {"name": "b", "s3": {"bucket": "b"}}
+
+
+@pytest.mark.parametrize(("host", "targets", "is_told"), [
+    (None, None, False), ("spare1", [HERE], True), ("spare1", [HERE, AWAY], False), ("", [HERE], False)])
+def test_a_host_for_drills_that_can_read_no_target_is_refused(host, targets, is_told):
+    [check] = of_services.module_of("backup").CHECKS
+    facts = preflight.Facts({"backup_drill_host": host, "backup_targets": targets}, {}, {}, {"backup": {}})
+    found = [problem.what for problem in check(facts)]
+    assert bool(found) is is_told
+    assert all("spare1 is to make the drills and cannot read any target" in text for text in found)
 
 
 def test_a_service_without_such_a_file_has_no_checks_of_its_own():

@@ -25,8 +25,8 @@ AT_WORK = 7
 FAULTS = {
     3: "{} is not root there. Nothing was done. Set trenova_become, or another ansible_user.",
     4: "{} has no Python 3, which the program of the backups needs. Nothing was done. Install it.",
-    5: "{} has no Docker Engine with Compose that runs. Nothing was done. Install both, as packages of its distribution "
-       "or of Docker, and start the Engine.",
+    5: "{} has no Docker Engine with Compose that runs. Nothing was done. Install both, from its distribution or from "
+       "Docker, and start the Engine.",
     6: "An installation lives on {} by itself, whose names a drill would take. Nothing was done. Choose a host without "
        "one.",
 }

@@ -110,8 +110,8 @@ class Away(Drill):
                 deployed.make(path, self._described["mounted"].get(source))
         unknown = project.unknown_mounts(made, os.path.lexists)
         if unknown:
-            raise BackupError(f"{', '.join(unknown)}: the project mounts it, no backup holds it, and this host does not "
-                              "have it. Put it there, or make the drills on the server itself.")
+            raise BackupError(f"The project mounts {', '.join(unknown)}, which no backup holds and this host does not "
+                              "have. Put it there, or make the drills on the server itself.")
         made = project.by_digest(made, self._described["images"])
         self._step("fetched the images", lambda: self._pull(
             sorted({definition["image"] for definition in made["services"].values()})))

@@ -188,7 +188,8 @@ def _add_units(tar, other):
     program = f"/usr/bin/env python3 -B {away['home']}/{PROGRAM}/backup.py"
     command = f"{program} drill"
     lines = [
-        "# Managed by trenova.selfhost.", "[Unit]", f"Description=Drill with the newest backup of {other['installation']}",
+        "# Managed by trenova.selfhost.", "[Unit]",
+        f"Description=Drill with the newest backup of {other['installation']}",
         "After=docker.service network-online.target", "Wants=network-online.target", "", "[Service]", "Type=oneshot",
         "Environment=DOCKER_HOST=unix:///run/docker.sock", f"ExecStart={command}",
         "# However it ended.", f"ExecStopPost={command} --remove", f"ExecStopPost={program} end",

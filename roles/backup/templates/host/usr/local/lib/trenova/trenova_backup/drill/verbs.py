@@ -29,7 +29,7 @@ def add_parser(verbs):
     parser.add_argument("--remove", action="store_true", help="remove what a drill has left")
     parser.add_argument("--start", action="store_true", help="for playbooks: let systemd do it, without waiting for it")
     parser.add_argument("--take-over", action="store_true", help="learn of drills that were made on other hosts")
-    parser.add_argument("--look", action="store_true", help="for playbooks: whether a drill can be made on another host")
+    parser.add_argument("--look", action="store_true", help="for playbooks: whether another host can make one")
     parser.add_argument("--kit", metavar="HOST", help="for playbooks: what another host needs, with secrets")
     parser.add_argument("--keep", action="store_true", help="with --kit: that host goes on making drills")
     parser.add_argument("--install", action="store_true", help="for playbooks: have systemd know the drills of a kit")
