@@ -25,6 +25,8 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
         name = arguments["host"] or task_vars["inventory_hostname"]
+        if self._task.check_mode and arguments["made_on"]:
+            return {"changed": False}
         if self._task.check_mode:
             where = "beside what lives" if not arguments["host"] else f"on {name}"
             self._display.display(f"  {task_vars['inventory_hostname']}  would restore the newest backup {where}")

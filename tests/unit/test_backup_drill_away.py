@@ -289,8 +289,10 @@ def spare(server, tmp_path, monkeypatch):
 
     monkeypatch.setattr(away, "Described", Fetching)
     monkeypatch.setattr(runs.Run, "prepare", lambda _self: None)
-    monkeypatch.setattr(Engine, "pull", lambda _self, image: pulled.append(image) or True)
+    monkeypatch.setattr(Engine, "pull", lambda _self, image, _logins: pulled.append(image) or True)
     place.make(drill.place)
+    pathlib.Path(other["project_dir"]).mkdir()
+    write_json(os.path.join(other["project_dir"], "compose.yaml"), kit.reader(server, other, model(server), {}))
     return drill, pulled
 
 
@@ -304,8 +306,9 @@ def test_the_project_is_that_of_the_backup_with_its_images_and_nothing_of_the_se
     assert os.stat(root + "/data/postgres").st_mode & 0o777 == 0o750
     assert [target["name"] for target in drill.settings.targets] == ["offsite"]
     assert drill.settings.state_dir == drill._here.state_dir
-    assert pulled == sorted({definition["image"] for definition in made["services"].values()})
-    assert read_json(drill._here.path(away.PULLED)) == pulled
+    # The image that reads the target comes first.
+    assert pulled == ["registry/backup:1", *sorted({definition["image"] for definition in made["services"].values()})]
+    assert read_json(drill._here.path(away.PULLED)) == sorted(pulled)
     text = json.dumps(made)
     assert server["data_dir"] + "/" not in text.replace(root, "")
     assert "/var/backups/trenova" not in text
@@ -481,7 +484,7 @@ class Shell:
         return {"rc": 0, "stdout": "{}", "stderr": ""}
 
     def _make_tmp_path(self):
-        return "/var/tmp-of-ansible"
+        return "/home/ops/kits"
 
     def _transfer_data(self, path, data):
         self.transferred.append((path, data))
@@ -504,7 +507,7 @@ def test_a_kit_is_laid_and_goes_when_the_drill_has_ended():
     with elsewhere.Elsewhere(shell, "spare1", KIT).laid(False):
         assert seen(shell) == [ASKED, LAID, "--install"]
     assert seen(shell) == [ASKED, LAID, "--install", TIDIED]
-    assert shell.transferred == [("/var/tmp-of-ansible/kit", b"kit")]
+    assert shell.transferred == [("/home/ops/kits/kit", b"kit")]
 
 
 def test_a_kit_stays_where_it_is_kept_or_a_drill_goes_on():

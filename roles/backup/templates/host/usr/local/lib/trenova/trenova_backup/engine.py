@@ -136,12 +136,15 @@ class Engine:
                 found[reference] = mine[0]
         return found
 
-    def pull(self, image):
-        """Have an image; whether it was pulled. Raises BackupError where it cannot be had."""
+    def pull(self, image, logins):
+        """Have an image; whether it was pulled. Raises BackupError where it cannot be had.
+
+        logins: directory with logins at registries, where it is there.
+        """
         if self._ask("image", "inspect", image).returncode == 0:
             return False
         self.look()
-        done = self._ask("pull", "--quiet", image)
+        done = self._ask(*(["--config", logins] if os.path.isdir(logins) else []), "pull", "--quiet", image)
         if done.returncode:
             raise BackupError(f"{image} is not on this host, and cannot be pulled: {_last(done.stderr)}.")
         return True

@@ -14,7 +14,7 @@ import platform
 
 from trenova_backup import deployed, runs
 from trenova_backup.drill import live, place, project
-from trenova_backup.drill.run import Drill
+from trenova_backup.drill.run import FILE, Drill
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
 from trenova_backup.files import read_json, write_json
@@ -57,9 +57,6 @@ class Away(Drill):
     def __init__(self, settings):
         super().__init__(settings)
         self._here, self._described = settings, {}
-        logins = os.path.join(settings["project_dir"], LOGINS)
-        if os.path.isdir(logins):
-            os.environ["DOCKER_CONFIG"] = logins
 
     # -- The project --------------------------------------------------------------------------------------------------
 
@@ -71,6 +68,7 @@ class Away(Drill):
         engine = Engine(self._here)
         work = Described(self._here, engine, {"target": None, "until": None, "stores": [NOT_RESTORED]})
         try:
+            self._pull(self._images(read_json(os.path.join(self._here["project_dir"], FILE))))
             runs.Run(self._here, "drill").prepare()
             work.choose()
             self._described = work.described
@@ -113,18 +111,19 @@ class Away(Drill):
             raise BackupError(f"The project mounts {', '.join(unknown)}, which no backup holds and this host does not "
                               "have. Put it there, or make the drills on the server itself.")
         made = project.by_digest(made, self._described["images"])
-        self._step("fetched the images", lambda: self._pull(
-            sorted({definition["image"] for definition in made["services"].values()})))
+        self._step("fetched the images", lambda: self._pull(self._images(made)))
         return made
 
+    @staticmethod
+    def _images(made):
+        return sorted({definition["image"] for definition in made["services"].values()})
+
     def _pull(self, images):
-        engine = Engine(self._here)
-        engine.look()
+        engine, path = Engine(self._here), self._here.path(PULLED)
         for image in images:
-            if engine.pull(image):
-                self.say(f"pulled {image}")
-                path = self._here.path(PULLED)
+            if engine.pull(image, os.path.join(self._here["project_dir"], LOGINS)):
                 write_json(path, sorted({*read_json(path, []), image}), 0o600)
+                self.say(f"pulled {image}")
 
     # -- What lives ---------------------------------------------------------------------------------------------------
 
