@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Drills on a host that has nothing of the installation: what it is given, what it takes from a backup, who learns of it.
+"""Drills on a host that has nothing of the installation: what it is given and takes from a backup, who learns of it.
 
 A whole one is done in molecule/drill.
 """
@@ -30,6 +30,7 @@ from trenova_backup.drill import away, kit, live, place, project, verbs  # noqa:
 from trenova_backup.engine import Engine, repository_of  # noqa: E402
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.files import moment, read_json, stamp_of, write_json  # noqa: E402
+from trenova_backup.repository import Repository  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup import elsewhere  # noqa: E402
@@ -221,7 +222,7 @@ def test_it_is_no_part_of_what_can_be_brought_back():
 
 # -- The drill --------------------------------------------------------------------------------------------------------
 
-class Repository:
+class Kept:
     """A repository with some snapshots, and what the files of some say."""
 
     def __init__(self, snapshots, texts=()):
@@ -239,7 +240,7 @@ class Target:
 
     def __init__(self, *snapshots, **texts):
         self.snapshots = list(snapshots)
-        self.repository = Repository(self.snapshots, texts)
+        self.repository = Kept(self.snapshots, texts)
 
 
 def described(settings, *snapshots):
@@ -309,6 +310,7 @@ def test_the_project_is_that_of_the_backup_with_its_images_and_nothing_of_the_se
     # The image that reads the target comes first.
     assert pulled == ["registry/backup:1", *sorted({definition["image"] for definition in made["services"].values()})]
     assert read_json(drill._here.path(away.PULLED)) == sorted(pulled)
+    assert made["services"]["backup-keep"]["hostname"] == "erp1-drill"
     text = json.dumps(made)
     assert server["data_dir"] + "/" not in text.replace(root, "")
     assert "/var/backups/trenova" not in text
@@ -463,6 +465,40 @@ def test_a_host_without_schedules_of_its_own_names_the_unit_of_drills(tmp_path):
     settings = settings_at(tmp_path, schedules=[{"verb": "drill", "unit": ""}])
     assert records.unit_of(settings, "drill") == "trenova-drill.service"
     assert records.unit_of(settings, "cut") == "trenova-backup.service"
+
+
+class Locks:
+    """An Engine with a repository that somebody holds: {lock: [host, whether it is stale]}."""
+
+    def __init__(self, **locks):
+        self.locks, self.commands = locks, []
+
+    def run(self, _job, command, *_more):
+        words = command[command.index("--retry-lock") + 2:]
+        self.commands.append(words)
+        lines = []
+        if words[:2] == ["list", "locks"]:
+            lines = list(self.locks)
+        elif words[:2] == ["cat", "lock"]:
+            lines = [json.dumps({"hostname": self.locks[words[2]][0]})]
+        elif words == ["unlock"]:
+            self.locks = {name: entry for name, entry in self.locks.items() if not entry[1]}
+        return type("Process", (), {"code": 0, "lines": lines, "said": ""})
+
+
+@pytest.mark.parametrize(("locks", "is_read"), [
+    ({}, False), ({"a": ["erp1-backup", False]}, False), ({"a": ["erp1-drill", True]}, False),
+    ({"a": ["erp1-drill", False], "b": ["erp1-backup", False]}, True)])
+def test_a_target_that_a_drill_elsewhere_reads_is_known_by_its_locks(tmp_path, locks, is_read):
+    settings = settings_at(tmp_path, keeper="erp1-backup")
+    assert Repository(OFFSITE, Locks(**locks), settings).is_read_elsewhere() is is_read
+
+
+def test_another_host_says_that_it_reads_and_the_server_need_not(server):
+    wanted = snapshot(0, "papers", "archive")
+    other = kit.settings_for(server, "spare1", is_kept=False)
+    assert "--no-lock" in Repository(OFFSITE, None, server).dump(wanted)
+    assert "--no-lock" not in Repository(OFFSITE, None, other).dump(wanted)
 
 
 # -- The playbook -----------------------------------------------------------------------------------------------------

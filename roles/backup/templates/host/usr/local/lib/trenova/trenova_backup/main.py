@@ -240,8 +240,8 @@ def _read_with(run, arguments):
         if len(parts) > 1:
             raise BackupError(f"{arguments.store} has several parts. Write --part and one of: {', '.join(parts)}.")
         if found:
-            return run.engine.pass_on(target.repository.job, target.repository.command(
-                "dump", "--no-lock", found[-1].id, "/" + found[-1].file))
+            return run.engine.pass_on(
+                target.repository.job, target.repository.command(*target.repository.dump(found[-1])))
     raise BackupError(f"There is no such backup of {arguments.store}. `list` tells what there is.")
 
 

@@ -246,6 +246,10 @@ class Run:
     def _let_go(self):
         for target in self.good:
             try:
+                if target.repository.is_read_elsewhere():
+                    self.say(f"a drill on another host reads the target {target.name}: what is not kept any more goes "
+                             "with the next backup")
+                    continue
                 snapshots = target.repository.snapshots()
                 gone = unwanted(snapshots, self.settings["retention"], self.started)
                 target.repository.forget(gone)

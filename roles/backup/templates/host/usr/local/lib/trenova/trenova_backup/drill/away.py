@@ -18,6 +18,7 @@ from trenova_backup.drill.run import FILE, Drill
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
 from trenova_backup.files import read_json, write_json
+from trenova_backup.repository import JOB
 from trenova_backup.restore import laying
 from trenova_backup.restore.run import NOT_RESTORED, Restore
 from trenova_backup.settings import Settings
@@ -94,7 +95,8 @@ class Away(Drill):
         """Its settings, with the targets that can be reached from here, and what is known kept where this host does."""
         content = self._described["settings"]
         settings = Settings(dict(
-            content, host=self._here["host"], keeper=self._here["keeper"], schedules=[], mail={}, webhook={},
+            content, host=self._here["host"], keeper=self._here["keeper"], away=self._here["away"], schedules=[],
+            mail={}, webhook={},
             targets=[target for target in content["targets"] if not target.get("directory")]))
         settings.state_dir = self._here.state_dir
         return settings
@@ -111,6 +113,7 @@ class Away(Drill):
             raise BackupError(f"The project mounts {', '.join(unknown)}, which no backup holds and this host does not "
                               "have. Put it there, or make the drills on the server itself.")
         made = project.by_digest(made, self._described["images"])
+        made["services"][JOB]["hostname"] = self._here["keeper"]
         self._step("fetched the images", lambda: self._pull(self._images(made)))
         return made
 

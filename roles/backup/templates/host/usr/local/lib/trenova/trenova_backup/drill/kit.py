@@ -21,7 +21,7 @@ from trenova_backup.drill import place, project
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
 from trenova_backup.files import read_json, write_json
-from trenova_backup.repository import JOB
+from trenova_backup.repository import DRILLS, JOB
 from trenova_backup.restore import laying
 from trenova_backup.restore.run import NOT_RESTORED
 from trenova_backup.settings import FILE as SETTINGS
@@ -83,7 +83,7 @@ def settings_for(settings, host, is_kept):
                  "delay_seconds": settings["drill"].get("delay_seconds", 0)},
         "project": settings["project"], "project_dir": os.path.join(home, PROJECT), "data_dir": home,
         "drill_lock": os.path.join(HOMES, "drill.lock"), "installation": settings["installation"], "host": host,
-        "keeper": settings["installation"] + "-drill", "owner": settings["owner"], "jobs": [JOB],
+        "keeper": DRILLS.format(settings["installation"]), "owner": settings["owner"], "jobs": [JOB],
         "stores": [store for store in settings.stores if store["store"] == NOT_RESTORED],
         "targets": targets(settings), "needs": {}, "drill": dict(settings["drill"]),
         "timeout_seconds": settings["timeout_seconds"], "mail": {}, "webhook": {},
