@@ -177,6 +177,7 @@ def test_certificates_of_registries_come_and_go_unless_they_were_there(server, t
     (there / "known/ca.crt").write_text("of the host")
     monkeypatch.setattr(kit, "ENGINE_CERTIFICATES", str(there))
     monkeypatch.setattr(kit, "PASSING", str(tmp_path / "systemd"))
+    monkeypatch.setattr(kit, "AT_START", str(tmp_path / "tmpfiles.d"))
     monkeypatch.setattr(kit, "_systemctl", lambda *_words: None)
     told = json.loads((home / "program/trenova_backup/settings.json").read_text())
     other = Settings(dict(told, data_dir=str(home), away=dict(told["away"], home=str(home))))
@@ -184,8 +185,12 @@ def test_certificates_of_registries_come_and_go_unless_they_were_there(server, t
     assert (there / "new:5000/ca.crt").read_text() == "the new one"
     assert (there / "known/ca.crt").read_text() == "of the host"
     assert (tmp_path / "systemd/trenova-drill-erp1.service").is_file()
+    # After a loss of power nothing else would remove them.
+    removed = (tmp_path / "tmpfiles.d/trenova-drill-erp1.conf").read_text().splitlines()[1:]
+    assert removed == [f"R! {home}/drill", f"R! {other['project_dir']}"]
     kit.uninstall(other)
     assert sorted(path.name for path in there.iterdir()) == ["known"]
+    assert list((tmp_path / "tmpfiles.d").iterdir()) == []
 
 
 # -- What a backup takes down -----------------------------------------------------------------------------------------
@@ -351,6 +356,7 @@ def test_the_way_to_the_targets_is_forgotten_and_records_stay(spare, monkeypatch
     (pathlib.Path(here["project_dir"]) / "backup/secrets").mkdir(parents=True)
     pathlib.Path(here.path("records")).mkdir()
     write_json(here.path(away.PULLED), ["db@sha256:1"])
+    monkeypatch.setattr(kit, "AT_START", str(here.path("tmpfiles.d")))
     monkeypatch.setattr(Engine, "runs", staticmethod(lambda: True))
     monkeypatch.setattr(Engine, "remove_images", lambda _self, images: removed.extend(images))
     assert verbs.drill(here, words("--forget")) == 0

@@ -20,7 +20,7 @@ from trenova_backup import deployed
 from trenova_backup.drill import place, project
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
-from trenova_backup.files import read_json, write_json
+from trenova_backup.files import read_json, write_json, write_text
 from trenova_backup.repository import DRILLS, JOB
 from trenova_backup.restore import laying
 from trenova_backup.restore.run import NOT_RESTORED
@@ -35,6 +35,8 @@ UNIT = "trenova-drill-{}.service"
 SYSTEMD = "/etc/systemd/system"
 #: Units that are gone with the next start of the host.
 PASSING = "/run/systemd/system"
+#: What systemd removes when the host starts: a drill that lost its power has left secrets.
+AT_START = "/etc/tmpfiles.d"
 #: The names of certificates that a kit has brought, in the directory where that host keeps what it knows.
 ADDED = "certificates.json"
 #: Where the Engine looks for certificates of registries, and its command for logins.
@@ -148,17 +150,26 @@ def install(settings):
     timer = unit.replace(".service", ".timer")
     if away["calendar"]:
         _copy(os.path.join(home, UNITS, timer), os.path.join(folder, timer))
+    leftovers = [place.of(settings).root, *([] if away["calendar"] else [settings["project_dir"]])]
+    os.makedirs(AT_START, exist_ok=True)
+    write_text(_at_start(settings), "\n".join(
+        ["# Managed by trenova.selfhost.", *(f"R! {path}" for path in leftovers), ""]))
     _systemctl("daemon-reload")
     if away["calendar"]:
         _systemctl("enable", "--now", "--quiet", timer)
 
 
 def uninstall(settings):
-    """On the other host: remove the certificates that were not there before."""
+    """On the other host: remove the certificates that were not there before, and what was for a start of it."""
     for name in read_json(settings.path(ADDED), []):
         laying.remove(os.path.join(ENGINE_CERTIFICATES, name))
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(settings.path(ADDED))
+    for path in (settings.path(ADDED), _at_start(settings)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def _at_start(settings):
+    return os.path.join(AT_START, UNIT.format(settings["installation"]).replace(".service", ".conf"))
 
 
 def _add_program(tar, other):
