@@ -34,7 +34,8 @@ LEFT = ("docker ps --all --quiet --filter label=com.docker.compose.project=treno
 #: Whatever one may leave on a host that only lends itself, but what it is to know of drills.
 ELSEWHERE = """
 docker ps --all --quiet; docker network ls --quiet --filter type=custom; docker volume ls --quiet; docker images --quiet
-find /var/lib/trenova* /etc/docker /etc/tmpfiles.d /run/systemd/system /etc/systemd/system /opt /root -newer /root/before 2>/dev/null |
+find /var/lib/trenova* /etc/docker /etc/tmpfiles.d /run/systemd/system /etc/systemd/system /opt /root \
+    -newer /root/before 2>/dev/null |
     grep -v -e /var/lib/trenova-drills/drill/backup -e '^/root$' -e '/root/.ansible' -e '/root/before' \
         -e '^/var/lib/trenova-drills$' -e '^/var/lib/trenova-drills/drill$' -e 'drill.lock$' -e '^/[a-z/]*/system$' \
         -e '^/etc/docker$' -e '^/etc/tmpfiles.d$' -e '^/etc/docker/certs.d$'
