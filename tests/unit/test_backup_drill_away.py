@@ -354,13 +354,15 @@ def test_the_way_to_the_targets_is_forgotten_and_records_stay(spare, monkeypatch
     drill, _pulled = spare
     here, removed = drill._here, []
     (pathlib.Path(here["project_dir"]) / "backup/secrets").mkdir(parents=True)
-    pathlib.Path(here.path("records")).mkdir()
+    for name in ("records", "cache"):
+        pathlib.Path(here.path(name)).mkdir()
     write_json(here.path(away.PULLED), ["db@sha256:1"])
     monkeypatch.setattr(kit, "AT_START", str(here.path("tmpfiles.d")))
     monkeypatch.setattr(Engine, "runs", staticmethod(lambda: True))
     monkeypatch.setattr(Engine, "remove_images", lambda _self, images: removed.extend(images))
     assert verbs.drill(here, words("--forget")) == 0
     assert not os.path.exists(here["project_dir"])
+    assert not os.path.exists(here.path("cache"))
     assert (removed, os.path.isdir(here.path("records"))) == (["db@sha256:1"], True)
     assert verbs.drill(here, words("--forget")) == 0
 

@@ -58,6 +58,7 @@ class Away(Drill):
     def __init__(self, settings):
         super().__init__(settings)
         self._here, self._described = settings, {}
+        self.told["is_away"] = True
 
     # -- The project --------------------------------------------------------------------------------------------------
 
@@ -150,10 +151,11 @@ def need_alone(settings):
 
 
 def forget(settings):
-    """Remove what leads to the targets, and the images that drills have pulled; records stay."""
+    """Remove what leads to the targets, what was read of them, and the images that drills have pulled; records stay."""
     engine, path = Engine(settings), settings.path(PULLED)
     if engine.runs():
         engine.remove_images(read_json(path, []))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-    laying.remove(settings["project_dir"])
+    for directory in (settings["project_dir"], settings.path("cache")):
+        laying.remove(directory)
