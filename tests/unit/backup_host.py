@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 
+from backup_figures import FIGURES
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
@@ -35,7 +36,6 @@ sys.dont_write_bytecode = True
 
 from trenova_backup import engine, gate, main, records, runs  # noqa: E402  # found by the line above
 from trenova_backup.repository import Snapshot  # noqa: E402
-from trenova_backup.restore import run as restoring  # noqa: E402
 from trenova_backup.restore import verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -193,7 +193,7 @@ class Host:
         told = {
             "project": "trenova", "project_dir": str(self.root), "data_dir": str(self.root), "installation": "erp1",
             "host": "erp1", "keeper": socket.gethostname(), "jobs": [], "full_days": 7, "record": "", "schedules": [],
-            "owner": [os.getuid(), os.getgid()], "retention": POLICY, "mail": {}, "webhook": {}, "stores": stores,
+            "figures": FIGURES, "owner": [os.getuid(), os.getgid()], "retention": POLICY, "mail": {}, "webhook": {}, "stores": stores,
             "targets": [{"name": name, "kind": "directory", "repository": f"{path}/restic", "directory": str(path)}
                         for name, path in self.targets.items()]}
         (self.root / "settings.json").write_text(json.dumps(told))
@@ -271,7 +271,7 @@ class Postgres:
             "store": "rows", "name": "rows", "kind": "postgres", "title": "Rows", "service": "rows", "job": "rows",
             "restore_job": "", "physical": True, "incremental": False, "databases": ["postgres"], "port": 5432,
             "host": str(self.place), "login": "postgres", "sslmode": "disable", "ca": False, "slot": "trenova_backup",
-            "path": str(self.data), "owner": [os.getuid(), os.getgid()]}
+            "path": str(self.data), "figures": FIGURES, "owner": [os.getuid(), os.getgid()]}
 
     @staticmethod
     def _as_user(*words):
@@ -295,11 +295,12 @@ class Postgres:
 def run(root, words):
     """The program, with an Engine that is none."""
     root = pathlib.Path(root)
-    settings = Settings(json.loads((root / "settings.json").read_text()))
+    told = json.loads((root / "settings.json").read_text())
+    # What is left alone of a disk is more than those of tests have.
+    told["figures"]["left_free_bytes"] = int(os.environ.get("LEFT_ALONE", "0"))
+    settings = Settings(told)
     for module in (main, runs, verbs):
         module.Engine = Engine
-    # What is left alone of a disk is more than those of tests have.
-    runs.LEFT_ALONE = restoring.LEFT_ALONE = int(os.environ.get("LEFT_ALONE", "0"))
     Settings.read = classmethod(lambda cls, _directory: settings)
     gate.guarded = lambda _is_open: contextlib.nullcontext()
     return main.main(words)

@@ -138,6 +138,18 @@ def test_a_key_that_cannot_be_read_is_told_without_it(tmp_path, change):
     assert what == ("trenova_backup_box_key is no private key that can be read, and target box is entered with it.")
     assert text not in what + write
 
+HERE, AWAY = {"name": "a", "directory": "/a"}, {"name": "b", "s3": {"bucket": "b"}}
+
+
+@pytest.mark.parametrize(("host", "targets", "is_told"), [
+    (None, None, False), ("spare1", [HERE], True), ("spare1", [HERE, AWAY], False), ("", [HERE], False)])
+def test_a_host_for_drills_that_can_read_no_target_is_refused(host, targets, is_told):
+    check = of_services.module_of("backup").check_drill_host
+    facts = preflight.Facts({"backup_drill_host": host, "backup_targets": targets}, {}, {}, {"backup": {}})
+    found = [problem.what for problem in check(facts)]
+    assert bool(found) is is_told
+    assert all("spare1 is to make the drills and cannot read any target" in text for text in found)
+
 
 def test_a_service_without_such_a_file_has_no_checks_of_its_own():
     assert of_services.module_of("greeter") is None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""What can be wrong with when backups are made, where to and with which key, and what a reader should know of them."""
+"""What can be wrong with when backups are made, where to, with which key and who tries them; what to know of them."""
 
 from __future__ import annotations
 
@@ -102,6 +102,15 @@ def _key_fault(text):
     return None
 
 
+def check_drill_host(facts):
+    """A host that makes drills can read a target."""
+    host, told = facts.variables.get("backup_drill_host"), facts.variables.get("backup_targets") or []
+    if host and not any(isinstance(target, dict) and not target.get("directory") for target in told):
+        yield Problem(
+            f"{host} is to make the drills and cannot read any target: all are directories of the server itself.",
+            INVENTORY, "backup_targets: one more, with s3 or sftp; or take backup_drill_host out")
+
+
 def warnings(facts):
     """The key lies elsewhere, too, as somebody has said."""
     if not facts.variables.get("backup_key_kept"):
@@ -110,6 +119,6 @@ def warnings(facts):
             "where neither the server nor this machine is, and set backup_key_kept: true.")
 
 
-VARIABLES = ("backup_key_kept", "backup_targets")
-CHECKS = (check_schedules, check_targets, check_key, check_logins)
+VARIABLES = ("backup_drill_host", "backup_key_kept", "backup_targets")
+CHECKS = (check_schedules, check_targets, check_key, check_logins, check_drill_host)
 WARNINGS = (warnings,)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -23,6 +24,8 @@ DOCKER_EXEC = ["docker", "exec"]
 #: For a client whose container was removed.
 STOP_SECONDS = 5
 PULL_SECONDS = 600
+#: For Compose, to tell what a project is.
+MODEL_SECONDS = 120
 #: What a container says on its error output and is kept of it.
 LAST_LINES = 200
 LABEL = "com.docker.compose.oneoff=True"
@@ -115,6 +118,46 @@ class Engine:
         if containers and Engine.runs():
             subprocess.run(["docker", "rm", "--force", "--volumes", *containers], stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, check=False)
+
+    # -- The project --------------------------------------------------------------------------------------------------
+
+    def model(self):
+        """The project with its jobs, as Compose tells it. Raises BackupError where it does not."""
+        done = subprocess.run(
+            ["docker", "compose", "--profile", PROFILE, "config", "--format", "json"], stdin=subprocess.DEVNULL,
+            cwd=self.directory, capture_output=True, text=True, check=False, timeout=MODEL_SECONDS)
+        if done.returncode:
+            raise BackupError(f"Compose does not tell the project: {_last(done.stderr)}.")
+        return json.loads(done.stdout)
+
+    def digests(self, references):
+        """{reference: repository@digest} of the images that are there and were pulled from a registry."""
+        found = {}
+        for reference in references:
+            told = self._ask("image", "inspect", "--format", "{{json .RepoDigests}}", reference)
+            names = json.loads(told.stdout or "null") or [] if not told.returncode else []
+            mine = [name for name in names if name.rpartition("@")[0] == repository_of(reference)]
+            if mine:
+                found[reference] = mine[0]
+        return found
+
+    def pull(self, image, logins):
+        """Have an image; whether it was pulled. Raises BackupError where it cannot be had.
+
+        logins: directory with logins at registries, where it is there.
+        """
+        if self._ask("image", "inspect", image).returncode == 0:
+            return False
+        self.look()
+        done = self._ask(*(["--config", logins] if os.path.isdir(logins) else []), "pull", "--quiet", image)
+        if done.returncode:
+            raise BackupError(f"{image} is not on this host, and cannot be pulled: {_last(done.stderr)}.")
+        return True
+
+    def remove_images(self, images):
+        """Remove images that no container needs."""
+        for image in images:
+            self._ask("image", "rm", image)
 
     # -- Images -------------------------------------------------------------------------------------------------------
 
@@ -348,6 +391,12 @@ class Process:
             self._process.kill()
             self._process.wait()
         self._join()
+
+
+def repository_of(reference):
+    """What stands before the tag or the digest of an image."""
+    name = reference.partition("@")[0]
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
 
 
 def _last(text):

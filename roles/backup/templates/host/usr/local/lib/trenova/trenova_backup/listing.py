@@ -66,7 +66,8 @@ def drill(found):
                  and record["state"] != records.RUNNING), None)
     told = (last or {}).get("drill") or {}
     return {"state": last["state"], "stamp": last["stamp"], "rto_seconds": told.get("rto_seconds"),
-            "rpo_seconds": told.get("rpo_seconds")} if last else {}
+            "rpo_seconds": told.get("rpo_seconds"),
+            "elsewhere": told.get("host", "") if last.get("origin") else ""} if last else {}
 
 
 # -- Lines ------------------------------------------------------------------------------------------------------------
@@ -144,7 +145,8 @@ def _drill_lines(drill, now):
     how = STATES.get(drill["state"], "passed")
     measured = "" if drill["rto_seconds"] is None or how != "passed" else (
         ": RTO {rto_seconds} s, RPO {rpo_seconds} s".format(**drill))
-    return ["  The last drill {}, {} ago{}.".format(how, _age(drill["stamp"], now), measured)]
+    where = " on " + drill["elsewhere"] if drill["elsewhere"] else ""
+    return ["  The last drill {}, {} ago{}{}.".format(how, _age(drill["stamp"], now), where, measured)]
 
 
 def _failure_lines(failure, now):

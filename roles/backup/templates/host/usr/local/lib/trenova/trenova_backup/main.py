@@ -118,7 +118,11 @@ def _work(settings, verb, is_full=False):
         try:
             run.prepare()
             run.look_at_targets()
+            for drill in run.take_over_drills():
+                drilling.tell(settings, drill)
             run.all_stores()
+            if verb == "backup":
+                run.describe()
             run.copy_to_others()
             if verb == "backup":
                 run.let_go()
@@ -252,8 +256,8 @@ def _read_with(run, arguments):
         if len(parts) > 1:
             raise BackupError(f"{arguments.store} has several parts. Write --part and one of: {', '.join(parts)}.")
         if found:
-            return run.engine.pass_on(target.repository.job, target.repository.command(
-                "dump", "--no-lock", found[-1].id, "/" + found[-1].file))
+            return run.engine.pass_on(
+                target.repository.job, target.repository.command(*target.repository.dump(found[-1])))
     raise BackupError(f"There is no such backup of {arguments.store}. `list` tells what there is.")
 
 
@@ -317,6 +321,8 @@ def _end(settings, _arguments):
         # Who is at work meanwhile tidies up, and knows what is its own.
         with contextlib.suppress(runs.Busy), runs.alone(settings, "end"):
             runs.Run(settings, "end").clean()
+        if settings.get("away"):
+            drilling.hand_in(settings)
     if notify.owed(settings):
         notify.wake()
     return 0

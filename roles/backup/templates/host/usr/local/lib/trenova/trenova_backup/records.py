@@ -7,7 +7,8 @@ A record is there before its run does anything, so that one which was killed is 
     state: running, ok, failed, interrupted, or skipped (it gave way to another one)
     level, place, bytes, objects_bytes, exit_status, checked, next, restorable {from, to},
     steps [{service, name, file, state, seconds}], targets [{name, state, because}],
-    drill {target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
+    origin (the stamp of one that was made on another host, there),
+    drill {host, target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
     stores [{name, state, bytes, seconds, targets [{name, state}], restorable {from, to}, wal_lag_seconds}]
 """
 
@@ -31,7 +32,7 @@ STATUS = {
     "because": "", "stamp": "", "state": "", "level": "", "targets": [], "restorable": {}, "checked": "", "next": "",
 }
 #: A unit of systemd that each verb has where the schedules name none.
-UNIT = "trenova-backup.service"
+UNIT, UNITS = "trenova-backup.service", {"drill": "trenova-drill.service"}
 PROC = "/proc"
 STOPPED = "It was interrupted: the unit was stopped, or the server was."
 TOO_LONG = "It took longer than backup_timeout_seconds allows, and was ended."
@@ -42,11 +43,27 @@ TOO_LONG = "It took longer than backup_timeout_seconds allows, and was ended."
 
 def begin(settings, verb, now, **known):
     """The record of a run that begins, written. Its stamp is of this second, or of the next one that no run has."""
+    return _written(settings, dict({
+        "verb": verb, "state": RUNNING, "started": moment(now), "unit": unit_of(settings, verb),
+        "invocation": os.environ.get("INVOCATION_ID", ""), "process": _myself()}, **known), now)
+
+
+def adopt(settings, record, now):
+    """Write the record of a run that was made on another host; as it is here. origin: its stamp there."""
+    told = dict(record, origin=record["stamp"], invocation="")
+    if told.get("because"):
+        told["because"] = "On {}: {}".format((told.get("drill") or {}).get("host", "another host"), told["because"])
+    told = _written(settings, told, seconds_of(record["stamp"]))
+    with alone(settings.path("records.lock")):
+        _remove_old(settings, told, now)
+        write_metrics(settings, now)
+    return told
+
+
+def _written(settings, record, now):
+    """A new record, with the stamp of this time, or of the next second that no run has."""
     folder = settings.path("records")
     os.makedirs(folder, mode=0o755, exist_ok=True)
-    record = dict({
-        "verb": verb, "state": RUNNING, "started": moment(now), "unit": unit_of(settings, verb),
-        "invocation": os.environ.get("INVOCATION_ID", ""), "process": _myself()}, **known)
     draft = settings.path(f"record-{os.getpid()}")
     try:
         while True:
@@ -118,7 +135,7 @@ def why(environment):
 def unit_of(settings, verb):
     """The unit of systemd that runs a verb."""
     return next((schedule["unit"] for schedule in settings.get("schedules") or []
-                 if schedule.get("verb") == verb and schedule.get("unit")), UNIT)
+                 if schedule.get("verb") == verb and schedule.get("unit")), UNITS.get(verb, UNIT))
 
 
 # -- What is there ----------------------------------------------------------------------------------------------------

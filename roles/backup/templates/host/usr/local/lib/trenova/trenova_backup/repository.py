@@ -29,6 +29,8 @@ REACH_SECONDS, TIMED_OUT = 45, 124
 #: How often a running stream tells how far it is.
 SECONDS_BETWEEN_LINES = 5
 JOB = "backup-keep"
+#: The name in locks of hosts that make drills of an installation.
+DRILLS = "{}-drill"
 #: While this file is there, the playbook has every target looked at, as the description of the role says.
 CHECK_WANTED = "check-wanted"
 #: The name of a file of a repository, and what restic's check says of one that is not damaged.
@@ -111,14 +113,23 @@ class Repository:
     def snapshots(self, **wanted):
         """The snapshots that are there, oldest first as `by_age` has it, of all that have these tags."""
         tags = ",".join(f"{key}={value}" for key, value in wanted.items())
-        process = self.run("snapshots", "--json", "--no-lock", *(["--tag", tags] if tags else []))
+        process = self.run("snapshots", "--json", *self.reading, *(["--tag", tags] if tags else []))
         found = [Snapshot(told) for told in json.loads("\n".join(process.lines) or "[]") or []]
         key = by_age(time.time())
         return sorted(found, key=lambda snapshot: key(snapshot.run))
 
     def read(self, snapshot):
         """Text of a snapshot's file."""
-        return "\n".join(self.run("dump", "--no-lock", snapshot.id, "/" + snapshot.file).lines)
+        return "\n".join(self.run(*self.dump(snapshot)).lines)
+
+    def dump(self, snapshot):
+        """Words of restic that write a snapshot's file to the output."""
+        return ["dump", *self.reading, snapshot.id, "/" + snapshot.file]
+
+    @property
+    def reading(self):
+        """Words of whoever reads. The server itself knows what it removes; another host says that it reads."""
+        return [] if self._settings.get("away") else ["--no-lock"]
 
     # -- Writing ------------------------------------------------------------------------------------------------------
 
@@ -220,6 +231,20 @@ class Repository:
 
     def unlock(self):
         """Remove locks that an interrupted run of this host left behind; those of others stay."""
+        if self._holders() == {self._settings["keeper"]}:
+            process = self._engine.run(JOB, self.command("unlock", "--remove-all"))
+            if process.code:
+                raise TargetError(self.why(process))
+
+    def is_read_elsewhere(self):
+        """Whether a drill on another host reads it just now. What one has left that was cut off is half an hour old."""
+        if DRILLS.format(self._settings["installation"]) not in self._holders():
+            return False
+        self.run("unlock")
+        return DRILLS.format(self._settings["installation"]) in self._holders()
+
+    def _holders(self):
+        """Names of the hosts that hold locks."""
         process = self._engine.run(JOB, self.command("list", "locks", "--no-lock"))
         hosts = set()
         for lock in process.lines if not process.code else []:
@@ -228,7 +253,4 @@ class Repository:
                 hosts.add(json.loads("\n".join(told.lines))["hostname"])
             except (ValueError, KeyError):
                 hosts.add("")
-        if hosts == {self._settings["keeper"]}:
-            process = self._engine.run(JOB, self.command("unlock", "--remove-all"))
-            if process.code:
-                raise TargetError(self.why(process))
+        return hosts

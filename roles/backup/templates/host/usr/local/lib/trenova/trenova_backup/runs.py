@@ -16,7 +16,7 @@ import os
 import sys
 import time
 
-from trenova_backup import kinds, places, points, records, retention
+from trenova_backup import deployed, kinds, places, points, records, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
 from trenova_backup.files import duration, moment, read_json, size, stamp_of, write_json
@@ -26,13 +26,14 @@ from trenova_backup.repository import Repository
 from trenova_backup.restore import copies
 from trenova_backup.stream import Stream
 
+DRILL = "drill"
 #: Verbs that change nothing, and may run beside another run, whose locks are its own.
 ASKING = frozenset(("list", "read", "end"))
 DAY = 86400
 #: Parts of a database: a base backup, and the log since one.
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
-SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
+SMALL = {"cut": "small backup", "check": "check", "end": "end of another one", "drill": "record of a drill"}
 #: What the record of a run is kept as.
 RECORDS, RECORD_FILE = "records", "record.json"
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
@@ -218,6 +219,18 @@ class Run:
                 self._note(store["store"], store["title"], "", "failed", 0, because=str(error))
                 self.say(f"{store['title']}: failed: {error}")
 
+    def describe(self):
+        """Take down what the installation is deployed with, for drills elsewhere. A backup is good without it."""
+        path = self.settings.path(deployed.FILE)
+        try:
+            write_json(path, deployed.taken_down(self.settings, self.engine), 0o600)
+        except BackupError as error:
+            self.engine.look()
+            self.warn(f"No drill can be made on another host: {error}")
+            return
+        self.keep(Stream(self.stamp, deployed.STORE, deployed.PART, deployed.FILE),
+                  lambda pipe: self.engine.hand_on(path, pipe.path))
+
     def copy_to_others(self):
         """Let every other target take over what it lacks of the first one."""
         if not self.good:
@@ -246,6 +259,10 @@ class Run:
     def _let_go(self):
         for target in self.good:
             try:
+                if target.repository.is_read_elsewhere():
+                    self.say(f"a drill on another host reads the target {target.name}: what is not kept any more goes "
+                             "with the next backup")
+                    continue
                 self._tell_since(self._let_go_in(target, self.is_full))
             except TargetError as error:
                 self.lose(target, error)
@@ -285,7 +302,7 @@ class Run:
             return
         self._made_room.add(target.name)
         with held(self.settings, READING) as is_ours:
-            if is_ours:
+            if is_ours and not target.repository.is_read_elsewhere():
                 self.say(f"target {target.name}: there is little room; what is not kept any more goes now")
                 self._let_go_in(target, True)
 
@@ -305,6 +322,8 @@ class Run:
         stream = Stream(self.stamp, RECORDS, RECORD, RECORD_FILE, verb=record["verb"], state=record["state"],
                         level=record.get("level"))
         for target in self.good:
+            if any((snapshot.part, snapshot.run) == (RECORD, self.stamp) for snapshot in target.snapshots):
+                continue
             try:
                 target.repository.keep(
                     stream, lambda pipe: self.engine.hand_on(path, pipe.path), lambda done: None)
@@ -341,6 +360,22 @@ class Run:
                 found = [json.loads(target.repository.read(snapshot)) for snapshot in newest.values()]
                 if found:
                     return sorted(found, key=lambda record: record["stamp"])
+        return []
+
+    def take_over_drills(self):
+        """Take down the newest drill in the targets, where it was made elsewhere and is not known here: [record]."""
+        known = max((record.get("origin") or record["stamp"] for record in records.read(self.settings, time.time())
+                     if record["verb"] == DRILL), default="")
+        found = [(snapshot.run, target, snapshot) for target in self.good for snapshot in target.snapshots
+                 if snapshot.part == RECORD and snapshot.pairs.get("verb") == DRILL and snapshot.run > known]
+        try:
+            for _run, target, snapshot in sorted(found, key=lambda entry: entry[0])[-1:]:
+                record = records.adopt(self.settings, json.loads(target.repository.read(snapshot)), time.time())
+                self.say("learned of the drill of {started} on {host}: {state}".format(
+                    host=(record.get("drill") or {}).get("host", "another host"), **record))
+                return [record]
+        except (BackupError, ValueError, KeyError) as error:
+            self.say(f"the record of a drill that was made elsewhere cannot be read: {error}")
         return []
 
     def check(self, part):
@@ -475,10 +510,11 @@ def unwanted(snapshots, policy, now):
             gone += [snapshot for snapshot, wal in zip(those, wals) if wal not in keep]
     told = [snapshot for snapshot in snapshots if snapshot.part == RECORD]
     runs = {snapshot.run for snapshot in snapshots if snapshot.part != RECORD and snapshot not in gone}
-    # Of a run that failed there may be nothing else.
+    # Of a run that failed, and of a drill, there may be nothing else.
     since = stamp_of(now - policy["daily"] * DAY)
-    return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and not (
-        snapshot.pairs.get("verb") == "backup" and snapshot.run >= since)]
+    drills = [snapshot.run for snapshot in told if snapshot.pairs.get("verb") == DRILL]
+    return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and snapshot.run not in drills[-1:]
+                   and not (snapshot.pairs.get("verb") in ("backup", DRILL) and snapshot.run >= since)]
 
 
 def _window_begin(of_series, decision, policy):

@@ -344,7 +344,7 @@ class Restore:
         try:
             producer = self.engine.start(JOB, [
                 "sh", "-c", 'pipe=$1; shift; exec "$@" >"$pipe"', "sh", pipe.inside,
-                *repository.command("dump", "--no-lock", snapshot.id, "/" + snapshot.file)])
+                *repository.command(*repository.dump(snapshot))])
             consumer = reader(pipe)
             while consumer.code is None:
                 if producer.code:
