@@ -18,7 +18,9 @@ def check_postgres_major(facts):
         yield Problem(
             f"The data on the host is of PostgreSQL {found}; postgres_image is {image}, which cannot read it.",
             INVENTORY,
-            f"postgres_image: an image of PostgreSQL {found}; a new major needs a dump and a restore")
+            f"postgres_image: an image of PostgreSQL {found}" + (
+                "; or have it made one of the new major by playbooks/upgrade_postgres.yml"
+                if int(str(found).partition(".")[0]) < wanted else ""))
 
 
 def check_data_is_there(facts):

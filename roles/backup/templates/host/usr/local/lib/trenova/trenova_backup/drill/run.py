@@ -16,7 +16,7 @@ import time
 
 from trenova_backup import facts, places, points, runs
 from trenova_backup.drill import live, login, place, project
-from trenova_backup.engine import PROFILE, Engine
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
 from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
 from trenova_backup.restore.run import Restore, in_order
@@ -123,7 +123,7 @@ class Drill:
     # -- The project --------------------------------------------------------------------------------------------------
 
     def _prepare(self):
-        known = self._live_config()
+        known = Engine(self.settings).config()
         try:
             made = project.made(known, self.place)
             made = project.limited(made, project.limits(made, known, available()))
@@ -141,15 +141,6 @@ class Drill:
         # One list for all that is done, in its order.
         self._work.steps, self._work.warnings, self._work.say = self.steps, self.warnings, self.say
         runs.Run(settings, "drill").prepare()
-
-    def _live_config(self):
-        done = subprocess.run(
-            ["docker", "compose", "--profile", PROFILE, "config", "--format", "json"], stdin=subprocess.DEVNULL,
-            cwd=self.settings["project_dir"], capture_output=True, text=True, check=False, timeout=CONFIG_SECONDS)
-        if done.returncode:
-            said = (done.stderr.strip() or "it says nothing").splitlines()[-1]
-            raise BackupError(f"Compose does not tell the live project: {said}")
-        return json.loads(done.stdout)
 
     # -- The restore --------------------------------------------------------------------------------------------------
 
@@ -173,10 +164,10 @@ class Drill:
         newest = min(ends, default=seconds_of(self._work.run))
         self.told.update(rpo_seconds=max(0, round(began - newest)), newest=moment(newest))
 
-    def _create(self):
+    def _create(self, *options):
         names = [name for name, definition in self._file["services"].items() if "container_name" in definition]
         done = subprocess.run(
-            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *names], stdin=subprocess.DEVNULL,
+            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *options, *names], stdin=subprocess.DEVNULL,
             cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", check=False, timeout=CONFIG_SECONDS)
         if done.returncode:

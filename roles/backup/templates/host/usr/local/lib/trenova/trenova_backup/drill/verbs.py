@@ -43,7 +43,7 @@ def drill(settings, arguments):
     with runs.held(settings, LOCK) as is_ours:
         if not is_ours:
             raise BackupError("A drill is at work already.")
-        return _recorded(settings)
+        return recorded(settings, Drill(settings), VERB, lambda: None, report.lines)
 
 
 def remove(settings):
@@ -59,12 +59,13 @@ def remove_left(settings):
         remove(settings)
 
 
-def _recorded(settings):
-    record = records.begin(settings, VERB, time.time())
-    work = Drill(settings)
+def recorded(settings, work, verb, look, lines):
+    """Do a drill, or what has one in it, and take down how it went; the exit code. look: done before anything is made."""
+    record = records.begin(settings, verb, time.time())
     state, because = records.FAILED, ""
     try:
         need_none(settings)
+        look()
         work.run(record["stamp"])
         state = records.FAILED if work.failures else records.OK
     except Interrupted as error:
@@ -82,7 +83,7 @@ def _recorded(settings):
             steps=work.steps, warnings=work.warnings, drill=work.told)
         if watch.after_run(settings, record, time.time()):
             notify.wake()
-        print("", *report.lines(record), sep="\n", flush=True)
+        print("", *lines(record), sep="\n", flush=True)
     return 0 if state == records.OK else 1
 
 
