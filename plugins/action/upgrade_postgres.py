@@ -17,7 +17,6 @@ ARGUMENTS = {
     "end": {"type": "bool", "default": False},
 }
 SERVICE = "postgres"
-AGAIN = " Repeat this with the same words: it goes on from where it was."
 
 
 class ActionModule(ActionBase):
@@ -44,11 +43,13 @@ class ActionModule(ActionBase):
             work.tell(f"the data is of PostgreSQL {plan['to']} already; what is left is the deployment")
             return {"changed": True, "is_done": True, "plan": plan}
         if self._task.check_mode:
-            work.tell(f"would {'rehearse' if plan['is_rehearsal'] else 'make'} PostgreSQL {plan['to']} of {plan['from']}")
+            work.tell(f"would {'rehearse' if plan['is_rehearsal'] else 'make'} PostgreSQL {plan['to']} of "
+                      f"{plan['from']}")
             return {"changed": not plan["is_rehearsal"], "is_done": False, "plan": plan}
         if plan.get("is_rehearsed") is False and not plan["is_begun"]:
             self._display.warning(
-                f"{task_vars['inventory_hostname']}: the upgrade from PostgreSQL {plan['from']} to {plan['to']} was not rehearsed.")
+                f"{task_vars['inventory_hostname']}: the upgrade from PostgreSQL {plan['from']} to {plan['to']} was "
+                "not rehearsed.")
         if not plan["is_rehearsal"]:
             work.tell(f"stopped meanwhile: {', '.join(plan['stops'])}")
         begun = work.ask("upgrade", *words, "--start")
@@ -63,29 +64,40 @@ class ActionModule(ActionBase):
         volume = catalogue.early(SERVICE, "exports")["data_volume"]
         machine = self._low_level_execute_command("uname -m").get("stdout", "").strip()
         digest = image_lock.digest_for(image_lock.lock_of(self, task_vars), image, machine)
-        told = {"image": image, "major": image_major(image), "folder": state["backup"].get("folder", ""), "volume": volume,
-                "digest": digest}
+        told = {"image": image, "major": image_major(image), "folder": state["backup"].get("folder", ""),
+                "volume": volume, "digest": digest}
         return [f"--{name}={value}" for name, value in told.items() if value]
 
     def _concluded(self, work, begun, plan):
         record, text = work.until_end(begun)
         if not record or record["state"] != "ok":
-            is_rehearsal = record is not None and record["verb"] == "rehearsal"
-            return {"failed": True, "msg": work.failure(record, begun["unit"], "It ended before it began.") + (
-                " Nothing live was touched." if is_rehearsal else AGAIN)}
+            return {"failed": True, "msg": work.failure(
+                record, begun["unit"], "It ended before it began.") + " " + _afterwards(record or {})}
         told = record.get("upgrade") or (record.get("drill") or {}).get("upgrade") or {}
-        result = {"plan": plan, "report": text.splitlines(), "findings": told.get("findings", []), "seconds": record["seconds"]}
+        result = {"plan": plan, "report": text.splitlines(), "findings": told.get("findings", []),
+                  "seconds": record["seconds"]}
         if record["verb"] == "rehearsal":
             work.tell(f"To do it: -e trenova_upgrade_confirm={plan['confirm']}" if plan else "To do it, confirm it.")
             return dict(result, changed=False, is_done=False, offline_seconds=told.get("seconds", 0))
         return dict(result, changed=True, is_done=True, copies=record.get("copies", {}))
 
 
+def _afterwards(record):
+    """How things are after one that has failed."""
+    if record.get("verb") == "rehearsal":
+        return "Nothing live was touched."
+    if (record.get("upgrade") or {}).get("is_undone"):
+        return "What was stopped was started again, on the data as it was."
+    return "Repeat this with the same words: it goes on from where it was."
+
+
 def _way_back(plan):
     """What the way back would do, and how to do it."""
     if not plan["copy"]:
-        what = f"The upgrade of {plan['begun']} was interrupted before it changed anything: what it stopped would be started again."
+        what = (f"The upgrade of {plan['begun']} was interrupted before it changed anything: what it stopped would be "
+                "started again.")
     else:
-        what = (f"{plan['copy']}, what was there when the upgrade of {plan['begun']} began, would take the place of the data of "
-                f"PostgreSQL {plan['from']}, which would be kept beside it. What was written since is not in it.")
+        what = (f"{plan['copy']}, what was there when the upgrade of {plan['begun']} began, would take the place of "
+                f"the data of PostgreSQL {plan['from']}, which would be kept beside it. What was written since is not "
+                "in it.")
     return f"Nothing was changed. {what} To do it, repeat this with -e trenova_upgrade_confirm={plan['confirm']}."

@@ -9,13 +9,13 @@ module: upgrade_postgres
 short_description: Make PostgreSQL one of the major version that the inventory names
 version_added: 0.2.0
 description:
-  - Without O(confirm), restores the newest backup beside what lives, as M(trenova.selfhost.drill) does, upgrades that, and
-    starts the application on it. Tells what stands in the way, what else it finds, and how long the real one takes.
-  - With it, makes a backup, stops what works with the database, has a server of the new major take over everything beside
-    the old one, compares both, gathers statistics, and lets the directories change their names. What was there stays on
-    the host as a copy for a week.
-  - Leaves what it has stopped as it is; the deployment that follows starts it with the new image. No backups are made until
-    O(end).
+  - Without O(confirm), restores the newest backup beside what lives, as M(trenova.selfhost.drill) does, upgrades that,
+    and starts the application on it. Tells what stands in the way, what else it finds, and how long the real one takes.
+  - With it, makes a backup, stops what works with the database, has a server of the new major take over everything
+    beside the old one, compares both, gathers statistics, and lets the directories change their names. What was there
+    stays on the host as a copy for a week.
+  - Leaves what it has stopped as it is; the deployment that follows starts it with the new image. No backups are made
+    until O(end).
   - Until the directories change their names nothing is changed, and a fault starts again what was stopped. One that was
     interrupted is repeated with the same words.
   - The new image and its version are those of C(postgres_image).

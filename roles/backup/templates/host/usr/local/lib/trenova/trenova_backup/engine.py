@@ -157,8 +157,8 @@ class Engine:
         source = f"{name if '/' not in tag else image}@{digest}" if digest else image
         pulled = self._ask("pull", "--quiet", source)
         if pulled.returncode or digest and self._ask("tag", source, image).returncode:
-            raise BackupError(f"{image} is not on this host, and cannot be pulled: {_last(pulled.stderr)}. Push it to the "
-                              "registry (playbooks/images.yml), or load it from an archive.")
+            raise BackupError(f"{image} is not on this host, and cannot be pulled: {_last(pulled.stderr)}. Push it to "
+                              "the registry (playbooks/images.yml), or load it from an archive.")
 
     # -- Work ---------------------------------------------------------------------------------------------------------
 
@@ -214,8 +214,8 @@ class Engine:
             volume = ["--volume", ":".join(self._volumes[job])] if job in self._volumes else []
             file = ["--file", self._defined] if job.startswith(DEFINED) else []
             done = subprocess.run(
-                ["docker", "compose", *file, "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T", *volume,
-                 "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
+                ["docker", "compose", *file, "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T",
+                 *volume, "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode:
                 self._end(job, name)

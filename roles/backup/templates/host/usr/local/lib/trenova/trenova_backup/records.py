@@ -3,7 +3,8 @@
 
 A record is there before its run does anything, so that one which was killed is told of at the next start.
 
-    stamp, verb (backup, cut, check, drill, restore, rehearsal, upgrade), unit, invocation, started, finished, seconds, because,
+    stamp, verb (backup, cut, check, drill, restore, rehearsal, upgrade), unit, invocation, started, finished, seconds,
+    because,
     state: running, ok, failed, interrupted, or skipped (it gave way to another one)
     level, place, bytes, objects_bytes, exit_status, checked, next, restorable {from, to},
     steps [{service, name, file, state, seconds}], targets [{name, state, because}],

@@ -167,9 +167,9 @@ class Drill:
     def _create(self, *options):
         names = [name for name, definition in self._file["services"].items() if "container_name" in definition]
         done = subprocess.run(
-            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *options, *names], stdin=subprocess.DEVNULL,
-            cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", check=False, timeout=CONFIG_SECONDS)
+            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *options, *names],
+            stdin=subprocess.DEVNULL, cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", check=False, timeout=CONFIG_SECONDS)
         if done.returncode:
             said = (done.stdout.strip() or "it says nothing").splitlines()[-1]
             raise BackupError(f"The containers of the drill cannot be made: {said}")

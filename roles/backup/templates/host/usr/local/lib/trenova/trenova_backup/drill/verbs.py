@@ -60,7 +60,10 @@ def remove_left(settings):
 
 
 def recorded(settings, work, verb, look, lines):
-    """Do a drill, or what has one in it, and take down how it went; the exit code. look: done before anything is made."""
+    """Do a drill, or what has one in it, and take down how it went; the exit code.
+
+    look: done before anything is made. lines: of the report on a record.
+    """
     record = records.begin(settings, verb, time.time())
     state, because = records.FAILED, ""
     try:

@@ -119,5 +119,5 @@ def need_no_upgrade(settings):
     journal = UpgradeJournal(settings)
     if journal.is_open and journal.content.get("touched"):
         raise BackupError(
-            f"A change of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not ended. "
-            "Nothing is saved or restored before playbooks/upgrade_postgres.yml is repeated, or leads back.")
+            f"A change of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not "
+            "ended. Nothing is saved or restored before playbooks/upgrade_postgres.yml is repeated, or leads back.")

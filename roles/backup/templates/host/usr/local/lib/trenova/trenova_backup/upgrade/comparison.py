@@ -34,7 +34,8 @@ def compared(old, new):
             told["contents"] += 1
             then, now, title = held["contents"].get(key), there.get(key), f"{database}, {' '.join(key)}"
             if now is None or then is None:
-                told["differences"].append(f"{title}: " + ("it is missing." if now is None else "it was not there before."))
+                told["differences"].append(f"{title}: " + ("it is "
+                                                           "missing." if now is None else "it was not there before."))
             elif then != now:
                 told["differences"].append(f"{title}: it is not what it was ({', '.join(_changed(then, now))}).")
     return told

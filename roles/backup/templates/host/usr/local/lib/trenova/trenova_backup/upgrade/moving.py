@@ -1,5 +1,5 @@
 # Managed by trenova.selfhost.
-"""The upgrade itself, of a server that nobody uses, wherever its data lies: that of the installation, or of a rehearsal.
+"""The upgrade itself, of a server that nobody uses, wherever its data lies: the installation's, or a rehearsal's.
 
 The old server runs on its data, and may only be read; the new one on a directory beside. Both are in containers without
 a network, each in its own image, and share a directory with their sockets. The new client reads the old server and
@@ -110,7 +110,8 @@ class Move:
     def _tried(self, values):
         path = os.path.join(self.work, "settings.conf")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-            stream.writelines("{} = '{}'\n".format(name, (value or "").replace("'", "''")) for name, value in values.items())
+            stream.writelines("{} = "
+                              "'{}'\n".format(name, (value or "").replace("'", "''")) for name, value in values.items())
         os.chown(path, *self.store["owner"])
         lines = self._run(NEW, "settings", f"{HERE}/settings.conf").lines if values else []
         os.unlink(path)
@@ -138,7 +139,8 @@ class Move:
                 for server in ("old", "new")}
         result = comparison.compared(held["old"], held["new"])
         if result["differences"]:
-            raise BackupError("The new server does not hold what the old one does: " + facts.shortened(result["differences"]))
+            raise BackupError("The new server does not hold what the old one "
+                              "does: " + facts.shortened(result["differences"]))
         after = {"postgres": self._ask_new()}
         notes = [finding.text for finding in findings.of_collations(self.asked, after)]
         self._step("stopped both", self._stop)
@@ -175,7 +177,8 @@ class Move:
             connection = f"host={HERE}/{server} user=postgres {findings.connection(name)}"
             process = self.engine.run(NEW, ["sh", FACTS, connection, str(CHECKSUM_BYTES), "1"])
             if process.code:
-                raise BackupError(f"{self.store['title']}: {name} of the {server} server cannot be counted: {process.said}.")
+                raise BackupError(f"{self.store['title']}: {name} of the {server} server cannot be counted: "
+                                  f"{process.said}.")
             found[name] = {"facts": facts.parsed(process.lines),
                            "contents": comparison.contents(self._run(NEW, "contents", server, name).lines)}
         return found

@@ -1,5 +1,5 @@
 # Managed by trenova.selfhost.
-"""A drill with an upgrade in it: the newest backup is restored beside what lives, made one of the next major, and tried.
+"""A drill with an upgrade in it: the newest backup is restored beside what lives, made one of the next major, tried.
 
 It tells how long the upgrade itself takes on this data and this host, and what it finds. Nothing live is touched.
 """
@@ -62,17 +62,18 @@ class Rehearsal(Drill):
 
     def _need_space(self, needed, place):
         if free(place) < needed + LEFT_ALONE:
-            raise Impossible(f"{size(free(place))} are free in {place}, and a second server needs {size(needed)} there, with "
-                             f"{size(LEFT_ALONE)} left alone. Make room.")
+            raise Impossible(f"{size(free(place))} are free in {place}, and a second server needs {size(needed)} "
+                             f"there, with {size(LEFT_ALONE)} left alone. Make room.")
 
     def _change_container(self, root):
         """The container of the server in the next image, with its data where that looks for it."""
         for definition in self._file["services"].values():
-            if "container_name" not in definition or (definition.get("labels") or {}).get(LABEL) != self.store["service"]:
+            role = (definition.get("labels") or {}).get(LABEL)
+            if "container_name" not in definition or role != self.store["service"]:
                 continue
             definition["image"] = self.wished.image
-            definition["environment"] = dict(
-                definition.get("environment") or {}, PGDATA=os.path.join(self.wished.volume, self.wished.folder).rstrip("/"))
+            data = os.path.join(self.wished.volume, self.wished.folder).rstrip("/")
+            definition["environment"] = dict(definition.get("environment") or {}, PGDATA=data)
             for volume in definition["volumes"]:
                 if volume.get("source") == root:
                     volume["target"] = self.wished.volume

@@ -51,8 +51,8 @@ def _told(told):
     result = told.get("compared")
     if result:
         found += ["", *_wrapped(
-            f"Before and after: {result['tables']} tables with {result['rows']} rows, {result['checksums']} of them by checksum, "
-            f"and {result['contents']} other things that there are: " + (
+            f"Before and after: {result['tables']} tables with {result['rows']} rows, {result['checksums']} of them "
+            f"by checksum, and {result['contents']} other things that there are: " + (
                 facts.shortened(result["differences"]) or "all equal."))]
         if result["anew"]:
             found += _wrapped(f"Worked out anew: {', '.join(result['anew'][:10])}.")

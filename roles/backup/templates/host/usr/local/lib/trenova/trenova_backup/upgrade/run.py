@@ -2,9 +2,9 @@
 """An upgrade of the live server, and the way back.
 
 Whoever works with the server is stopped first, and what was written until then is saved. The new server is made beside
-the old one (moving). Until its directory takes the old one's place nothing has changed: a fault before that starts again
-what was stopped. Afterwards the deployment starts the server of the new major; what was there stays as the copy. An
-interruption anywhere is repeated: what only lay beside is made anew, a change of names is ended.
+the old one (moving). Until its directory takes the old one's place nothing has changed: a fault before that starts
+again what was stopped. Afterwards the deployment starts the server of the new major; what was there stays as the copy.
+An interruption anywhere is repeated: what only lay beside is made anew, a change of names is ended.
 """
 
 from __future__ import annotations
@@ -36,19 +36,25 @@ def store_of(settings, name):
     """The server that is upgraded. Raises BackupError where there is none that could be."""
     found = {store["store"]: store for store in settings.stores if store["kind"] == "postgres"}
     if name not in found:
-        raise BackupError(f"There is no PostgreSQL called {name}. Write one of: {', '.join(sorted(found)) or 'none is there'}.")
+        raise BackupError(f"There is no PostgreSQL called {name}. Write one of: "
+                          f"{', '.join(sorted(found)) or 'none is there'}.")
     if not found[name]["physical"]:
-        raise BackupError(f"{found[name]['title']} is somebody else's server, whose administrator upgrades it. Nothing was done.")
+        raise BackupError(f"{found[name]['title']} is somebody else's server, whose administrator upgrades it. "
+                          "Nothing was done.")
     return found[name]
 
 
 def major_of(root):
-    """Major of the data below the directory of a server; 0 where there is none. Since 18 it lies in a folder of its major."""
+    """Major of the data below the directory of a server; 0 where there is none.
+
+    Since 18 it lies in a folder of its major.
+    """
     found = []
     for folder, names, files in os.walk(root):
         if "PG_VERSION" in files:
             names.clear()
-            with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, "PG_VERSION"), encoding="ascii") as stream:
+            path = os.path.join(folder, "PG_VERSION")
+            with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as stream:
                 found.append(int(stream.read().split(".")[0]))
         elif os.path.relpath(folder, root).count(os.sep) >= 1:
             names.clear()
@@ -66,14 +72,15 @@ def ask(settings, engine, store):
 def _container(engine, store):
     running = [name for name, runs_now in engine.services().get(store["service"], []) if runs_now]
     if not running:
-        raise BackupError(f"{store['title']} does not run, so that it cannot be asked what it holds. Start it, or run site.yml.")
+        raise BackupError(f"{store['title']} does not run, so that it cannot be asked what it holds. Start it, or run "
+                          "site.yml.")
     return running[0]
 
 
 def _ask(settings, engine, container, database):
     process = engine.execute(
-        container, ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1", "--dbname",
-                    findings.connection(database)],
+        container, ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1",
+                    "--dbname", findings.connection(database)],
         source=os.path.join(settings["project_dir"], ASKED))
     try:
         if process.wait(SECONDS):
@@ -90,7 +97,8 @@ class Change(Restore):
 
     def __init__(self, settings, engine, store, wished, there):
         super().__init__(settings, engine, {
-            "way": self.way, "from": there, "to": wished.major, "stores": [store["store"]], "target": None, "until": None})
+            "way": self.way, "from": there, "to": wished.major, "stores": [store["store"]], "target": None,
+            "until": None})
         self.store, self.wished, self.there = store, wished, there
         self.root = root_of(store)
         self.journal = UpgradeJournal(settings)
@@ -106,7 +114,8 @@ class Change(Restore):
     @property
     def is_laid(self):
         """Whether the directory has changed its place, so that only the deployment is left."""
-        return self.journal.is_open and self.journal.content["wish"] == self.wish and self.journal.phase(self.name) == LAID
+        journal = self.journal
+        return journal.is_open and journal.content["wish"] == self.wish and journal.phase(self.name) == LAID
 
     def is_begun(self):
         """Whether this was begun, has touched something live, and has not ended."""
@@ -164,7 +173,8 @@ class Upgrade(Change):
         self.shown["findings"] = [finding.text for finding in found]
         return found
 
-    def need_possible(self, found):
+    @staticmethod
+    def need_possible(found):
         """Raises BackupError with all that stands in the way."""
         blocking = [finding.text for finding in found if finding.is_blocking]
         if blocking:
@@ -175,8 +185,8 @@ class Upgrade(Change):
         place, needed = os.path.dirname(self.move.work), findings.needed_bytes(self.move.asked)
         free = places.free(place)
         if free < needed + LEFT_ALONE:
-            raise BackupError(f"{size(free)} are free in {place}, and {size(needed)} are needed beside what is there, with "
-                              f"{size(LEFT_ALONE)} left alone. Make room. Nothing was changed.")
+            raise BackupError(f"{size(free)} are free in {place}, and {size(needed)} are needed beside what is there, "
+                              f"with {size(LEFT_ALONE)} left alone. Make room. Nothing was changed.")
 
     def execute(self, stamp):
         """Do it, or go on with it. What is stopped stays stopped, for the deployment that follows."""
@@ -206,17 +216,20 @@ class Upgrade(Change):
         self.move.close()
         self.step("started again what was there", self.start)
         self.journal.update(done=True)
+        self.shown["is_undone"] = True
 
     def _stop_users(self):
         """Stop who works with the server, and let it run: what they have written last is to be saved."""
         there, known = self.engine.services(), self.journal.content["stopped"]
-        running = [name for service in self._consumers_in_order() for name, runs_now in there.get(service, []) if runs_now]
+        running = [name for service in self._consumers_in_order() for name, runs_now in there.get(service, [])
+                   if runs_now]
         self.journal.update(stopped=known + [name for name in running if name not in known])
         for service in self._consumers_in_order():
             if service != self.store["service"]:
                 self.engine.stop([name for name, runs_now in there.get(service, []) if runs_now])
         # After an interruption it may be stopped.
-        self.engine.start_again([name for name, _runs in there.get(self.store["service"], []) if name in self.journal.content["stopped"]])
+        stopped = self.journal.content["stopped"]
+        self.engine.start_again([name for name, _runs in there.get(self.store["service"], []) if name in stopped])
 
     def _save(self):
         """The log up to now, so that the targets lead to the very state that is upgraded."""
@@ -248,25 +261,27 @@ class WayBack(Change):
         """
         wish, phase = self.last.get("wish") or {}, (self.last.get("phases") or {}).get(self.name, "")
         if wish.get("way") == BACK and not self.last.get("done"):
+            self.need_same()
             return (self.last.get("ready") or {}).get(self.name, self.last.get("back_to", ""))
         if wish.get("way") != UP or not (self.last.get("touched") or self.last.get("copies")):
             raise BackupError("There was no upgrade on this server to go back from. Nothing was changed.")
         if self.wished.major != wish["from"]:
             raise BackupError(
-                f"The upgrade was from PostgreSQL {wish['from']}, and postgres_image is {self.wished.image}. To go back, set it to "
-                f"an image of {wish['from']}. Nothing was changed.")
+                f"The upgrade was from PostgreSQL {wish['from']}, and postgres_image is {self.wished.image}. To go "
+                f"back, set it to an image of {wish['from']}. Nothing was changed.")
         if phase not in (FETCHED, LAID):
             if self.last.get("done"):
-                raise BackupError("The last upgrade has changed nothing, so there is nothing to go back from. Nothing was changed.")
+                raise BackupError("The last upgrade has changed nothing, so there is nothing to go back from. Nothing "
+                                  "was changed.")
             return ""
         copy = self.last["copies"][self.name]
         if phase == FETCHED and not os.path.isdir(copy):
             return ""
         if major_of(copy) != wish["from"]:
             raise BackupError(
-                f"{copy} is not there any more. What was before the upgrade can be restored: set postgres_image to an image of "
-                f"{wish['from']}, move {self.root} away, run site.yml, and then restore.yml with -e trenova_restore_to of a moment "
-                f"before {self.last['begun']}. Nothing was changed.")
+                f"{copy} is not there any more. What was before the upgrade can be restored: set postgres_image to an "
+                f"image of {wish['from']}, move {self.root} away, run site.yml, and then restore.yml with -e "
+                f"trenova_restore_to of a moment before {self.last['begun']}. Nothing was changed.")
         return copy
 
     def execute(self, stamp):
@@ -280,8 +295,9 @@ class WayBack(Change):
         if self.last["wish"] != self.wish or self.last.get("done"):
             # At once: with half of it, nobody would know where to go back to.
             self.journal.content = {
-                "wish": self.wish, "stamp": stamp, "begun": moment(time.time()), "phases": {}, "copies": {}, "touched": True,
-                "stopped": self.last.get("stopped", []) if not self.last.get("done") else [], "back_to": copy}
+                "wish": self.wish, "stamp": stamp, "begun": moment(time.time()), "phases": {}, "copies": {},
+                "touched": True, "back_to": copy,
+                "stopped": self.last.get("stopped", []) if not self.last.get("done") else []}
             self.journal.save()
         Move(self.engine, self.store, self.wished, self.step, self.say).close()
         self._stop()
@@ -306,8 +322,8 @@ def end(settings, store):
     engine = Engine(settings)
     told = _ask(settings, engine, _container(engine, store), "postgres")
     if told["version"] != journal.content["wish"]["to"]:
-        raise BackupError(f"{store['title']} answers as PostgreSQL {told['version']}, and {journal.content['wish']['to']} was to be "
-                          "there.")
+        raise BackupError(f"{store['title']} answers as PostgreSQL {told['version']}, and "
+                          f"{journal.content['wish']['to']} was to be there.")
     journal.update(done=True, asked={})
     return True
 
@@ -321,4 +337,5 @@ def waits(settings, store):
     is_waiting = journal.is_open and journal.phase(store["store"]) == LAID
     if not is_waiting or time.time() - os.path.getmtime(settings.path(UpgradeJournal.file)) > DEPLOYMENT_SECONDS:
         return ""
-    return f"{store['title']} becomes one of version {journal.content['wish']['to']}; the next backup is a full one of that."
+    major = journal.content["wish"]["to"]
+    return f"{store['title']} becomes one of version {major}; the next backup is a full one of that."

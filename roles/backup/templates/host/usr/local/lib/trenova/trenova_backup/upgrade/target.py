@@ -62,24 +62,24 @@ def need_newer(there, wished, is_back=False):
         return
     if wished.major == there:
         raise BackupError(
-            f"The data is of PostgreSQL {there} already, which is what postgres_image names ({wished.image}). Set it to an "
-            f"image of a newer major, or run site.yml, which changes to another {there}.x. Nothing was changed.")
+            f"The data is of PostgreSQL {there} already, which is what postgres_image names ({wished.image}). Set it "
+            f"to an image of a newer major, or run site.yml, which changes to another {there}.x. Nothing was changed.")
     if wished.major < there:
         raise BackupError(
-            f"The data is of PostgreSQL {there}, and postgres_image is {wished.image}: no server reads what a newer one has "
-            f"written. Set postgres_image to an image of {there} or newer. To go back to what was there before an upgrade, "
-            "repeat this with -e trenova_upgrade_back=true. Nothing was changed.")
+            f"The data is of PostgreSQL {there}, and postgres_image is {wished.image}: no server reads what a newer "
+            f"one has written. Set postgres_image to an image of {there} or newer. To go back to what was there "
+            "before an upgrade, repeat this with -e trenova_upgrade_back=true. Nothing was changed.")
 
 
 def need_image(image, wished):
     """Raises BackupError where an image is not what its reference says."""
     if not image.major:
-        raise BackupError(f"{wished.image} is no image of PostgreSQL: it has no program postgres that tells its version. "
-                          "Nothing was changed.")
+        raise BackupError(f"{wished.image} is no image of PostgreSQL: it has no program postgres that tells its "
+                          "version. Nothing was changed.")
     if image.major != wished.major:
         raise BackupError(
-            f"{wished.image} holds PostgreSQL {image.major}, not {wished.major} as its tag says. Set postgres_image to an "
-            f"image of {wished.major}, or push the right one under that tag. Nothing was changed.")
+            f"{wished.image} holds PostgreSQL {image.major}, not {wished.major} as its tag says. Set postgres_image "
+            f"to an image of {wished.major}, or push the right one under that tag. Nothing was changed.")
 
 
 def need_confirmed(confirm, installation, major):

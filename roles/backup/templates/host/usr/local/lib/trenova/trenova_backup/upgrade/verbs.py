@@ -49,7 +49,7 @@ def upgrade(settings, arguments):
         return 0
     wished = target.Next(arguments.image, arguments.major, arguments.folder, arguments.volume, arguments.digest)
     journal = UpgradeJournal(settings)
-    there = _there(journal, store)
+    there = _there(journal, store, arguments.back)
     _need_sense(settings, arguments, journal, wished, there)
     if arguments.plan:
         return _plan(settings, arguments, store, wished, there)
@@ -60,18 +60,19 @@ def upgrade(settings, arguments):
     return _change(settings, arguments, store, wished, there)
 
 
-def _there(journal, store):
-    """The major that the server is of, or was when an upgrade began that has not ended."""
+def _there(journal, store, is_back):
+    """The major that the server is of, or was when a change began that has not ended."""
     if journal.is_open and journal.content.get("touched"):
-        return journal.content["wish"]["from"]
+        wish = journal.content["wish"]
+        return wish["to" if is_back and wish["way"] == run.UP else "from"]
     return run.major_of(run.root_of(store))
 
 
 def _need_sense(settings, arguments, journal, wished, there):
     """Raises BackupError where what is wished makes no sense, before anything is asked."""
     if not there:
-        raise BackupError(f"There is no data of PostgreSQL in {settings['data_dir']}. Run site.yml, which makes a server of the "
-                          "version that postgres_image names. Nothing was done.")
+        raise BackupError(f"There is no data of PostgreSQL in {settings['data_dir']}. Run site.yml, which makes a "
+                          "server of the version that postgres_image names. Nothing was done.")
     is_back = arguments.back or journal.is_open and bool(
         journal.content.get("touched")) and journal.content["wish"]["way"] == run.BACK
     target.need_newer(there, wished, is_back)
@@ -101,8 +102,8 @@ def _plan(settings, arguments, store, wished, there):
         if not told["is_begun"]:
             need_none(settings)
     elif not settings.get("drill"):
-        raise BackupError("A rehearsal is a drill, and none can be made here: what belongs to somebody else is not there a second "
-                          "time. Nothing was done. To upgrade without one, confirm it.")
+        raise BackupError("A rehearsal is a drill, and none can be made here: what belongs to somebody else is not "
+                          "there a second time. Nothing was done. To upgrade without one, confirm it.")
     print(json.dumps(told))
     return 0
 
@@ -125,36 +126,46 @@ def _rehearse(settings, store, wished, there):
 
 def _change(settings, arguments, store, wished, there):
     work = _work(settings, arguments, store, wished, there)
-    if not arguments.back and not work.is_laid and not work.is_begun():
-        # Under its own lock, and with its own record.
-        need_none(settings)
-        work.say("a backup first")
-        _need_backup(settings)
-    with runs.alone(settings, VERB, PATIENCE_SECONDS):
-        record = records.begin(settings, VERB, time.time())
-        state, because = records.FAILED, ""
-        try:
+    record = records.begin(settings, VERB, time.time())
+    state, because = records.FAILED, ""
+    try:
+        if not arguments.back:
+            _prepare(settings, work)
+        with runs.alone(settings, VERB, PATIENCE_SECONDS):
             (work.need_copy if arguments.back else work.need_same)()
-            if not arguments.back and not work.is_laid and not work.is_changing():
-                work.need_possible(work.look())
-                work.need_space()
             work.execute(record["stamp"])
-            state = records.OK
-        except Interrupted as error:
-            state, because = records.INTERRUPTED, str(error)
-            raise
-        except BackupError as error:
-            because = str(error)
-            raise
-        finally:
-            work.engine.close()
-            record = records.finish(
-                settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
-                upgrade=work.shown, copies=work.journal.content.get("copies", {}))
-            if watch.after_run(settings, record, time.time()):
-                notify.wake()
-            print("", *report.lines(record), sep="\n", flush=True)
+        state = records.OK
+    except Interrupted as error:
+        state, because = records.INTERRUPTED, str(error)
+        raise
+    except BackupError as error:
+        because = str(error)
+        raise
+    finally:
+        work.engine.close()
+        record = records.finish(
+            settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
+            upgrade=work.shown, copies=work.journal.content.get("copies", {}))
+        if watch.after_run(settings, record, time.time()):
+            notify.wake()
+        print("", *report.lines(record), sep="\n", flush=True)
     return 0
+
+
+def _prepare(settings, work):
+    """See to it that an upgrade is possible, and that there is a backup. Raises BackupError where not."""
+    work.need_same()
+    if work.is_laid or work.is_changing():
+        return
+    is_new = not work.is_begun()
+    if is_new:
+        need_none(settings)
+    with runs.alone(settings, VERB, PATIENCE_SECONDS):
+        work.need_possible(work.look())
+        work.need_space()
+    if is_new:
+        work.say("a backup first")
+        work.step("made a backup", lambda: _need_backup(settings))
 
 
 def _need_backup(settings):
