@@ -231,6 +231,9 @@ def test_one_that_is_killed_is_led_back(site):
     found = site.sql(FOUND)
     site.kill("took over the database template1")
     assert "has not ended. Nothing is saved or restored before" in site.program("cut", expect=1)
+    assert site.shell.check_output("docker ps --filter name=backup-upgrade --quiet") == ""
+    refused = site.run(SITE, expect=2, **FROM)
+    assert "A change of PostgreSQL's major was begun at" in flat(refused.output)
     run = site.run(PLAYBOOK, trenova_upgrade_back=True, trenova_upgrade_confirm="major:15", **FROM)
     assert "checks passed" in run.output
     assert (site.major(), site.sql(FOUND)) == ("15", found)

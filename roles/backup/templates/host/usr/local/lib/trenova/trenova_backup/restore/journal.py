@@ -60,7 +60,7 @@ class Journal:
 
     def phase(self, store):
         """How far a store is."""
-        return self.content["phases"].get(store, "")
+        return self.content.get("phases", {}).get(store, "")
 
     def set_phase(self, store, phase):
         """Take down how far a store is."""

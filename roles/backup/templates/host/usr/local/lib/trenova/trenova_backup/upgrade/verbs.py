@@ -132,6 +132,8 @@ def _change(settings, arguments, store, wished, there):
         if not arguments.back:
             _prepare(settings, work)
         with runs.alone(settings, VERB, PATIENCE_SECONDS):
+            # A server that one which was killed has left on the data would be a second one there.
+            runs.Run(settings, VERB).prepare()
             (work.need_copy if arguments.back else work.need_same)()
             work.execute(record["stamp"])
         state = records.OK
@@ -161,6 +163,7 @@ def _prepare(settings, work):
     if is_new:
         need_none(settings)
     with runs.alone(settings, VERB, PATIENCE_SECONDS):
+        runs.Run(settings, VERB).prepare()
         work.need_possible(work.look())
         work.need_space()
     if is_new:
@@ -180,14 +183,16 @@ def _need_backup(settings):
 
 def _start(settings, arguments):
     """Let systemd do it, which goes on without whoever asked for it; the answer for a playbook."""
-    words = [sys.executable, "-B", os.path.abspath(sys.argv[0]), VERB, "--major", str(arguments.major)]
+    program = [sys.executable, "-B", os.path.abspath(sys.argv[0])]
+    words = [*program, VERB, "--major", str(arguments.major)]
     words += [word for name in OPTIONS if getattr(arguments, name) for word in ("--" + name, getattr(arguments, name))]
     words += ["--back"] if arguments.back else []
     subprocess.run(["systemctl", "reset-failed", UNIT], stderr=subprocess.DEVNULL, check=False)
     before, begin = by_hand.invocation_of(UNIT), time.time()
     done = subprocess.run(
         ["systemd-run", "--quiet", "--unit", UNIT, "--service-type=oneshot", "--no-block", "--description",
-         "Upgrade of Trenova's PostgreSQL", "--setenv=DOCKER_HOST=unix:///run/docker.sock", *words],
+         "Upgrade of Trenova's PostgreSQL", "--setenv=DOCKER_HOST=unix:///run/docker.sock",
+         "--property=ExecStopPost=" + " ".join([*program, "end"]), *words],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise BackupError(f"No upgrade can be started: {done.stdout.strip() or 'systemd says nothing.'}")
