@@ -531,7 +531,7 @@ def test_the_container_of_a_rehearsal_finds_its_data(tmp_path, wished, volume, d
     work = Rehearsal(told, store, wished, 15)
     os.makedirs(os.path.join(work.place.root, "project"))
     made = []
-    work._create = lambda *options: made.append(options)
+    work._create = lambda *options, only: made.append((*options, *only))
     work._file = {"services": {
         "db": {"container_name": "drill-tren-db", "image": "postgres:15.20", "labels": {"trenova.role": "postgres"},
                "environment": {"PGDATA": VOLUME + "/data"}, "volumes": [
@@ -541,7 +541,7 @@ def test_the_container_of_a_rehearsal_finds_its_data(tmp_path, wished, volume, d
         "api": {"container_name": "drill-tren-api", "image": "api:1", "labels": {"trenova.role": "api"}}}}
     work._change_container("/d/postgres")
     written = json.loads(pathlib.Path(work.place.root, "project/compose.yaml").read_text())["services"]
-    assert made == [("--force-recreate",)]
+    assert made == [("--force-recreate", "db")]
     assert (written["db"]["image"], written["db"]["environment"]["PGDATA"]) == (wished.image, data)
     assert [entry["target"] for entry in written["db"]["volumes"]] == [volume, "/etc/postgresql"]
     assert (written["job"]["image"], written["api"]["image"]) == ("postgres:15.20", "api:1")

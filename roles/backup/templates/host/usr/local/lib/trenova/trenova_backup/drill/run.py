@@ -164,8 +164,10 @@ class Drill:
         newest = min(ends, default=seconds_of(self._work.run))
         self.told.update(rpo_seconds=max(0, round(began - newest)), newest=moment(newest))
 
-    def _create(self, *options):
-        names = [name for name, definition in self._file["services"].items() if "container_name" in definition]
+    def _create(self, *options, only=()):
+        """Make the containers, or those of some services only, and start none."""
+        names = [name for name, definition in self._file["services"].items() if "container_name" in definition
+                 and (not only or name in only)]
         done = subprocess.run(
             ["docker", "compose", "--progress", "quiet", "create", "--no-build", *options, *names],
             stdin=subprocess.DEVNULL, cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE,

@@ -67,10 +67,12 @@ class Rehearsal(Drill):
 
     def _change_container(self, root):
         """The container of the server in the next image, with its data where that looks for it."""
-        for definition in self._file["services"].values():
+        changed = []
+        for name, definition in self._file["services"].items():
             role = (definition.get("labels") or {}).get(LABEL)
             if "container_name" not in definition or role != self.store["service"]:
                 continue
+            changed.append(name)
             definition["image"] = self.wished.image
             data = os.path.join(self.wished.volume, self.wished.folder).rstrip("/")
             definition["environment"] = dict(definition.get("environment") or {}, PGDATA=data)
@@ -78,4 +80,4 @@ class Rehearsal(Drill):
                 if volume.get("source") == root:
                     volume["target"] = self.wished.volume
         write_json(os.path.join(self.place.root, "project", FILE), self._file, 0o600)
-        self._create("--force-recreate")
+        self._create("--force-recreate", only=changed)
