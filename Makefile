@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-restore proof-drill bench bench-memory fuzz-sizing matrix docs site release bench-backup proof-faults
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-restore proof-drill bench bench-memory fuzz-sizing matrix docs site release bench-backup proof-faults proof-upgrade-postgres
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,9 @@ proof-drill: setup ## A backup is restored beside what lives, asked and removed,
 
 proof-faults: setup ## Whatever is killed, full, away or damaged in the middle of a backup or a restore, nothing is lost
 	@$(BIN)/python tests/lab/molecule.py faults
+
+proof-upgrade-postgres: setup ## PostgreSQL 15 becomes 17: rehearsed, killed in the middle, done, and led back
+	@$(BIN)/python tests/lab/molecule.py upgrade_postgres
 
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md

@@ -193,7 +193,8 @@ class Host:
         told = {
             "project": "trenova", "project_dir": str(self.root), "data_dir": str(self.root), "installation": "erp1",
             "host": "erp1", "keeper": socket.gethostname(), "jobs": [], "full_days": 7, "record": "", "schedules": [],
-            "figures": FIGURES, "owner": [os.getuid(), os.getgid()], "retention": POLICY, "mail": {}, "webhook": {}, "stores": stores,
+            "figures": FIGURES, "owner": [os.getuid(), os.getgid()], "retention": POLICY, "mail": {}, "webhook": {},
+            "stores": stores,
             "targets": [{"name": name, "kind": "directory", "repository": f"{path}/restic", "directory": str(path)}
                         for name, path in self.targets.items()]}
         (self.root / "settings.json").write_text(json.dumps(told))

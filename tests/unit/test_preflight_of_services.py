@@ -192,6 +192,22 @@ def test_data_that_was_deployed_and_is_gone():
     assert what(capacity={"deployed": dict(deployed, postgres_major="17")}) == []
 
 
+def test_data_of_another_major_names_the_way_to_it():
+    services = {"postgres": {"image": "docker.io/library/postgres:17.11"}}
+    said = {major: str([problem.lines() for problem in test_preflight.problems(services=services, capacity={
+        "deployed": {"services": {}, "postgres_major": major}})]) for major in ("15", "17", "18")}
+    assert "playbooks/upgrade_postgres.yml" in said["15"]
+    assert said["17"] == "[]"
+    assert "which cannot read it" in said["18"]
+    assert "upgrade_postgres" not in said["18"]
+
+
+def test_nothing_is_deployed_beside_an_upgrade():
+    deployed = {"services": {}, "postgres_major": "17", "postgres_change": "2026-11-30T17:00:00Z"}
+    assert what(capacity={"deployed": deployed}) == [
+        "A change of PostgreSQL's major was begun at 2026-11-30T17:00:00Z and has not ended."]
+
+
 def test_policy_that_throws_queued_jobs_away():
     assert what(variables={"redis_settings_extra": {"maxmemory-policy": "allkeys-lru"}}) == [
         "redis_settings_extra sets maxmemory-policy allkeys-lru, which throws queued jobs away."]

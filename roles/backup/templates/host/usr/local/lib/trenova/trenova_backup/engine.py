@@ -14,6 +14,7 @@ import threading
 import time
 
 from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.files import write_text
 from trenova_backup.words import LONGEST, NOT_STARTED, reason
 
 #: An Engine that is being upgraded is away for a while.
@@ -31,6 +32,8 @@ LAST_LINES = 200
 LABEL = "com.docker.compose.oneoff=True"
 #: Of all jobs, in the files of Compose.
 PROFILE = "jobs"
+#: What the names of jobs begin with that those files do not know.
+DEFINED = "backup-upgrade-"
 UNIT = "docker.service"
 PROC = "/proc"
 #: Label with the service that a container belongs to.
@@ -45,7 +48,7 @@ class Engine:
     def __init__(self, settings):
         self.project, self.directory = settings["project"], settings["project_dir"]
         self.jobs, self._containers = settings["jobs"], {}
-        self._volumes = {}
+        self._volumes, self._defined = {}, settings.path("jobs.json")
         self._numbers = itertools.count(1)
         self._life, self._was_waited_for = None, False
 
@@ -96,8 +99,8 @@ class Engine:
              "--format", '{{.ID}} {{.Label "com.docker.compose.service"}} {{.State}} {{.Names}}'],
             stdout=subprocess.PIPE, text=True, check=False)
         lines = [line.split() for line in done.stdout.splitlines()]
-        return [words[0] for words in lines if len(words) == 4 and words[1] in self.jobs
-                and self._is_forsaken(words[3], words[2])]
+        return [words[0] for words in lines if len(words) == 4
+                and (words[1] in self.jobs or words[1].startswith(DEFINED)) and self._is_forsaken(words[3], words[2])]
 
     def _is_forsaken(self, name, state):
         found = re.fullmatch(re.escape(self.project) + r"-.+-(\d+)-\d+", name)
@@ -189,6 +192,21 @@ class Engine:
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(words, 1, "", f"no end within {PULL_SECONDS} s")
 
+    def need_image(self, image, digest=""):
+        """Have an image that no file of the project names. digest: what it is pulled by; its tag by default.
+
+        Raises BackupError where it cannot be had.
+        """
+        if not self._ask("image", "inspect", image).returncode:
+            return
+        self.look()
+        name, _colon, tag = image.rpartition(":")
+        source = f"{name if '/' not in tag else image}@{digest}" if digest else image
+        pulled = self._ask("pull", "--quiet", source)
+        if pulled.returncode or digest and self._ask("tag", source, image).returncode:
+            raise BackupError(f"{image} is not on this host, and cannot be pulled: {_last(pulled.stderr)}. Push it to "
+                              "the registry (playbooks/images.yml), or load it from an archive.")
+
     # -- Work ---------------------------------------------------------------------------------------------------------
 
     def start(self, job, command, read_lines=None):
@@ -223,6 +241,10 @@ class Engine:
             if job in self._containers:
                 self._end(job, self._containers[job])
 
+    def define(self, definitions):
+        """Have jobs that the project's files do not know: {name, which begins with DEFINED: definition}."""
+        write_text(self._defined, json.dumps({"name": self.project, "services": definitions}), 0o600)
+
     def _container(self, job):
         """The container of a job in this run. Starting one costs a second; a command in one that is there does not."""
         self.look()
@@ -230,9 +252,10 @@ class Engine:
             # Who waits for it stands in its name.
             name = self._containers[job] = f"{self.project}-{job}-{os.getpid()}-{next(self._numbers)}"
             volume = ["--volume", ":".join(self._volumes[job])] if job in self._volumes else []
+            file = ["--file", self._defined] if job.startswith(DEFINED) else []
             done = subprocess.run(
-                ["docker", "compose", "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T", *volume,
-                 "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
+                ["docker", "compose", *file, "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T",
+                 *volume, "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode:
                 self._end(job, name)

@@ -12,7 +12,8 @@ WIDTH = 100
 #: Levels as people call them.
 LEVELS = {"": "-", points.CUT: "small"}
 STATES = {records.FAILED: "failed", records.INTERRUPTED: "was interrupted", records.SKIPPED: "was skipped"}
-VERBS = {"backup": "backup", "cut": "small backup", "check": "check", "drill": "drill"}
+VERBS = {"backup": "backup", "cut": "small backup", "check": "check", "drill": "drill", "rehearsal": "rehearsal",
+         "upgrade": "upgrade"}
 DAY = 86400
 
 

@@ -19,6 +19,7 @@ from trenova_backup.errors import BackupError, Interrupted, NothingYet
 from trenova_backup.restore import verbs as restoring
 from trenova_backup.restore.journal import need_none
 from trenova_backup.settings import Settings
+from trenova_backup.upgrade import verbs as upgrading
 
 DAY_SECONDS = 86400
 #: What keeps this host from taking anything down, and what helps.
@@ -70,6 +71,7 @@ def _parser():
     check.add_argument("--part", help="a part of the data, as 1/4")
     restoring.add_parser(verbs)
     drilling.add_parser(verbs)
+    upgrading.add_parser(verbs)
     start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
     start.add_argument("--full", action="store_true", help="a full backup, not an increment")
     start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
@@ -213,6 +215,10 @@ def _follow(settings, arguments):
 
 
 def _cut(settings, _arguments):
+    waits = upgrading.waits(settings)
+    if waits:
+        print(waits)
+        return 0
     try:
         return _work(settings, "cut")
     except NothingYet as error:
@@ -304,6 +310,12 @@ def _drill(settings, arguments):
     return drilling.drill(settings, arguments)
 
 
+def _upgrade(settings, arguments):
+    if not arguments.plan and not arguments.start:
+        _tell_interrupted(settings)
+    return upgrading.upgrade(settings, arguments)
+
+
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
     drilling.remove_left(settings)
@@ -344,6 +356,7 @@ def _sentences(found):
 VERBS = {
     "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
     "start": _start, "follow": _follow, "health": _health, "restore": _restore, "drill": _drill,
+    "upgrade": _upgrade,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
     "prove": lambda settings, arguments: _sentences(notify.prove(settings, time.time(), arguments.patient)),

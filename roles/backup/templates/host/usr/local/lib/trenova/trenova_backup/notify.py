@@ -48,7 +48,8 @@ HTTP_LATER = (408, 425, 429)
 #: What a verb does, in a subject.
 TITLES = {
     "backup": "backup of Trenova", "cut": "backup of Trenova between the nights",
-    "check": "check of the backups of Trenova", "drill": "drill with the backups of Trenova"}
+    "check": "check of the backups of Trenova", "drill": "drill with the backups of Trenova",
+    "rehearsal": "rehearsal of an upgrade of PostgreSQL", "upgrade": "upgrade of PostgreSQL"}
 SUBJECTS = {
     "failed": "The {title} failed on {host}",
     "overdue": "The {title} is overdue on {host}",

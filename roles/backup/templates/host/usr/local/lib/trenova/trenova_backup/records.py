@@ -3,12 +3,14 @@
 
 A record is there before its run does anything, so that one which was killed is told of at the next start.
 
-    stamp, verb (backup, cut, check, drill), unit, invocation, started, finished, seconds, because,
+    stamp, verb (backup, cut, check, drill, restore, rehearsal, upgrade), unit, invocation, started, finished, seconds,
+    because,
     state: running, ok, failed, interrupted, or skipped (it gave way to another one)
     level, place, bytes, objects_bytes, exit_status, checked, next, restorable {from, to},
     steps [{service, name, file, state, seconds}], targets [{name, state, because}],
     origin (the stamp of one that was made on another host, there),
     drill {host, target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
+    upgrade {way, from, to, image, findings, compared, bytes}, copies {store: path},
     stores [{name, state, bytes, seconds, targets [{name, state}], restorable {from, to}, wal_lag_seconds}]
 """
 

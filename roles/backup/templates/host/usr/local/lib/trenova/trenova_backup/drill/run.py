@@ -173,12 +173,14 @@ class Drill:
         newest = min(ends, default=seconds_of(self._work.run))
         self.told.update(rpo_seconds=max(0, round(began - newest)), newest=moment(newest))
 
-    def _create(self):
-        names = [name for name, definition in self._file["services"].items() if "container_name" in definition]
+    def _create(self, *options, only=()):
+        """Make the containers, or those of some services only, and start none."""
+        names = [name for name, definition in self._file["services"].items() if "container_name" in definition
+                 and (not only or name in only)]
         done = subprocess.run(
-            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *names], stdin=subprocess.DEVNULL,
-            cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", check=False, timeout=CREATE_SECONDS)
+            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *options, *names],
+            stdin=subprocess.DEVNULL, cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", check=False, timeout=CREATE_SECONDS)
         if done.returncode:
             said = (done.stdout.strip() or "it says nothing").splitlines()[-1]
             raise BackupError(f"The containers of the drill cannot be made: {said}")

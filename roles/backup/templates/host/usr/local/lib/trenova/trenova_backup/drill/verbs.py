@@ -68,7 +68,10 @@ def drill(settings, arguments):
     with _alone(settings) as is_ours:
         if not is_ours:
             raise BackupError("A drill is at work already.")
-        return _recorded(settings)
+        if settings.get("away"):
+            return recorded(
+                settings, away.Away(settings), VERB, lambda: away.need_alone(settings), report.lines)
+        return recorded(settings, Drill(settings), VERB, lambda: None, report.lines)
 
 
 def _alone(settings):
@@ -89,14 +92,16 @@ def remove_left(settings):
         remove(settings)
 
 
-def _recorded(settings):
-    record = records.begin(settings, VERB, time.time())
-    work = away.Away(settings) if settings.get("away") else Drill(settings)
+def recorded(settings, work, verb, look, lines):
+    """Do a drill, or what has one in it, and take down how it went; the exit code.
+
+    look: done before anything is made. lines: of the report on a record.
+    """
+    record = records.begin(settings, verb, time.time())
     state, because = records.FAILED, ""
     try:
         need_none(settings)
-        if settings.get("away"):
-            away.need_alone(settings)
+        look()
         work.run(record["stamp"])
         state = records.FAILED if work.failures else records.OK
     except Interrupted as error:
@@ -115,7 +120,7 @@ def _recorded(settings):
         if watch.after_run(settings, record, time.time()):
             notify.wake()
         hand_in(settings)
-        print("", *report.lines(record), sep="\n", flush=True)
+        print("", *lines(record), sep="\n", flush=True)
     return 0 if state == records.OK else 1
 
 

@@ -14,6 +14,7 @@ import time
 from trenova_backup import by_hand, records, runs
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.restore.journal import need_no_upgrade
 from trenova_backup.restore.plan import words
 from trenova_backup.restore.run import Restore
 
@@ -45,6 +46,7 @@ def restore(settings, arguments):
     work = Restore(settings, engine, wish)
     try:
         runs.Run(settings, "restore").prepare()
+        need_no_upgrade(settings)
         work.choose()
         if arguments.only:
             return _part(settings, work, arguments.only)
