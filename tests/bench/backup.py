@@ -46,6 +46,8 @@ MOST_PER_SECOND = 1500
 #: A load meets a backup that is at work.
 BEGIN_SECONDS = 3
 PREFERRED = -10
+#: Of a unit of systemd that was started: it is activating, and then deactivating.
+UNTIL_END = "while systemctl show -P ActiveState {}.service | grep -q activating; do sleep 0.1; done"
 PARTS = ("restores", "drills", "throughput")
 #: Copies of the administrator with other names, whom the password of his lets in.
 COLLEAGUES = """
@@ -167,9 +169,7 @@ class Installation:
     def unit(words: str, unit: str) -> float:
         """Seconds from the start of a unit by the program, as a playbook asks for it, to its end."""
         told = run(
-            f"begin=$(date +%s%N); {PROGRAM} {words} >/dev/null || exit 1; "
-            f"while [ \"$(systemctl show -P ActiveState {unit}.service)\" = activating ]; do sleep 0.1; done; "
-            f"while [ \"$(systemctl show -P ActiveState {unit}.service)\" = deactivating ]; do sleep 0.1; done; "
+            f"begin=$(date +%s%N); {PROGRAM} {words} >/dev/null || exit 1; {UNTIL_END.format(unit)}; "
             "echo $((($(date +%s%N) - begin) / 1000000))")
         return int(told.split()[-1]) / 1000
 
@@ -353,7 +353,7 @@ class Bench:
         if with_backup:
             if not is_running:
                 sys.exit("The backup ended before the load: give it more to do (SIZE) or fewer --seconds.")
-            run("while [ \"$(systemctl show -P ActiveState trenova-backup.service)\" != inactive ]; do sleep 0.5; done")
+            run(UNTIL_END.format("trenova-backup"))
             self.there.record("backup")
         if load.failed:
             say(load.summary())

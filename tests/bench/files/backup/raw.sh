@@ -31,7 +31,7 @@ healthy() {
 timed() {
     local name=$1 of=$2 begin; shift 2
     begin=$(date +%s%N)
-    "$@"
+    "$@" >&2
     echo "$name $((($(date +%s%N) - begin) / 1000000))" "$([ -z "$of" ] || du -sb "$of" | cut -f 1)" |
         awk '{ printf "%s %.2f %s\n", $1, $2 / 1000, $3 }'
 }
