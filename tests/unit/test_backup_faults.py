@@ -380,6 +380,7 @@ def test_a_log_that_nobody_fetches_for_a_day_is_bounded_and_the_next_backup_says
     assert database.ask(slot) == "reserved"
     for _hour in range(12):
         database.ask("INSERT INTO much SELECT repeat(md5(i::text), 8) FROM generate_series(1, 20000) AS i")
+        database.ask("TRUNCATE much")
         database.ask("SELECT pg_switch_wal()")
         database.ask("CHECKPOINT")
     assert database.ask(slot) == "lost"
