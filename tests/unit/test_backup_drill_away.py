@@ -156,6 +156,21 @@ def test_of_the_logins_at_registries_those_of_an_administrator_stay(server, tmp_
     assert read_json(home / "project/docker/config.json") == {"auths": {"ours.io": {"auth": "b3Vycw=="}}}
 
 
+def test_a_host_that_went_on_making_drills_makes_its_last_one(server, tmp_path, monkeypatch):
+    asked = []
+    for name in ("SYSTEMD", "PASSING", "AT_START"):
+        monkeypatch.setattr(kit, name, str(tmp_path / name))
+    monkeypatch.setattr(kit, "_systemctl", lambda *said: asked.append(said[0]))
+    for is_kept in (True, False):
+        home = unpacked(server, tmp_path, is_kept)
+        told = json.loads((home / "program/trenova_backup/settings.json").read_text())
+        kit.install(Settings(dict(told, data_dir=str(home), away=dict(told["away"], home=str(home)))))
+        there = sorted(path.name for path in (tmp_path / "SYSTEMD").iterdir())
+        assert there == (["trenova-drill-erp1.service", "trenova-drill-erp1.timer"] if is_kept else [])
+    assert asked == ["daemon-reload", "enable", "disable", "daemon-reload"]
+    assert (tmp_path / "PASSING/trenova-drill-erp1.service").is_file()
+
+
 @pytest.mark.parametrize(("more", "sentence"), [
     ({"targets": [LOCAL]}, "has only directories of this server (/var/backups/trenova). Nothing was done. Add one"),
     ({"drill": {}}, "what belongs to somebody else is not there a second time")])

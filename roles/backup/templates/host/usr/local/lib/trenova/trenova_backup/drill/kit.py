@@ -145,9 +145,14 @@ def install(settings):
             write_json(settings.path(ADDED), sorted({*read_json(settings.path(ADDED), []), name}))
             _copy(os.path.join(certificates, name), os.path.join(ENGINE_CERTIFICATES, name))
     unit = UNIT.format(settings["installation"])
+    timer = unit.replace(".service", ".timer")
+    if not away["calendar"] and os.path.exists(os.path.join(SYSTEMD, timer)):
+        # It went on making drills, and is not to any more.
+        _systemctl("disable", "--now", "--quiet", timer)
+        for name in (timer, unit):
+            os.unlink(os.path.join(SYSTEMD, name))
     os.makedirs(folder, exist_ok=True)
     _copy(os.path.join(home, UNITS, unit), os.path.join(folder, unit))
-    timer = unit.replace(".service", ".timer")
     if away["calendar"]:
         _copy(os.path.join(home, UNITS, timer), os.path.join(folder, timer))
     leftovers = [place.of(settings).root, *([] if away["calendar"] else [settings["project_dir"]])]
