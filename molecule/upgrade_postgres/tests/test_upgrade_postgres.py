@@ -38,6 +38,7 @@ GRANT SELECT (id) ON loads TO staff;
 CREATE VIEW recent AS SELECT id, hash FROM loads WHERE id > 49000;
 CREATE EXTENSION pgcrypto;
 SELECT lo_from_bytea(4711, decode(repeat('ab', 5000), 'hex'));
+GRANT SELECT ON LARGE OBJECT 4711 TO trenova_backup;
 SELECT setval('loads_id_seq', 70000);
 """
 #: All of that, as one word that is the same in each major.

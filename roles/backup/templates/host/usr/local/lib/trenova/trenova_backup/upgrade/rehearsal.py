@@ -60,6 +60,9 @@ class Rehearsal(Drill):
         self._step(f"made the container of PostgreSQL {self.wished.major}", lambda: self._change_container(move.root))
         super()._start()
 
+    def _anew(self):
+        return self.told["upgrade"].get("compared", {}).get("anew", ())
+
     def _need_space(self, needed, place):
         if free(place) < needed + LEFT_ALONE:
             raise Impossible(f"{size(free(place))} are free in {place}, and a second server needs {size(needed)} "
