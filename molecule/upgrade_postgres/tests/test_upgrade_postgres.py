@@ -201,7 +201,7 @@ def test_a_rehearsal_tells_how_long_it_takes_and_what_it_finds_and_touches_nothi
     assert run.changed == 0
     said = flat(run.output)
     assert "Rehearsal of PostgreSQL 15 to 17," in said
-    assert re.search(r"stops what works with the database for about \d+ s, and takes [\d.]+ MB beside", said)
+    assert re.search(r"stops what works with the database for about \d+ (s|min), and takes [\d.]+ MB beside", said)
     assert "Passwords are stored as md5 of: old." in said
     assert "To do it: -e trenova_upgrade_confirm=major:17" in said
     told = site.record("rehearsal")
