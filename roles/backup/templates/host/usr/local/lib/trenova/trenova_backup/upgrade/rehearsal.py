@@ -59,6 +59,9 @@ class Rehearsal(Drill):
         self._step(f"made the container of PostgreSQL {self.wished.major}", lambda: self._change_container(move.root))
         super()._start()
 
+    def _anew(self):
+        return self.told["upgrade"].get("compared", {}).get("anew", ())
+
     def _need_space(self, needed, place):
         left = self.settings.left_free
         if free(place) < needed + left:
