@@ -306,7 +306,8 @@ class Target:
     name = "local"
 
     def __init__(self, snapshots):
-        self.repository = type("Repository", (), {"snapshots": lambda _self: snapshots})()
+        self.repository = type("Repository", (), {
+            "snapshots": lambda _self: snapshots, "reach": lambda _self: None})()
         self.snapshots = snapshots
 
 
