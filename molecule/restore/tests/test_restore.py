@@ -234,7 +234,8 @@ def test_a_table_and_an_object_come_back_beside_the_live_ones(site):
     done = site.backups.program("restore --store postgres --only public.loads")
     assert done.rc == 0, done.stdout + done.stderr
     schema = re.search(r"in the schema (\S+),", done.stdout)[1]
-    assert [int(line) for line in site.sql(f"SELECT id FROM {schema}.loads ORDER BY id").split()] == rows
+    listed = site.sql(f"TABLE {schema}.loads ORDER BY id").splitlines()
+    assert [int(line.partition("|")[0]) for line in listed] == rows
     assert site.sql("SELECT count(*) FROM loads") == "10"
     done = site.backups.program("restore --store objects --only papers/7")
     assert done.rc == 0, done.stdout + done.stderr
