@@ -262,6 +262,7 @@ def test_people_read_what_there_is_and_how_old():
         "",
         "  offsite (s3) cannot be read: it does not answer.",
         "",
+        "  No drill has tried a backup yet: systemctl start trenova-drill",
         "  No run is known to have failed."]
     assert facts["targets"][0]["points"][1]["missing"] == ["papers"]
     assert facts["targets"][0]["windows"] == {"db": [
