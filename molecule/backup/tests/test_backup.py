@@ -11,6 +11,7 @@ import shlex
 
 import pytest
 from backups import Backups
+from conftest import LONG
 
 KEPT = {"archive", "output", "base", "dump", "globals", "wal", "facts", "snapshot"}
 
@@ -72,6 +73,7 @@ def test_timers_are_set(host):
     assert "01:30" in host.check_output("systemctl show trenova-backup.timer --property TimersCalendar")
 
 
+@LONG
 def test_small_backups_are_made_by_a_timer_whose_first_is_a_full_one(server, host, backups):
     with server.change({"backup_cut_minutes": 7}, shows=["+OnUnitInactiveSec=7min"]):
         assert host.service("trenova-backup-cut.timer").is_enabled
@@ -238,6 +240,7 @@ def test_schedule_is_changed_without_a_restart_of_anything(server, host):
         assert "02:15" in host.check_output("systemctl show trenova-backup.timer --property TimersCalendar")
 
 
+@LONG
 def test_another_key_and_another_installation_are_refused(server, host, backups):
     refused = server.run(variables={"trenova_backup_key": "another-key_of-somebody-else"}, expect=2)
     assert "there is a repository that trenova_backup_key does not open" in refused.output
@@ -285,6 +288,7 @@ def elsewhere(server, host, backups, secrets):
     host.check_output("docker rm --force offsite")
 
 
+@LONG
 def test_three_targets_at_once_hold_the_same(server, host, backups, elsewhere):
     run = server.run(variables=elsewhere)
     assert "away-secret-key" not in run.output
@@ -300,6 +304,7 @@ def test_three_targets_at_once_hold_the_same(server, host, backups, elsewhere):
         assert host.check_output(f"{backups.command} read redis --target {name} | head -c 5") == "REDIS"
 
 
+@LONG
 def test_a_target_that_is_away_is_told_of_and_catches_up(server, host, backups, elsewhere):
     server.run(variables=elsewhere)
     host.check_output("docker stop offsite")
@@ -324,6 +329,7 @@ def test_a_target_that_is_away_is_told_of_and_catches_up(server, host, backups, 
     assert runs[0] == runs[1] == runs[2]
 
 
+@LONG
 def test_an_sftp_server_whose_key_changed_is_refused(server, elsewhere):
     other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJsVGk7zLCsAQ7nQTvnJ5V6b0mCkmG0G0m3wP3Z5w3aK"
     targets = [dict(target, sftp=dict(target["sftp"], host_key=other)) if "sftp" in target else target

@@ -12,6 +12,7 @@ import urllib.parse
 
 import pytest
 from backups import Backups
+from conftest import LONG
 
 PLACE = "/var/backups/trenova"
 MAIL = {"backup_mail_to": "operator@trucks.test", "backup_smtp_host": "172.30.60.3", "backup_smtp_port": 1025,
@@ -101,6 +102,7 @@ def test_report_15_docker_is_restarted_while_a_backup_runs(backups, host):
     assert checked.rc == 0, checked.stderr
 
 
+@LONG
 def test_report_15_an_engine_that_is_stopped_while_a_backup_runs_stays_stopped(backups, host):
     """No command of the backup starts it, although its socket would."""
     stuck(host)
@@ -117,6 +119,7 @@ def test_report_15_an_engine_that_is_stopped_while_a_backup_runs_stays_stopped(b
     assert leftovers(host) == []
 
 
+@LONG
 def test_report_15_a_backup_that_is_stopped_says_so_and_leaves_nothing(backups, host):
     """By whoever stops its unit."""
     stuck(host)
@@ -131,6 +134,7 @@ def test_report_15_a_backup_that_is_stopped_says_so_and_leaves_nothing(backups, 
     assert "interrupted" in mailed("failed on backup")
 
 
+@LONG
 def test_report_15_a_second_backup_gives_way_and_touches_nothing_of_the_first(backups, host):
     """Whoever starts it; what the first one waits for is still there."""
     stuck(host)

@@ -3,7 +3,7 @@
 
 """The way back, with the whole stack: by the playbook, as an administrator does it at three in the morning.
 
-The tests go on from each other; some of them take minutes and run in `make proof-restore` only. While backups are made,
+The tests go on from each other; some of them take minutes and run in `make proof-backup` only. While backups are made,
 somebody writes rows, the objects that they point to and the jobs that they wait for, and takes down what was
 acknowledged.
 """
@@ -11,7 +11,6 @@ acknowledged.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -21,7 +20,7 @@ import pytest
 import testinfra
 import yaml
 from backups import Backups
-from conftest import ROOT, STATE
+from conftest import LONG, ROOT, STATE
 
 SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
 RESTORE, SITE = ROOT / "playbooks/restore.yml", ROOT / "site.yml"
@@ -29,8 +28,6 @@ HERE, ELSEWHERE = "restore", "vault"
 ADDRESS = {HERE: "172.30.60.117", ELSEWHERE: "172.30.60.118"}
 #: Of what the backups cannot be read without.
 KEYS = ("trenova_backup_key", "trenova_backup_sftp_key")
-#: What CI has no time for.
-LONG = pytest.mark.skipif("PROOF" not in os.environ, reason="takes minutes: make proof-restore")
 #: Writes a job, an object and the row that needs both, in this order, and takes down which rows were acknowledged.
 WRITER = r"""
 set -u
