@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-drill bench bench-memory fuzz-sizing matrix docs site release bench-backup proof-faults proof-upgrade-postgres proof-backup
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-backup proof-drill proof-faults proof-upgrade-postgres bench bench-memory bench-backup fuzz-sizing matrix docs site release
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
