@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout bench bench-memory fuzz-sizing matrix docs site release
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-backup proof-drill bench bench-memory fuzz-sizing matrix docs site release
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,12 @@ proof-postgres: setup ## Each major version of PostgreSQL as somebody else's ser
 
 proof-rollout: setup ## Changes of all kinds under 50 requests a second, none of which may fail
 	@$(BIN)/python tests/lab/molecule.py rollout
+
+proof-backup: setup ## Backups with all that can go wrong; restores that are killed, repeated, and done on another server
+	@PROOF=1 $(BIN)/python tests/lab/molecule.py backup restore
+
+proof-drill: setup ## A backup is restored beside what lives, asked and removed, and nothing that lives is touched
+	@$(BIN)/python tests/lab/molecule.py drill
 
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md

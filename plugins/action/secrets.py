@@ -3,23 +3,29 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds, vault_files
+from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, secret_kinds
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.secret_files import (
     file_problems,
     identity_problems,
     secrets_of,
     shared,
+    write,
 )
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, structure_problems
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
-HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
+#: The one place where a secret is shown: to whom it was made for, once, and in no log.
+ORDER = """
+  {id}: {name} opens {opens}, and nobody can make it again:
+
+      {value}
+
+  Put it now where neither this machine nor the server is - a password manager, a sheet of paper in a safe - and then
+  set backup_key_kept: true. It is not shown again.
+"""
 
 
 class ActionModule(ActionBase):
@@ -59,19 +65,15 @@ class ActionModule(ActionBase):
             for secrets in able:
                 added = {name: secret_kinds.generate(secrets.kinds[name]) for name in written.get(secrets.id, [])}
                 if added:
-                    self._write(secrets.path, added)
+                    write(secrets.path, added, self._loader._vault.secrets)
+                    self._order(secrets, added)
         return written
 
-    def _write(self, path, added):
-        """Add secrets to a file; the whole is encrypted when a vault password is configured."""
-        # A link stays one.
-        path = os.path.realpath(path)
-        text = vault_files.with_added(path, HEADER, added, self._loader._vault.secrets)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))  # 0600 from the start
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.rename(temporary, path)
+    def _order(self, secrets, added):
+        """Show what has to be kept elsewhere, with the order to do so."""
+        for name in sorted(secrets.kept.keys() & added.keys()):
+            self._display.display(
+                ORDER.format(id=secrets.id, name=name, opens=secrets.kept[name], value=added[name]), screen_only=True)
 
     def _tell(self, able, written):
         if able and not written:

@@ -130,7 +130,7 @@ options:
       host_files:
         description:
           - Files outside of the project's directory that go with the service when it is V(absent), or that it may have
-            and is not to have now.
+            and is not to have now. Of an earlier edition there may be directories, which go with all that is in them.
         type: list
         elements: str
         default: []
@@ -228,6 +228,9 @@ options:
             type: str
             choices: [image, files]
             default: image
+          asked_by:
+            description: File which makes the job due while it is there, and which a success of the job removes.
+            type: str
       reload:
         description: Commands and signals that make a running service read changed files.
         type: list
@@ -466,6 +469,7 @@ JOB_OPTIONS = {
     "seconds": {"type": "int", "default": 900},
     "says": {"type": "str", "required": True},
     "once_per": {"type": "str", "choices": ["image", "files"], "default": "image"},
+    "asked_by": {"type": "str"},
 }
 RELOAD_OPTIONS = {
     "files": strings(required=True),

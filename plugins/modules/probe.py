@@ -105,6 +105,8 @@ TIMEOUT_SECONDS = 15
 
 #: How long a program may take that only looks.
 PROGRAM_SECONDS = 90
+#: How much of what it says is told, from the end.
+PROGRAM_LETTERS = 1000
 
 
 class CheckFailed(Exception):
@@ -267,7 +269,7 @@ def check_program(_inspector, check):
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CheckFailed(str(error), lasting=True) from error
     if done.returncode != 0:
-        raise CheckFailed(done.stdout.strip()[-300:] or f"exit code {done.returncode}", lasting=True)
+        raise CheckFailed(done.stdout.strip()[-PROGRAM_LETTERS:] or f"exit code {done.returncode}", lasting=True)
     return check.get("success", "as expected")
 
 

@@ -14,6 +14,8 @@ description:
     is a group, C(host_vars/<host>/secrets.yml) where it is a host of a fleet. C(docs/fleets.md) tells which is what.
   - Never changes a secret that is there, wherever the inventory has it from. A file is encrypted when a vault password
     is configured.
+  - Prints a new secret that has to be kept elsewhere, too (C(keep) in the roles' descriptions), once, when it is
+    written, with the order to do so. It goes to the screen, and not to Ansible's log. No other secret is ever shown.
   - Warns of secrets that installations share.
   - Runs on the controller only.
 options:

@@ -170,7 +170,7 @@ class Bundle:
     def _render_files(self):
         files, secret_files = [], []
         #: Files outside of the project that this service may have and is not to have now.
-        self.host_files = []
+        self.host_files = list(self.description.get("outlived", []))
         for source in sources(self.renderer.templates_dir):
             part, _separator, rest = without_suffix(source).partition("/")
             if part not in ("config", "secrets", "host"):

@@ -290,12 +290,17 @@ def services(roles_extra=()):
     return tuple(dict.fromkeys([*own_services(), *map(short_name, further)]))
 
 
-def secret_kinds(action, roles, playbook_dir=None):
-    """Secrets that roles need: {name of the variable: kind}."""
-    kinds = {}
+def secrets(action, roles, playbook_dir=None):
+    """Secrets that roles need, as they describe them: {name of the variable: {kind, ...}}."""
+    found = {}
     for role in roles:
         path = role_path(role, playbook_dir)
         source = os.path.join(path or "", DESCRIPTION)
         if path and os.path.exists(source):
-            kinds.update(description.secret_kinds(load(action, source)))
-    return kinds
+            found.update(load(action, source).get("secrets") or {})
+    return found
+
+
+def secret_kinds(action, roles, playbook_dir=None):
+    """Secrets that roles need: {name of the variable: kind}."""
+    return description.secret_kinds({"secrets": secrets(action, roles, playbook_dir)})

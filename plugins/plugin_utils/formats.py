@@ -13,6 +13,8 @@ import os
 import re
 from zoneinfo import available_timezones
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup import targets
+
 #: Domains of examples, which are nobody's.
 PLACEHOLDER_DOMAIN = re.compile(
     r"(^|\.)(example\.(com|org|net)|example|invalid|localhost)$|yourdomain|your-domain|changeme")
@@ -212,6 +214,26 @@ def _routes(value):
     return None
 
 
+def _backup_targets(value):
+    try:
+        targets.targets(value, "installation")
+    except ValueError as error:
+        return f"does not say where to: {error}", "a list, as [{name: local, directory: /var/backups}]"
+    return None
+
+
+def _retention(value):
+    """Numbers of backups that are kept, by day, week and month."""
+    unknown = sorted(set(value) - {"daily", "weekly", "monthly"})
+    numbers = [value.get(key, 1) for key in ("daily", "weekly", "monthly")]
+    right = "whole numbers of daily, weekly and monthly, not all 0, as {daily: 7, weekly: 4, monthly: 6}"
+    if unknown:
+        return f"has {', '.join(map(str, unknown))}", right
+    if any(isinstance(number, bool) or not str(number).isdigit() or int(number) > 1000 for number in numbers):
+        return f"is {value}", right
+    return None if any(map(int, numbers)) else (f"keeps nothing: {value}", right)
+
+
 def _text(_value):
     """A text of several lines, or values of whatever form: nothing is wrong with any."""
 
@@ -287,7 +309,7 @@ FORMATS = {
     "boolean": _boolean, "mail": _mail, "host": _host, "endpoint": _endpoint, "address": _address,
     "networks": _networks, "ports": _ports, "url": _url, "file": _file, "directory": _directory, "size": _size,
     "calendar": _calendar, "name": _name, "named": _named, "virtual_host": _virtual_host, "login": _login,
-    "routes": _routes, "text": _text,
+    "routes": _routes, "text": _text, "backup_targets": _backup_targets, "retention": _retention,
     "name_or_file": _name_or_file,
     # Where something is made; whether it can be shows when it is.
     "place": lambda _value: None, NESTED: lambda _value: None,

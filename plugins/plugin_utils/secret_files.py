@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import tempfile
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory, vault_files
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Problem
@@ -14,31 +15,40 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.specified import 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.values import is_set
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated
 
+HEADER = "# Secrets of this installation. playbooks/secrets.yml adds missing ones and changes none.\n"
+
 
 class InstallationSecrets:
     """What the inventory gives to an installation, seen by its first host of the play."""
 
-    def __init__(self, action, installation, task_vars, kinds_of, file=None):
+    def __init__(self, action, installation, task_vars, described, file=None):
         self._action, self._installation, self._task_vars = action, installation, task_vars
         in_play = [host for host in installation.host_names if host in task_vars["ansible_play_hosts_all"]]
         self.id = installation.id
         self.is_in_play = bool(in_play)
         self._host = (in_play or installation.host_names)[0]
         self._is_at_work = self._host == task_vars["inventory_hostname"]
-        #: Secrets that the roles need: {name: kind}.
-        self.kinds = kinds_of(
+        wanted = described(
             (*(self._given("trenova_roles") or catalogue.own_roles()), *(self._given("trenova_roles_extra") or [])))
+        #: Secrets that the roles need: {name: kind}.
+        self.kinds = {name: secret["kind"] for name, secret in wanted.items()}
+        #: Those that have to be kept elsewhere, too: {name: what each opens}.
+        self.kept = {name: secret["keep"] for name, secret in wanted.items() if secret.get("keep")}
         #: Path of the file; None where the inventory is none that could have files beside it.
         self.path = (os.path.abspath(file) if file else self._usual_file()) if self.is_in_play else None
 
-    def missing(self):
-        """Names of the secrets that are neither set nor in the file, sorted."""
+    def missing(self, provisional=()):
+        """Names of the secrets that are neither set nor in the file, sorted.
+
+        provisional: names of those that are set for this run alone, by an earlier task of it.
+        """
         # The file may be one that the inventory does not load; what is in it must not be written a second time.
         there = self._action._loader.load_from_file(self.path) if os.path.exists(self.path) else None
         # As they are written: what cannot be resolved now is there all the same.
         variables = self._task_vars if self._is_at_work else self._task_vars["hostvars"].raw_get(self._host)
         return sorted(
-            str(name) for name in self.kinds if not is_set(variables.get(name)) and not is_set((there or {}).get(name)))
+            str(name) for name in self.kinds if not is_set((there or {}).get(name))
+            and (name in provisional or not is_set(variables.get(name))))
 
     def values(self):
         """Secrets that are set and can be resolved: {name: value}."""
@@ -59,13 +69,25 @@ class InstallationSecrets:
         return inventory.resolved(self._task_vars["hostvars"], self._host, [name]).get(name)
 
 
+def write(path, added, vault_secrets):
+    """Add secrets to a file; the whole is encrypted when a vault password is configured."""
+    # A link stays one.
+    path = os.path.realpath(path)
+    text = vault_files.with_added(path, HEADER, added, vault_secrets)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path))  # 0600 from the start
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.rename(temporary, path)
+
+
 def secrets_of(action, there, task_vars, file=None):
     """The secrets of each of some installations, in `file` or else in the file that is its own."""
     @functools.cache
-    def kinds_of(roles):
-        return catalogue.secret_kinds(action, roles, task_vars.get("playbook_dir"))
+    def described(roles):
+        return catalogue.secrets(action, roles, task_vars.get("playbook_dir"))
 
-    return [InstallationSecrets(action, installation, task_vars, kinds_of, file) for installation in there]
+    return [InstallationSecrets(action, installation, task_vars, described, file) for installation in there]
 
 
 def file_problems(several):

@@ -32,9 +32,9 @@ REGISTRY = "172.30.60.2:5000"
 SECRETS = ROOT / "molecule/shared/inventory/group_vars/trenova/secrets.yml"
 START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
-FIRST = ("default", "backup", "docker", "caddy", "api")
+FIRST = ("restore", "default", "backup", "docker", "caddy", "api")
 #: Long ones, which run only when they are named.
-PROOFS = ("rollout",)
+PROOFS = ("rollout", "drill")
 #: {scenario: commit of the history that it deploys first}.
 HISTORY = {"upgrade": "09d8a07"}
 

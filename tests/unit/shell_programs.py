@@ -22,6 +22,8 @@ RUNNERS = {
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
 OPERATOR = re.compile(r"&&|\|\||;;|[;&|()\n]")
 REDIRECTION = re.compile(r"\d*(<>|>>|>&|<&|<<<|>|<)\s*")
+#: A text that a program reads. Quotes around the word that ends it say that nothing is replaced in it.
+DOCUMENT = re.compile(r"<<-?\s*(['\"]?)(\w+)\1([^\n]*)\n(.*?)^\s*\2$", re.DOTALL | re.MULTILINE)
 #: What is part of a word as it stands, with the part of it that counts.
 PARTS = [re.compile(expression, re.DOTALL) for expression in (
     r"\\(.?)", r"'([^']*)'", r"(\$\(\(.*?\)\))", r"(\$\{[^}]*\})", r"([^\s;&|()<>])")]
@@ -30,6 +32,7 @@ PARTS = [re.compile(expression, re.DOTALL) for expression in (
 def tokens(text):
     """(kind, text) of the words, operators and redirections of a script, and of what stands in $(...)."""
     found, word, nested, place = [], None, [], 0
+    text = DOCUMENT.sub(_without_document, text)
     # A line break at the end ends the last word.
     text += "\n"
     while place < len(text):
@@ -59,6 +62,11 @@ def tokens(text):
                 break
         place = match.end() if match else place + 1
     return found
+
+
+def _without_document(match):
+    quote, _end, more, content = match.groups()
+    return more if quote else more + '\n: "' + content.replace('"', '\\"') + '"'
 
 
 def quoted(text, place):

@@ -130,6 +130,7 @@ OTHER_TEMPLATES = {
     "*/templates/**/*.sh*": "a program: its attempts and patience are those of its steps, and tested with it",
     "*/templates/**/*.py": "a program, tested as one",
     "*/templates/host/etc/systemd/**/*": "when and how long a program runs; what an operator chooses is a variable",
+    "backup/templates/host/**/settings.json.j2": "how long a program waits; what an operator chooses is a variable",
     "*/profiles/*.j2": "what one version of the application is told besides, its own defaults",
 }
 #: (templates, what may stand there, why).
@@ -142,11 +143,13 @@ EXCEPTIONS = (
     ("**/*", r"(length|nodes) > 1\b", "whether there are several"),
     ("caddy/**/compose.yaml.j2", r'tcp_migrate_req: "1"', "a switch"),
     ("api/**/login.json.j2", r"\[1:-1\]", "a text without its quotes"),
+    ("backup/**/logins.json.j2", r"\[1:-1\]", "a text without its quotes"),
     ("**/compose.yaml.j2", r":(80|443|2019|8080|9000|9001)(?=[/\"])|PORT: \"8080\"", "ports inside of containers"),
     ("caddy/**/Caddyfile.j2", r"localhost:2019", "its own port for orders"),
     ("*/**/Caddyfile.j2", r"\b(403|404|502|503|504)\b", "answers of HTTP"),
     ("client/**/Caddyfile.j2", r"path_regexp .*|max-age=31536000", "how names are built, and for ever in a cache"),
     ("backup/templates/compose.yaml.j2", r'user: "0:', "root, who packs what belongs to others"),
+    ("backup/templates/compose.yaml.j2", r'RESTIC_PROGRESS_FPS: "1"', "how often a program says how far it is"),
     ("api/templates/compose.yaml.j2", r"size=(1|16)m", "folders that the application wants and nothing is written to"),
     ("api/templates/**/accounts.sql.j2", r"<> 1 THEN", "one account is left"),
     ("pgbouncer/**/pgbouncer.ini.j2", r"pool_size=1$|lookup\(\$1\)|log_(dis)?connections = 0",

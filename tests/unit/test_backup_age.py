@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import backups
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification import backups, table
 
 NOW = datetime.datetime(2026, 11, 25, 12, 0, tzinfo=datetime.UTC)
 HOUR = 3600
@@ -35,6 +35,15 @@ def result(found=None, waiting=None, **more):
 
 def test_a_host_that_makes_no_backups_has_no_result():
     assert backups.results({"redis": {}}, None, None, NOW) == []
+
+
+def test_that_nobody_keeps_the_key_is_a_note_and_no_failure():
+    for kept in (True, False):
+        found = backups.results(services(key_kept=kept), status(1), None, NOW)
+        notes = [entry for entry in found if table.is_note(entry)]
+        assert [entry["name"] for entry in notes] == ([] if kept else ["Key of the backups"])
+        assert "backup_key_kept: true" in "".join(entry["detail"] for entry in notes) or kept
+        assert "failed" not in table.conclusion(found, "x")
 
 
 def test_a_good_backup_of_last_night():

@@ -584,3 +584,163 @@ def test_no_secret_stands_in_any_message(tmp_path_factory, password, others, bef
 def test_the_delivery_is_started_and_not_waited_for(told):
     notify.wake()
     assert told.commands == [["systemctl", "start", "--no-block", "trenova-backup-failed.service"]]
+
+
+# -- Proved -----------------------------------------------------------------------------------------------------------
+
+
+def test_settings_that_are_new_get_one_test_message_and_no_second_one(settings, mail, hook):
+    found = settings(mail, hook)
+    for is_patient in (True, False, True):
+        assert notify.prove(found, NOW, is_patient) == []
+    assert [message["Subject"] for message in mail.mails] == ["A test message of the backups of Trenova on erp1"]
+    assert [message["kind"] for message in hook.taken] == ["test"]
+    assert os.stat(found.path("ways.json")).st_mode & 0o777 == 0o600
+    assert PASSWORD not in pathlib.Path(found.path("ways.json")).read_text()
+
+
+@pytest.mark.parametrize("change", ["to", "password", "url"])
+def test_each_change_is_proved_by_the_way_that_has_changed(settings, mail, hook, tmp_path, change):
+    found = settings(mail, hook)
+    notify.prove(found, NOW)
+    if change == "to":
+        found["mail"]["to"] = "others@trucks.test"
+    elif change == "password":
+        mail.login = ("erp", "another")
+        (tmp_path / "password").write_text("another\n")
+    else:
+        (tmp_path / "url").write_text(f"https://127.0.0.1:{hook.server_address[1]}/elsewhere\n")
+    notify.prove(found, NOW, True)
+    assert (len(mail.mails), len(hook.taken)) == ((1, 2) if change == "url" else (2, 1))
+
+
+def test_what_has_proved_to_be_good_is_asked_without_a_message(settings, mail):
+    found = settings(mail)
+    notify.prove(found, NOW)
+    mail.login = ("erp", "changed at the server")
+    assert notify.prove(found, NOW, True) == [], "no deployment fails for it"
+    [sentence] = notify.prove(found, NOW)
+    assert "535" in sentence
+    assert len(mail.mails) == 1
+
+
+def test_a_refusal_fails_a_deployment_and_a_server_that_is_away_the_verification(settings, mail, hook):
+    found = settings(unused_port(), hook)
+    assert notify.prove(found, NOW, True) == []
+    [sentence] = notify.prove(found, NOW)
+    assert "takes no mail from here" in sentence
+    assert len(hook.taken) == 1
+    mail.login = ("erp", "another")
+    for is_patient in (True, False):
+        [sentence] = notify.prove(settings(mail, hook), NOW, is_patient)
+        assert sentence.startswith(f"127.0.0.1:{mail.server_address[1]} takes no mail from here: (535, ")
+    mail.login = ("erp", PASSWORD)
+    assert notify.prove(settings(mail, hook), NOW) == []
+    assert (len(mail.mails), len(hook.taken)) == (1, 1)
+
+
+@pytest.mark.parametrize(("code", "is_refused"), [
+    ("550", True), ("554", True), ("451", False), ("421", False)])
+def test_which_answers_of_a_mail_server_are_final(settings, mail, code, is_refused):
+    mail.code = code
+    assert bool(notify.prove(settings(mail), NOW, True)) == is_refused
+    assert notify.prove(settings(mail), NOW)
+
+
+@pytest.mark.parametrize(("code", "is_refused"), [
+    (302, True), (401, True), (404, True), (410, True), (408, False), (429, False), (500, False), (503, False)])
+def test_which_answers_of_a_webhook_are_final(settings, hook, code, is_refused):
+    hook.code = code
+    assert bool(notify.prove(settings(hook=hook), NOW, True)) == is_refused
+    assert notify.prove(settings(hook=hook), NOW)
+
+
+def test_a_certificate_of_nobody_is_final(settings, context, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with serving(Hook(context)) as server:
+        assert notify.prove(settings(hook=server), NOW, True)
+    with serving(Mail(tls="starttls", context=context)) as server:
+        assert notify.prove(settings(server, tls="starttls"), NOW, True)
+
+
+def test_nobody_to_be_told_needs_no_proof(settings):
+    assert notify.prove(settings(), NOW) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"proved": 3, "refused": []}', '{"refused": {"mail": {"until": 7}}}'])
+def test_what_is_known_of_ways_may_be_lost(settings, mail, text):
+    found = settings(mail)
+    pathlib.Path(found.path("ways.json")).write_text(text)
+    notify.owe(found, "failed", FAILED, NOW)
+    assert notify.deliver(found, NOW) == notify.prove(found, NOW) == []
+    assert len(mail.mails) == 2
+
+
+# -- Refused logins ---------------------------------------------------------------------------------------------------
+
+
+MINUTE = 60
+
+
+def test_a_login_that_is_refused_is_tried_less_and_less_often(settings, mail):
+    """A delivery comes every five minutes; attempts count against the account."""
+    found = settings(mail)
+    mail.login = ("erp", "another")
+    notify.owe(found, "failed", FAILED, NOW)
+    tried = []
+    for minutes in range(0, 3 * 24 * 60, 5):
+        before = mail.verbs.count("AUTH")
+        [sentence] = notify.deliver(found, NOW + minutes * MINUTE)
+        assert "refused" in sentence or "535" in sentence
+        if mail.verbs.count("AUTH") > before:
+            tried.append(minutes)
+    assert tried[:8] == [0, 5, 15, 35, 75, 155, 315, 635]
+    assert {one - other for one, other in zip(tried[8:], tried[7:], strict=False)} == {360}
+    mail.login = ("erp", PASSWORD)
+    assert notify.deliver(found, NOW + 4 * DAY) == []
+    assert len(mail.mails) == 1
+
+
+def test_other_settings_are_tried_at_once_and_begin_anew(settings, mail, tmp_path):
+    found = settings(mail)
+    mail.login = ("erp", "another")
+    notify.owe(found, "failed", FAILED, NOW)
+    for minutes in (0, 5, 15):
+        notify.deliver(found, NOW + minutes * MINUTE)
+    (tmp_path / "password").write_text("wrong, too\n")
+    attempts = mail.verbs.count("AUTH")
+    for minutes in (16, 17, 21):
+        notify.deliver(found, NOW + minutes * MINUTE)
+    assert mail.verbs.count("AUTH") == attempts + 2
+    (tmp_path / "password").write_text("another\n")
+    assert notify.deliver(found, NOW + 22 * MINUTE) == []
+    assert len(mail.mails) == 1
+
+
+def test_a_refused_login_keeps_no_other_way(settings, mail, hook):
+    found = settings(mail, hook)
+    mail.login = ("erp", "another")
+    for number in range(3):
+        notify.owe(found, "failed", FAILED, NOW + number)
+        notify.deliver(found, NOW + number)
+    assert len(hook.taken) == 3
+    assert mail.verbs.count("AUTH") == 1
+
+
+def test_a_test_that_is_good_ends_the_wait(settings, mail):
+    found = settings(mail)
+    mail.login = ("erp", "another")
+    notify.owe(found, "failed", FAILED, NOW)
+    notify.deliver(found, NOW)
+    mail.login = ("erp", PASSWORD)
+    assert notify.test(found, NOW + MINUTE) == []
+    assert notify.deliver(found, NOW + 2 * MINUTE) == []
+
+
+def test_a_clock_that_jumped_is_no_reason_to_wait_for_years(settings, mail):
+    found = settings(mail)
+    mail.login = ("erp", "another")
+    notify.owe(found, "failed", FAILED, NOW)
+    notify.deliver(found, NOW + 400 * DAY)
+    mail.login = ("erp", PASSWORD)
+    assert notify.deliver(found, NOW) == []

@@ -104,6 +104,9 @@ class Restic:
             inside = words[words.index("/run/trenova/config/receive.sh") + 1]
             return Keeping(self, place, tags, words[words.index("--stdin-filename") + 1],
                            os.path.join(pipes, os.path.basename(inside)))
+        if words[0] == "dump":
+            [each] = [each for each in mine if each["id"] == words[1]]
+            return Said(lines=each["content"].decode().splitlines())
         if words[0] == "copy":
             wanted, source = words[3:], self.repositories[words[2]]
             mine.extend(dict(each) for each in source if each["id"] in wanted)
@@ -154,6 +157,12 @@ class Engine:
     def run(self, job, command, seconds=None, read_lines=None):
         return self.start(job, command, read_lines)
 
+    @staticmethod
+    def hand_on(path, output):
+        with open(output, "wb") as stream:
+            stream.write(pathlib.Path(path).read_bytes())
+        return Said()
+
 
 class Mirror:
     """Mirrors of objects that are always up to date."""
@@ -166,6 +175,9 @@ class Mirror:
 
     def retain(self, *_details):
         pass
+
+    def stamps(self, _store):
+        return ["20261123T013000Z"], []
 
 
 @pytest.fixture
@@ -195,7 +207,13 @@ def work(settings, verb="backup", is_full=True):
 
 def kept(place):
     return [(Snapshot(each).store, Snapshot(each).part, each["content"])
-            for each in Engine.restic.repositories[place] or []]
+            for each in Engine.restic.repositories[place] or [] if Snapshot(each).part != "record"]
+
+
+def told_in(place):
+    """The records that a target holds, oldest first."""
+    return [json.loads(each["content"]) for each in Engine.restic.repositories[place]
+            if Snapshot(each).part == "record"]
 
 
 def status(settings):
@@ -222,7 +240,7 @@ def test_what_a_reader_wrote_before_it_failed_is_not_kept_and_the_others_are(set
 
 
 @pytest.mark.parametrize(("code", "words"), [
-    (10, "no repository"), (12, "the key does not open"), (1, "refused")])
+    (10, "no repository"), (12, "trenova_backup_key does not open"), (1, "refused")])
 @pytest.mark.parametrize("away", ["one", "two"])
 def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, code, words):
     Engine.restic.refusing["/" + away] = code
@@ -231,6 +249,7 @@ def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, 
     assert kept(other) == ALL
     assert words in status(settings)["because"]
     assert [target["name"] for target in status(settings)["targets"] if target["state"] == "failed"] == [away]
+    assert os.path.exists(settings.path("check-wanted")) is (code == 10), "what the playbook takes for a wish"
 
 
 def test_a_target_that_was_away_takes_over_what_it_lacks(settings):
@@ -254,6 +273,51 @@ def test_a_target_that_breaks_off_is_replaced_by_the_next_one_in_the_same_run(se
     assert work(settings) == 1
     assert kept("/one") == ALL[:1]
     assert ("cache", "snapshot", b"REDIS") in kept("/two")
+
+
+def test_every_target_holds_the_record_of_a_run_once(settings):
+    work(settings)
+    work(settings, "cut", False)
+    for place in ("/one", "/two"):
+        assert [(record["verb"], record["state"]) for record in told_in(place)] == [
+            ("backup", "ok"), ("cut", "ok")]
+    [record, _cut] = told_in("/one")
+    assert record == json.loads(pathlib.Path(settings.path("records", record["stamp"] + ".json")).read_text())
+    assert {"level", "seconds", "checked", "restorable", "stores", "targets"} <= set(record)
+
+
+def test_the_record_of_a_run_that_failed_is_kept_too_and_a_target_that_was_away_gets_it_later(settings):
+    Engine.stores["backup-redis"] = SourceError("no route to host")
+    Engine.restic.refusing["/two"] = 1
+    work(settings)
+    [record] = told_in("/one")
+    assert record["state"] == "failed"
+    assert "no route to host" in record["because"]
+    assert told_in("/two") == []
+    del Engine.restic.refusing["/two"]
+    Engine.stores["backup-redis"] = b"REDIS"
+    work(settings)
+    assert [record["state"] for record in told_in("/two")] == [record["state"] for record in told_in("/one")] == [
+        "failed", "ok"]
+
+
+def test_a_cut_that_had_nothing_to_keep_leaves_no_record_in_a_target(settings):
+    del settings.stores[1]
+    assert work(settings, "cut", False) == 0
+    assert told_in("/one") == []
+
+
+def test_a_target_that_takes_no_record_makes_no_good_run_a_bad_one(settings, monkeypatch, capsys):
+    keep = Repository.keep
+
+    def breaking(self, stream, source, tell):
+        if stream.part == "record":
+            raise TargetError("Target one: no space left on device.")
+        return keep(self, stream, source, tell)
+
+    monkeypatch.setattr(Repository, "keep", breaking)
+    assert work(settings) == 0
+    assert "the record was not kept in the target one: Target one: no space left" in capsys.readouterr().out
 
 
 def test_without_any_target_nothing_is_read(settings):
@@ -324,6 +388,28 @@ def test_what_a_kept_increment_builds_on_stays_and_the_log_follows_its_base():
     assert {each.pairs["base"] for each in kept_wals} <= set(kept_bases)
 
 
+def test_a_record_stays_as_long_as_its_run():
+    def record(when, state="ok", verb="backup"):
+        return snapshot(stamp(when), "record", store="records", file="record.json", verb=verb, state=state)
+
+    now = 1_800_000_000 + 60 * DAY
+    found = [snapshot(stamp(day), "archive", store="papers", file="archive.tar") for day in range(60)]
+    found += [record(day) for day in range(60)]
+    found += [record(20.5, "failed"), record(58.5, "failed"), record(30.5, verb="cut"), record(58.6, verb="cut")]
+    found.sort(key=lambda each: each.run)
+    gone = runs.unwanted(found, {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, now)
+    left = {each.run for each in found if each not in gone and each.part != "record"}
+    records_left = {each.run for each in found if each not in gone and each.part == "record"}
+    assert records_left == left | {stamp(58.5)}, "a failed run has nothing but its record"
+    assert stamp(20) not in left
+
+
+def test_a_target_of_records_alone_keeps_the_newest():
+    found = [snapshot(stamp(day), "record", store="records", file="record.json", verb="cut") for day in range(3)]
+    gone = runs.unwanted(found, {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, 1_800_000_000 + 60 * DAY)
+    assert gone == found[:2]
+
+
 def test_a_backup_that_is_made_by_hand_at_noon_leaves_no_gap_in_the_night():
     """Any moment of the newest days can be restored, also that before noon."""
     found, now = [], 1_800_000_000 + 10 * DAY
@@ -334,12 +420,63 @@ def test_a_backup_that_is_made_by_hand_at_noon_leaves_no_gap_in_the_night():
     assert runs.unwanted(found, {"daily": 7, "weekly": 0, "monthly": 0, "cuts_hours": 24}, now) == []
 
 
+def test_a_backup_by_hand_on_the_first_day_takes_no_moment_of_it_away():
+    found, now = [], 1_800_000_000 + DAY
+    for time_of in (0.1, 0.2, 0.3):
+        found.append(snapshot(stamp(time_of), "base", level="full"))
+        found += [snapshot(stamp(time_of + part), "wal", file="wal", base=stamp(time_of)) for part in (0.02, 0.05)]
+    policy = {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}
+    assert runs.unwanted(found, policy, now) == []
+    week = [snapshot(stamp(day), "base", level="full") for day in range(1, 8)]
+    gone = runs.unwanted(found + week, policy, now + 7 * DAY)
+    assert {each.run for each in found if each.part == "base"} <= {each.run for each in gone} | {stamp(0.3)}
+
+
 def test_a_store_that_failed_since_keeps_its_last_good_backup():
     found = [snapshot(stamp(0), "snapshot", store="cache", file="dump.rdb")]
     found += [snapshot(stamp(day), "archive", store="papers", file="archive.tar") for day in range(400)]
     gone = runs.unwanted(found, {"daily": 1, "weekly": 0, "monthly": 0, "cuts_hours": 24}, 1_800_000_000 + 400 * DAY)
     assert found[0] not in gone
     assert len(found) - len(gone) == 2
+
+
+def listed(settings, capsys):
+    capsys.readouterr()
+    assert main._list(settings, main._parser().parse_args(["list", "--json"])) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_list_tells_of_every_target_what_it_holds_or_why_it_cannot_be_read(settings, capsys):
+    settings.stores.append({"store": "pictures", "name": "pictures", "kind": "objects", "title": "Pictures"})
+    work(settings)
+    Engine.restic.refusing["/two"] = 1
+    told = listed(settings, capsys)
+    one, two = told["targets"]
+    assert [(point["level"], point["stores"]) for point in one["points"] if point["level"] != "cut"] == [
+        ("full", ["papers", "cache", "pictures"])]
+    assert one["objects"] == {"pictures": ["20261123T013000Z"]}
+    assert (two["because"], two["points"]) == ("Target two: Fatal: refused.", [])
+    assert told["failure"] == {}
+    assert "two (s3) cannot be read: Fatal: refused." in told["text"]
+
+
+def test_a_list_tells_of_the_last_failure(settings, capsys):
+    Engine.stores["backup-redis"] = SourceError("no route to host")
+    work(settings)
+    assert "no route to host" in listed(settings, capsys)["failure"]["because"]
+
+
+def test_a_host_that_knows_nothing_reads_of_the_last_failure_in_a_target(settings, capsys):
+    Engine.stores["backup-redis"] = SourceError("no route to host")
+    work(settings)
+    Engine.stores["backup-redis"] = b"REDIS"
+    time.sleep(1)
+    work(settings)
+    for path in pathlib.Path(settings.path("records")).iterdir():
+        path.unlink()
+    failure = listed(settings, capsys)["failure"]
+    assert "no route to host" in failure["because"]
+    assert failure["good_since"]
 
 
 def test_errors_are_sentences(settings, capsys):

@@ -1,18 +1,21 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""The scripts of the backup role: what is written for which services, and what they do when they run."""
+"""The files of the backup role: what is written for which services, and who may read what."""
 
 from __future__ import annotations
 
 import base64
 import functools
+import io
 import json
+import os
 import pathlib
 import re
 import shutil
-import stat
 import subprocess
+import tarfile
+import threading
 
 import pytest
 import test_bundle
@@ -28,9 +31,12 @@ TEMPLATES = ROOT / "roles/backup/templates"
 EXTERNAL = {
     "postgres_mode": "external", "postgres_external_host": "db.trucks.co", "redis_mode": "external",
     "redis_external_host": "redis.trucks.co", "minio_mode": "external", "minio_external_endpoint": "s3.trucks.co"}
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAbCd\n-----END OPENSSH PRIVATE KEY-----\n"
 AWAY = {
-    "backup_target": "s3", "backup_s3_endpoint": "https://s3.else.co", "backup_s3_bucket": "away",
-    "backup_s3_access_key": "key", "trenova_backup_s3_secret_key": "Secret-key_of-another-bucket",
+    "backup_targets": [
+        {"name": "offsite", "s3": {"endpoint": "https://s3.else.co", "bucket": "away", "access_key": "key"}},
+        {"name": "box", "sftp": {"host": "box.else.co", "user": "erp", "host_key": "ssh-ed25519 AAAA"}}],
+    "trenova_backup_s3_secret_key": "Secret-key_of-another-bucket", "trenova_backup_sftp_key": KEY,
     "backup_mail_to": "ops@trucks.co", "backup_smtp_host": "mail.trucks.co"}
 CASES = {
     "managed": {},
@@ -48,12 +54,13 @@ LEDGER = description.resolved({
         {"path": "ledger/it's here/tmp", "backup": {"kind": "none", "because": "it is made anew"}},
         {"path": "ledger/sql", "backup": {
             "kind": "postgres", "endpoint": "sql", "login": "reader", "databases": ["books", "it's"], "ca": "THE CA",
-            "sslmode": "verify-full", "password_variable": "trenova_ledger_sql_password"}},
+            "sslmode": "verify-full", "password_variable": "trenova_ledger_sql_password", "name": "sql"}},
         {"path": "ledger/objects", "backup": {
             "kind": "objects", "endpoint": "s3", "tls": True, "region": "eu", "access_key": "ledger",
-            "password_variable": "trenova_ledger_s3_password"}},
+            "password_variable": "trenova_ledger_s3_password", "name": "books"}},
         {"path": "ledger/cache", "backup": {
-            "kind": "redis", "endpoint": "cache", "password_variable": "trenova_ledger_redis_password"}}],
+            "kind": "redis", "endpoint": "cache", "name": "cache",
+            "password_variable": "trenova_ledger_redis_password"}}],
 }, Project(), Member("ledger", "trucks", 1))
 PASSWORDS = {
     f"trenova_ledger_{store}_password": f"Password-of_the-ledgers-{store}" for store in ("sql", "s3", "redis")}
@@ -88,19 +95,23 @@ def jobs(more, ledger=False):
     return yaml.safe_load(contents(more, ledger)["compose.yaml"])["services"]
 
 
+SETTINGS = "/usr/local/lib/trenova/trenova_backup/settings.json"
+
+
 def test_the_role_knows_no_service_by_name():
-    texts = [path.read_text() for path in [*TEMPLATES.rglob("*"), ROOT / "roles/backup/meta/service.yml"]
-             if path.is_file()]
-    assert len(texts) > 10
-    by_name = re.compile(r"services\s*[.\[]|\bavailable\b|uses:|needs:")
-    assert [match.group() for text in texts for match in by_name.finditer(text)] == []
+    files = [path for path in [*TEMPLATES.rglob("*"), ROOT / "roles/backup/meta/service.yml"]
+             if path.is_file() and "__pycache__" not in path.parts]
+    assert len(files) > 10
+    by_name = {False: re.compile(r"services\s*[.\[](?!values|items)|\bavailable\b|uses:|needs:"),
+               True: re.compile(r"\btren-")}
+    assert [match.group() for path in files for match in by_name[path.suffix == ".py"].finditer(path.read_text())] == []
 
 
 @pytest.mark.parametrize("ledger", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_scripts_are_sound(case, ledger, tmp_path):
     scripts = {path: content for path, content in contents(CASES[case], ledger).items() if path.endswith(".sh")}
-    assert {"config/backup.sh", "config/check.sh"} <= set(scripts)
+    assert {"config/receive.sh", "config/check.sh"} <= set(scripts)
     for path, content in scripts.items():
         assert content.startswith("#!/bin/sh\n"), path
         script = tmp_path / pathlib.Path(path).name
@@ -112,30 +123,56 @@ def test_scripts_are_sound(case, ledger, tmp_path):
             assert done.returncode == 0, done.stdout
 
 
-def test_a_backup_that_has_nothing_to_save_needs_no_login():
-    found = contents(CASES["nothing to save"])
-    assert [path for path in found if path.startswith("secrets/")] == []
-    for job in yaml.safe_load(found["compose.yaml"])["services"].values():
-        assert not any("secrets" in str(volume) for volume in job["volumes"])
-
-
 def test_each_login_is_for_its_own_server():
     found = contents({}, ledger=True)
     password = test_bundle.in_play()[0]["trenova_backup_password"]
-    assert found["secrets/pgpass"].splitlines() == [
+    assert found["secrets/stores/pgpass"].splitlines() == [
         "tren-ledger:5433:*:reader:Password-of_the-ledgers-sql", f"tren-db:5432:*:trenova_backup:{password}"]
-    assert "cache-redis.rdb" not in found["secrets/redis-passwords"]
-    assert "ledger-redis.rdb Password-of_the-ledgers-redis\n" in found["secrets/redis-passwords"]
-    rclone = found["secrets/rclone.conf"]
-    assert re.findall(r"^\[.*\]$", rclone, re.MULTILINE) == ["[ledger-objects]", "[objects]"]
+    assert "cache Password-of_the-ledgers-redis\n" in found["secrets/stores/redis-passwords"]
+    rclone = found["secrets/objects/rclone.conf"]
+    assert re.findall(r"^\[.*\]$", rclone, re.MULTILINE) == [
+        "[store-books]", "[store-objects]", "[target-local]", "[objects-local]"]
     assert "endpoint = https://tren-ledger:9000\nregion = eu\naccess_key_id = ledger\n" in rclone
     assert "endpoint = http://tren-minio:9000\n" in rclone
     assert found["config/postgres-ca.pem"] == "THE CA\n"
 
 
+def test_who_writes_to_targets_has_no_login_of_a_store_and_who_reads_stores_no_key():
+    found = contents(AWAY, ledger=True)
+    assert "store-" not in found["secrets/targets/rclone.conf"]
+    mounted = {
+        name: {volume.split("/")[5].partition(":")[0] for volume in job["volumes"]
+               if isinstance(volume, str) and "/backup/secrets/" in volume}
+        for name, job in jobs(AWAY, ledger=True).items()}
+    assert mounted == {
+        "backup-check": {"stores", "targets", "objects"}, "backup-keep": {"targets"},
+        "backup-postgres-postgres": {"stores"}, "backup-postgres-sql": {"stores"}, "backup-redis": {"stores"},
+        "backup-objects": {"targets", "objects"}, "backup-restore-postgres": set(),
+        "backup-directory-installation": set(), "backup-directory-caddy-data": set(),
+        "backup-directory-ledger-it-s-here": set()}
+
+
+def test_a_target_has_its_secret_in_one_line():
+    rclone = contents(AWAY)["secrets/targets/rclone.conf"]
+    assert "secret_access_key = Secret-key_of-another-bucket\n" in rclone
+    assert "key_pem = " in rclone
+    assert "BEGIN OPENSSH PRIVATE KEY-----\\nAbCd\\n-----END" in rclone
+    assert "type = crypt\nremote = target-offsite:away/erp1/objects\n" in rclone
+    assert contents(AWAY)["config/known_hosts"] == "box.else.co ssh-ed25519 AAAA\n"
+
+
+def test_what_lies_in_the_targets_brings_an_installation_back_without_its_inventory():
+    variables = test_bundle.in_play()[0]
+    told = json.loads(contents({})["secrets/installation/secrets.json"])
+    assert told == {name: value for name, value in variables.items() if name in told}
+    assert {"trenova_postgres_password", "trenova_backup_key", "trenova_admin_password"} <= set(told)
+    stores = {store["store"]: store for store in json.loads(contents({})[SETTINGS])["stores"]}
+    assert "installation" in stores
+
+
 def test_a_password_of_somebody_elses_postgres_is_that_of_the_application():
     variables = test_bundle.in_play(json.dumps(EXTERNAL))[0]
-    assert contents(EXTERNAL)["secrets/pgpass"] == (
+    assert contents(EXTERNAL)["secrets/stores/pgpass"] == (
         f"db.trucks.co:5432:*:trenova:{variables['trenova_postgres_password']}\n")
 
 
@@ -143,301 +180,282 @@ def test_passwords_of_others_are_masked_like_its_own():
     assert set(PASSWORDS.values()) <= set(bundle({}, ledger=True).secrets)
 
 
-def test_no_password_lies_in_a_file_that_all_may_read():
-    arguments = bundle({}, ledger=True).arguments()
+@pytest.mark.parametrize("more", [{}, AWAY])
+def test_no_secret_lies_in_a_file_that_all_may_read(more):
+    arguments = bundle(more, ledger=True).arguments()
     text = json.dumps(arguments["files"])
-    assert [value for value in PASSWORDS.values() if value in text] == []
+    variables = test_bundle.in_play(json.dumps(more))[0]
+    ours = [variables["trenova_backup_key"], *PASSWORDS.values(), "Secret-key_of-another-bucket", "AbCd"]
+    assert [value for value in ours if value in text] == []
 
 
 def test_all_that_is_saved_is_started_before():
     needs = bundle({}, ledger=True).arguments()["needs"]
-    assert {"caddy", "minio", "postgres", "redis", "ledger"} <= set(needs)
-    assert {"backup", "client", "rabbitmq"} & set(needs) == set()
+    assert {"caddy", "minio", "postgres", "rabbitmq", "redis", "ledger"} <= set(needs)
+    assert {"backup", "client"} & set(needs) == set()
+
+
+def told_stores(more, ledger=False):
+    return {store["store"]: store for store in json.loads(contents(more, ledger)[SETTINGS])["stores"]}
 
 
 def test_stores_elsewhere_are_saved_although_their_roles_take_no_part():
-    script = contents(dict(EXTERNAL, trenova_roles=["docker", "backup"]))["config/backup.sh"]
-    assert "use_postgres db.trucks.co 5432 trenova require" in script
-    assert "save_redis redis.trucks.co" in script
-    assert "step minio objects objects mirror_objects objects" in script
+    stores = told_stores(dict(EXTERNAL, trenova_roles=["docker", "backup"]))
+    postgres = stores["postgres"]
+    assert (postgres["host"], postgres["login"], postgres["sslmode"], postgres["physical"]) == (
+        "db.trucks.co", "trenova", "require", False)
+    assert stores["redis"]["host"] == "redis.trucks.co"
+    assert stores["objects"]["job"] == "backup-objects"
 
 
 def test_stores_that_are_nowhere_are_not_saved():
-    script = contents(CASES["nothing to save"])["config/backup.sh"]
-    assert [line for line in script.splitlines() if line.startswith("step ")] == [
-        "step backup manifest manifest.json write_manifest", 'step backup "removal of old backups" "" remove_old']
+    assert list(told_stores(CASES["nothing to save"])) == ["installation"]
+
+
+def test_each_store_has_a_job_that_is_there():
+    for case in CASES.values():
+        there = jobs(case, ledger=True)
+        settings = json.loads(contents(case, ledger=True)[SETTINGS])
+        assert {store["job"] for store in settings["stores"]} <= set(there)
+        assert set(settings["jobs"]) <= set(there)
+
+
+def test_a_server_is_read_by_programs_of_its_own_version():
+    found = jobs(EXTERNAL)
+    assert found["backup-postgres-postgres"]["image"] == found["backup-keep"]["image"]
+    assert jobs({})["backup-postgres-postgres"]["image"] == "docker.io/library/postgres:17.11"
 
 
 def test_only_what_is_elsewhere_opens_a_way_out():
-    assert jobs({})["backup"]["networks"] == ["data"]
-    assert jobs(EXTERNAL)["backup"]["networks"] == ["data", "edge"]
+    assert {name: job.get("networks", job.get("network_mode")) for name, job in jobs({}).items()} == {
+        "backup-check": ["data"], "backup-keep": "none", "backup-postgres-postgres": ["data"],
+        "backup-restore-postgres": "none", "backup-redis": ["data"], "backup-objects": ["data"],
+        "backup-directory-installation": "none",
+        "backup-directory-caddy-data": "none"}
+    assert jobs(AWAY)["backup-keep"]["networks"] == ["edge"]
+    assert jobs(AWAY)["backup-objects"]["networks"] == ["data", "edge"]
+    assert jobs(AWAY)["backup-postgres-postgres"]["networks"] == ["data"]
+    assert jobs(EXTERNAL)["backup-postgres-postgres"]["networks"] == ["data", "edge"]
 
 
-def test_root_packs_directories_and_may_do_nothing_else():
-    job = jobs({}, ledger=True)["backup-directories"]
+@pytest.mark.parametrize(("store", "path"), [
+    ("installation", "/opt/trenova"), ("caddy-data", "/var/lib/trenova/caddy/data"),
+    ("ledger-it-s-here", "/var/lib/trenova/ledger/it's here")])
+def test_root_reads_a_directory_and_may_do_nothing_else(store, path):
+    job = jobs({}, ledger=True)["backup-directory-" + store]
     assert (job["user"], job["cap_drop"], job["cap_add"]) == ("0:10002", ["ALL"], ["DAC_READ_SEARCH"])
     assert job["network_mode"] == "none"
-    assert "networks" not in job
     assert job["read_only"]
     assert job["security_opt"] == ["no-new-privileges:true"]
-    mounts = [volume for volume in job["volumes"] if isinstance(volume, dict)]
-    assert [volume for volume in job["volumes"] if not (volume in mounts or volume.endswith(":ro"))] == []
-    [writable] = [mount for mount in mounts if not mount.get("read_only")]
-    assert (writable["source"], writable["target"]) == ("/var/lib/trenova/backup-directories", "/packed")
-    mounts.remove(writable)
-    assert {mount["source"]: mount["target"] for mount in mounts} == {
-        "/var/lib/trenova/caddy/data": "/state/directory-caddy-caddy-data.tar.zst",
-        "/var/lib/trenova/ledger/it's here": "/state/directory-ledger-ledger-it's here.tar.zst"}
-    assert all(mount["read_only"] and not mount["bind"]["create_host_path"] for mount in mounts)
-    assert not any("secrets" in str(volume) for volume in job["volumes"])
+    mounts = {volume["source"]: volume for volume in job["volumes"] if isinstance(volume, dict)}
+    assert mounts.pop("/var/lib/trenova/backup/pipes")["target"] == "/pipes"
+    [(source, mount)] = mounts.items()
+    assert (source, mount["target"], mount["read_only"], mount["bind"]["create_host_path"]) == (
+        path, "/state/" + store, True, False)
 
 
-def test_what_root_packs_is_for_the_backup_alone():
-    [directory] = [entry for entry in bundle({}).arguments()["directories"] if "backup-directories" in entry["path"]]
-    assert (directory["owner"], directory["group"], directory["mode"]) == (0, 10002, "0750")
-
-
-def test_the_other_jobs_have_no_capability_and_cannot_change_what_was_packed():
+def test_the_other_jobs_have_no_capability():
     for name, job in jobs(AWAY, ledger=True).items():
-        if name != "backup-directories":
-            assert (job["user"], job["cap_drop"], "cap_add" in job) == ("10002:10002", ["ALL"], False), name
-            assert {"type": "bind", "source": "/var/lib/trenova/backup-directories", "target": "/packed",
-                    "read_only": True, "bind": {"create_host_path": False}} in job["volumes"], name
+        if not name.startswith("backup-directory-"):
+            # What recovers does so as the user of the server.
+            user = "999:999" if name == "backup-restore-postgres" else "10002:10002"
+            assert (job["user"], job["cap_drop"], "cap_add" in job) == (user, ["ALL"], False), name
 
 
-def test_without_a_declared_directory_nothing_runs_as_root():
-    more = {"trenova_roles": ["docker", "postgres", "backup"]}
-    found = contents(more)
-    assert "backup-directories" not in jobs(more)
-    assert "config/directories.sh" not in found
-    assert "/packed" not in found["compose.yaml"]
-    assert "backup-directories" not in found["/etc/systemd/system/trenova-backup.service"]
+@pytest.mark.parametrize(("minutes", "there"), [(5, True), (0, False)])
+def test_small_backups_can_be_switched_off(minutes, there):
+    more = {"backup_cut_minutes": minutes}
+    units = {path for path in contents(more) if "backup-cut" in path}
+    assert bool(units) is there
+    gone = [path for path in bundle(more).arguments()["host_files"] if "backup-cut" in path]
+    assert bool(gone) is not there
 
 
-def test_the_unit_packs_before_it_saves_and_saves_although_packing_failed():
-    unit = contents({})["/etc/systemd/system/trenova-backup.service"]
-    starts = re.findall(r"^ExecStart=(-?).* (\S+)$", unit, re.MULTILINE)
-    assert starts == [("-", "backup-directories"), ("", "backup")]
-    assert re.findall(r"^(Exec\w+)=-/usr/bin/find (\S+) -mindepth 1 -delete$", unit, re.MULTILINE) == [
-        ("ExecStartPre", "/var/lib/trenova/backup-directories"),
-        ("ExecStopPost", "/var/lib/trenova/backup-directories")]
+def test_what_an_earlier_edition_made_outside_of_the_project_goes():
+    gone = bundle({"trenova_data_dir": "/srv/data"}).arguments()["host_files"]
+    assert {"/usr/local/lib/trenova/backup-unit.py", "/usr/local/lib/trenova/backup-unit.json",
+            "/srv/data/backup-directories", "/srv/data/backup/unmailed"} <= set(gone)
+
+
+def told_settings(more, ledger=False):
+    return json.loads(contents(more, ledger)[SETTINGS])
+
+
+def test_a_drill_starts_one_container_of_each_service_and_logs_in():
+    told = told_settings({})["drill"]
+    assert {"tren-api", "tren-db", "tren-minio", "tren-caddy"} <= set(told["containers"])
+    assert len(told["containers"]) == len(set(told["containers"]))
+    assert "ledger" in " ".join(told_settings({}, ledger=True)["drill"]["containers"])
+    assert {entry["container"] for entry in told["after_start"]} == {"tren-db", "tren-caddy"}
+    assert told["logins"] == []  # no account is known
+    [login] = told_settings(SEED)["drill"]["logins"]
+    assert (login["container"], login["port"], login["uri"][:4]) == ("tren-api", 3001, "/api")
+
+
+SEED = {"api_bootstrap": "seed", "trenova_admin_email": 'a"b@trucks.co'}
+
+
+def test_the_login_of_a_drill_is_a_secret_of_the_host_alone():
+    [login] = json.loads(contents(SEED)["secrets/drill/logins.json"])
+    variables = test_bundle.in_play(json.dumps(SEED))[0]
+    assert login["body"]["password"] == variables["trenova_admin_password"]
+    assert login["body"]["emailAddress"] == SEED["trenova_admin_email"]
+    assert json.loads(contents(dict(SEED, backup_drill_login=False))["secrets/drill/logins.json"]) == []
+    assert "secrets/drill" not in json.dumps(jobs(SEED))
+
+
+@pytest.mark.parametrize(("more", "is_due"), [({}, True), ({"backup_drill_schedule": ""}, False), (EXTERNAL, False)])
+def test_a_drill_is_due_where_it_is_wished_and_possible(more, is_due):
+    """Not where something is somebody else's, which is not there a second time."""
+    assert ("/etc/systemd/system/trenova-drill.timer" in contents(more)) is is_due
+    assert ("drill" in [schedule["verb"] for schedule in told_settings(more)["schedules"]]) is is_due
+    assert bool(told_settings(more)["drill"]) is (more is not EXTERNAL)
+    assert "ExecStopPost=/usr/bin/env python3 -B /usr/local/lib/trenova/backup.py drill --remove" in contents(
+        more)["/etc/systemd/system/trenova-drill.service"]
 
 
 # -- What the scripts do ----------------------------------------------------------------------------------------------
 
-#: Stand-ins of the programs that talk to stores. They write what is asked for, and fail where a file says so.
-STUBS = {
-    "pg_dump": 'for word; do case $word in --file=*) echo "$PGHOST $PGSSLMODE" >"${word#--file=}";; esac; done',
-    "pg_dumpall": 'for word; do case $word in --file=*) echo roles >"${word#--file=}";; esac; done',
-    "pg_restore": 'cat "$2"',
-    "psql": "echo 170004",
-    "redis-cli": 'for word; do file=$word; done; printf "REDIS0011 %s" "$REDISCLI_AUTH" >"$file"',
-    "rclone": 'case $1 in lsf) [ ! -e "$0.broken" ] && echo bucket/;; '
-              'sync) mkdir -p "$3" && echo object >"$3/object";; esac',
-}
-needs_tools = pytest.mark.skipif(
-    not all(map(shutil.which, ["jq", "tar", "zstd"])), reason="jq, tar and zstd, which the image has, are not here")
-
-
 class Machine:
-    """The places that the scripts see, in a directory, and stand-ins of the programs that talk to stores."""
+    """The places that the scripts see, in a directory."""
 
-    def __init__(self, root, more, ledger=False):
+    def __init__(self, root):
         self.root = root
-        self.files = contents(more, ledger)
-        for name in ("state", "packed", "backups", "status", "tmp", "bin", "run/trenova"):
-            (root / name).mkdir(parents=True)
-        for name, body in STUBS.items():
-            program = root / "bin" / name
-            program.write_text(f"#!/bin/sh\n{body}\n")
-            program.chmod(0o755)
-        for path, content in self.files.items():
+        (root / "bin").mkdir()
+        for path, content in contents({}, ledger=True).items():
             if path.startswith(("config/", "secrets/")):
                 target = root / "run/trenova" / path
-                target.parent.mkdir(exist_ok=True)
-                target.write_text(self.moved(content))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(re.sub(r"(?<![\w/.}])/(tmp|run/trenova)\b", rf"{root}/\1", content))
+        (root / "tmp").mkdir()
 
-    def moved(self, text):
-        """A script whose places are those of this machine."""
-        return re.sub(r"(?<![\w/.}])/(state|packed|backups|status|tmp|run/trenova)\b", rf"{self.root}/\1", text)
+    def program(self, name, body):
+        """A stand-in of a program."""
+        (self.root / "bin" / name).write_text(f"#!/bin/sh\n{body}\n")
+        (self.root / "bin" / name).chmod(0o755)
 
-    def run(self, script):
-        """Exit code and output of a script."""
-        done = subprocess.run(
-            ["sh", self.root / "run/trenova/config" / script], capture_output=True, text=True, check=False,
+    def start(self, script, *words):
+        """A script that runs."""
+        return subprocess.Popen(
+            ["sh", self.root / "run/trenova/config" / script, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env={"PATH": f"{self.root}/bin:/usr/bin:/bin", "TZ": "UTC"}, cwd=self.root)
-        return done.returncode, done.stdout + done.stderr
 
-    def state(self, file):
-        """The directory that is packed to a file, made where it is not there."""
-        directory = self.root / "state" / file
-        directory.mkdir(exist_ok=True)
-        return directory
-
-    def backup(self):
-        """(exit code, {step: state}, directory, output) of packing and saving, as the unit does it."""
-        packing = self.run("directories.sh")[1] if "config/directories.sh" in self.files else ""
-        code, output = self.run("backup.sh")
-        status = json.loads((self.root / "status/status.json").read_text())
-        assert status["exit_status"] == code
-        states = {step["name"]: step["state"] for step in status["steps"]}
-        return code, states, self.root / "backups" / status["place"], packing + output
-
-
-CADDY = "directory-caddy-caddy-data.tar.zst"
-LEDGERS = "directory-ledger-ledger-it's here.tar.zst"
+    def run(self, script, *words):
+        """(exit code, output, errors) of a script."""
+        process = self.start(script, *words)
+        out, errors = process.communicate(timeout=30)
+        return process.returncode, out, errors.decode()
 
 
 @pytest.fixture
 def machine(tmp_path):
-    """Our services and the one of one's own, with files in their directories."""
-    made = Machine(tmp_path, {}, ledger=True)
-    (made.state(CADDY) / "root.key").write_text("key")
-    for name in ("kept", "tmp", "tmp/gone", "tmpkept", "kept/tmp"):
-        (made.state(LEDGERS) / name).mkdir()
-    (made.state(LEDGERS) / "kept/book").write_text("42")
-    return made
+    return Machine(tmp_path)
 
 
-def listing(archive):
-    done = subprocess.run(["tar", "--list", f"--file={archive}"], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines())
+def members(archive):
+    return sorted(tarfile.open(fileobj=io.BytesIO(archive)).getnames())
 
 
-@needs_tools
-def test_a_backup_holds_every_declared_thing_under_its_name(machine):
-    code, states, place, output = machine.backup()
-    assert (code, set(states.values())) == (0, {"ok"}), output
-    assert {path.name for path in place.iterdir()} == {
-        CADDY, LEDGERS, "trenova_go_db.dump", "globals.sql", "redis.rdb", "ledger-books.dump", "ledger-it's.dump",
-        "ledger-globals.sql", "ledger-redis.rdb", "manifest.json", "SHA256SUMS"}
-    assert (machine.root / "backups/objects/current/bucket/object").exists()
-    assert (machine.root / "backups/ledger-objects/current/bucket/object").exists()
-
-
-@needs_tools
-def test_each_store_is_asked_at_its_own_place_with_its_own_password(machine):
-    place = machine.backup()[2]
-    assert (place / "trenova_go_db.dump").read_text() == "tren-db disable\n"
-    assert (place / "ledger-books.dump").read_text() == "tren-ledger verify-full\n"
-    assert (place / "ledger-redis.rdb").read_text() == "REDIS0011 Password-of_the-ledgers-redis"
-    assert "ledgers" not in (place / "redis.rdb").read_text()
-
-
-@needs_tools
 def test_an_archive_holds_the_files_and_not_what_is_declared_below(machine):
-    place = machine.backup()[2]
-    assert listing(place / CADDY) == {"./", "./root.key"}
-    assert listing(place / LEDGERS) == {"./", "./kept/", "./kept/book", "./kept/tmp/", "./tmpkept/"}
+    state = machine.root / "state"
+    for name in ("kept", "tmp", "tmp/gone", "tmpkept", "kept/tmp"):
+        (state / name).mkdir(parents=True)
+    (state / "kept/book").write_text("42")
+    code, archive, _errors = machine.run("archive.sh", str(state), "--exclude=./tmp")
+    assert (code, members(archive)) == (0, [".", "./kept", "./kept/book", "./kept/tmp", "./tmpkept"])
 
 
-@needs_tools
-def test_archives_are_for_the_group_of_the_backup_and_then_for_it_alone(machine):
-    place = machine.backup()[2]
-    assert stat.S_IMODE((machine.root / "packed" / CADDY).stat().st_mode) == 0o640
-    assert stat.S_IMODE((place / CADDY).stat().st_mode) == 0o600
+def test_equal_files_make_equal_archives(machine):
+    archives = []
+    for order in (("a", "b", "c"), ("c", "a", "b")):
+        state = machine.root / "".join(order)
+        state.mkdir()
+        for name in order:
+            (state / name).write_text(name)
+            os.utime(state / name, (1, 1))
+        os.utime(state, (1, 1))
+        archives.append(machine.run("archive.sh", str(state))[1])
+    assert archives[0] == archives[1]
 
 
-@needs_tools
-def test_status_and_manifest_list_every_step_with_its_service(machine):
-    place = machine.backup()[2]
-    manifest = json.loads((place / "manifest.json").read_text())
-    told = [(step["service"], step["name"], step["file"]) for step in manifest["steps"]]
-    assert told == [
-        ("caddy", "directory caddy/data", CADDY),
-        ("ledger", "directory ledger/it's here", LEDGERS),
-        ("ledger", "database books of ledger", "ledger-books.dump"),
-        ("ledger", "database it's of ledger", "ledger-it's.dump"),
-        ("ledger", "roles of ledger", "ledger-globals.sql"),
-        ("postgres", "database trenova_go_db", "trenova_go_db.dump"),
-        ("postgres", "roles", "globals.sql"),
-        ("ledger", "objects of ledger", "ledger-objects"),
-        ("minio", "objects", "objects"),
-        ("ledger", "redis of ledger", "ledger-redis.rdb"),
-        ("redis", "redis", "redis.rdb")]
-    status = json.loads((machine.root / "status/status.json").read_text())
-    assert [step["service"] for step in status["steps"]] == [entry[0] for entry in told] + ["backup", "backup"]
-    assert status["objects_bytes"] > 0
+@pytest.mark.parametrize(("tar_code", "code"), [(0, 0), (1, 0), (2, 1)])
+def test_a_file_that_changes_while_it_is_read_is_no_failure_and_one_that_cannot_be_read_is(machine, tar_code, code):
+    machine.program("tar", f"exit {tar_code}")
+    assert machine.run("archive.sh", "/state")[0] == code
 
 
-@needs_tools
-def test_checksums_cover_the_archives_and_the_manifest(machine):
-    place = machine.backup()[2]
-    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=place, check=True)
-    assert {CADDY, LEDGERS, "manifest.json"} <= {
-        line.partition("  ./")[2] for line in (place / "SHA256SUMS").read_text().splitlines()}
+def test_a_directory_that_is_gone_fails(machine):
+    code, _archive, errors = machine.run("archive.sh", str(machine.root / "gone"))
+    assert (code, "gone" in errors) == (1, True)
 
 
-@needs_tools
-def test_a_directory_that_cannot_be_packed_fails_the_backup_which_saves_everything_else(machine):
-    shutil.rmtree(machine.state(CADDY))
-    code, states, place, output = machine.backup()
-    assert code == 1
-    assert {name for name, state in states.items() if state == "failed"} == {"directory caddy/data"}
-    assert place.name.endswith(".incomplete")
-    assert {"trenova_go_db.dump", LEDGERS} <= {path.name for path in place.iterdir()}
-    assert f"did not pack {CADDY}" in output
-    assert not (machine.root / "packed" / (CADDY + ".part")).exists()
+def test_redis_is_asked_with_the_password_of_its_store(machine):
+    machine.program("redis-cli", 'echo "$REDISCLI_AUTH" "$@"')
+    assert machine.run("redis.sh", "tren-ledger", "6380", "cache", "PING")[1].decode() == (
+        "Password-of_the-ledgers-redis -h tren-ledger -p 6380 PING\n")
 
 
-@needs_tools
-@pytest.mark.parametrize("damage", [lambda text: text[:-9], lambda _text: b"", lambda _text: b"no archive"])
-def test_an_archive_that_cannot_be_listed_fails_the_backup(machine, damage):
-    (machine.state(CADDY) / "more").write_bytes(bytes(range(256)) * 4096)
-    assert machine.run("directories.sh")[0] == 0
-    archive = machine.root / "packed" / CADDY
-    archive.write_bytes(damage(archive.read_bytes()))
-    assert machine.run("backup.sh")[0] == 1
-    steps = json.loads((machine.root / "status/status.json").read_text())["steps"]
-    assert [step["name"] for step in steps if step["state"] == "failed"] == ["directory caddy/data"]
+class Passing:
+    """A stream on its way through receive.sh."""
+
+    def __init__(self, machine, *extract):
+        self.pipe = machine.root / "pipe"
+        os.mkfifo(self.pipe)
+        self.process = machine.start("receive.sh", str(self.pipe), *extract)
+        self.writer = None
+
+    def write(self, content):
+        self.writer = threading.Thread(target=self.pipe.write_bytes, args=(content,), daemon=True)
+        self.writer.start()
+
+    def end(self, word):
+        pathlib.Path(f"{self.pipe}.end").write_text(word + "\n")
+        out, _errors = self.process.communicate(timeout=30)
+        return self.process.returncode, out
 
 
-@needs_tools
-def test_a_directory_that_changes_while_it_is_read_is_packed_again(machine):
-    tar = machine.root / "bin/tar"
-    tar.write_text('#!/bin/sh\n/usr/bin/env -i PATH=/usr/bin:/bin tar "$@"; echo >>"$0.runs"; '
-                   '[ "$(wc -l <"$0.runs")" -gt 1 ] && exit 0; exit 1\n')
-    tar.chmod(0o755)
-    code, output = machine.run("directories.sh")
-    assert code == 0, output
-    # Once more for the first of two directories.
-    assert len((machine.root / "bin/tar.runs").read_text().splitlines()) == 3
+def test_a_stream_is_handed_on_whole(machine):
+    passing = Passing(machine)
+    content = os.urandom(3_000_000)
+    passing.write(content)
+    assert passing.end("good") == (0, content)
 
 
-@needs_tools
-def test_a_directory_that_never_holds_still_is_not_packed(machine):
-    tar = machine.root / "bin/tar"
-    tar.write_text('#!/bin/sh\n/usr/bin/env -i PATH=/usr/bin:/bin tar "$@"; exit 1\n')
-    tar.chmod(0o755)
-    assert machine.run("directories.sh")[0] == 1
-    assert list((machine.root / "packed").iterdir()) == []
+def test_a_stream_whose_writer_failed_is_no_stream(machine):
+    passing = Passing(machine)
+    passing.write(b"half of it")
+    assert passing.end("bad")[0] == 1
 
 
-@needs_tools
-def test_object_storage_that_does_not_answer_fails_the_backup_and_is_told(machine):
-    (machine.root / "bin/rclone.broken").write_text("")
-    code, states, _place, _output = machine.backup()
-    assert code == 1
-    assert {name for name, state in states.items() if state == "failed"} == {"objects", "objects of ledger"}
+def test_nothing_is_good_before_the_writer_said_so(machine):
+    passing = Passing(machine)
+    passing.write(b"all of it")
+    with pytest.raises(subprocess.TimeoutExpired):
+        passing.process.wait(0.5)
+    assert passing.end("good")[0] == 0
 
 
-@needs_tools
-def test_a_backup_of_nothing_is_one(tmp_path):
-    code, states, place, output = Machine(tmp_path, CASES["nothing to save"]).backup()
-    assert (code, states) == (0, {"manifest": "ok", "removal of old backups": "ok"}), output
-    assert json.loads((place / "manifest.json").read_text())["steps"] == []
+@pytest.mark.parametrize(("word", "is_there"), [("good", True), ("bad", True)])
+def test_a_member_of_a_tar_that_passes_by_is_left_besides(machine, word, is_there):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, content in (("base/1", os.urandom(200_000)), ("backup_manifest", b"the manifest")):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    left = machine.root / "manifest"
+    passing = Passing(machine, "backup_manifest", str(left))
+    passing.write(archive.getvalue())
+    code, out = passing.end(word)
+    assert (code == 0, out == archive.getvalue()) == (word == "good", True)
+    assert left.read_bytes() == b"the manifest"
 
 
-@needs_tools
-def test_copies_elsewhere_hold_the_objects_of_all_stores(tmp_path):
-    made = Machine(tmp_path, AWAY, ledger=True)
-    (tmp_path / "bin/rclone").write_text(
-        '#!/bin/sh\ncase $1 in lsf) echo bucket/;; esac; echo "$*" >>"$0.told"\n')
-    for file in (CADDY, LEDGERS):
-        made.state(file)
-    code, _states, _place, output = made.backup()
-    told = (tmp_path / "bin/rclone.told").read_text()
-    assert code == 0, output
-    for store in ("objects", "ledger-objects"):
-        assert f"{tmp_path}/backups/{store}/current away:away/{store}/current" in told
-    assert "--include /*objects/replaced/**" in told
+def test_the_key_of_the_objects_follows_from_the_key_alone(machine):
+    machine.program("rclone", 'printf "obscured-"; cat')
+    machine.program("show", 'echo "$RCLONE_CRYPT_PASSWORD $RCLONE_CRYPT_PASSWORD2"')
+    first = machine.run("objects.sh", "show")[1]
+    assert first.decode().split()[0] == "obscured-" + test_bundle.in_play()[0]["trenova_backup_key"]
+    assert machine.run("objects.sh", "show")[1] == first
+    (machine.root / "run/trenova/secrets/targets/key").write_text("another\n")
+    assert machine.run("objects.sh", "show")[1].split()[1] != first.split()[1]

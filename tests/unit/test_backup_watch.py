@@ -8,8 +8,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import threading
+import types
 
 import pytest
 from hypothesis import given
@@ -210,6 +212,101 @@ def test_a_schedule_is_overdue_when_its_last_good_run_is_too_old_and_stays_it(en
     assert bool(told) == (first - last > schedule["seconds"] + schedule["grace_seconds"])
     if told and not [end for end in ends if first < end <= second]:
         assert watch.overdue(schedule, found, NOW, NOW + second)
+
+
+# -- Asked ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Timers that do not run."""
+    found = set()
+    monkeypatch.setattr(watch, "subprocess", types.SimpleNamespace(
+        run=lambda words, **_more: subprocess.CompletedProcess(words, 3 if words[-1] in found else 0)))
+    return found
+
+
+def faults(found, now):
+    """What is wrong, and that nothing is taken down for it."""
+    before = {path: path.read_bytes() for path in found.root.rglob("*") if path.is_file()}
+    said = watch.faults(found.settings, now)
+    assert {path: path.read_bytes() for path in found.root.rglob("*") if path.is_file()} == before
+    return said
+
+
+ALL = [NIGHT, FULL, dict(CYCLE, unit="trenova-backup-cut.service")]
+
+
+def test_every_schedule_is_looked_at_where_nobody_watches(host, stopped):
+    """The watch has never run, and no night hides that the full one or the small ones do not come."""
+    found = host(schedules=ALL)
+    found.run(NOW, level="full")
+    found.run(NOW, "cut")
+    assert faults(found, NOW + 10 * MINUTE) == []
+    assert faults(found, NOW + HOUR) == [
+        "Cycle: the last good one ended at 2026-11-23T01:30:00Z, 60 min ago, and one is due at least every 5 min."]
+    for day in range(1, 9):
+        found.run(NOW + day * DAY, level="incremental")
+        found.run(NOW + day * DAY, "cut")
+    assert faults(found, NOW + 8 * DAY + MINUTE) == [
+        "Weekly full backup: the last good one ended at 2026-11-23T01:30:00Z, 192.0 h ago, and one is due at least "
+        "every 168.0 h."]
+    assert [sentence.split(":")[0] for sentence in faults(found, NOW + 10 * DAY)] == [
+        "Nightly backup", "Weekly full backup", "Cycle"]
+
+
+def test_where_there_is_none_yet_a_schedule_begins_when_it_was_written(host, stopped):
+    found = host()
+    found.settings.written = NOW
+    assert faults(found, NOW + DAY) == []
+    assert faults(found, NOW + 3 * DAY) == [
+        "Nightly backup: there is none yet, and since 2026-11-23T01:30:00Z one is due at least every 24.0 h."]
+    found.look(NOW + 2 * DAY)
+    assert faults(found, NOW + 3 * DAY) == [], "the watch knows it since then"
+    found.settings.written = None
+    (found.root / "backup/told.json").write_text("[3]")
+    assert faults(found, NOW + 3 * DAY) == []
+
+
+@pytest.mark.parametrize(("verb", "state", "words"), [
+    ("backup", "failed", "The backup of Trenova of 20261123T012900Z failed: The disk is full."),
+    ("cut", "failed", "The backup of Trenova between the nights of 20261123T012900Z failed: The disk is full."),
+    ("check", "failed", "The check of the backups of Trenova of 20261123T012900Z failed: The disk is full."),
+    ("backup", "skipped", "The backup of Trenova of 20261123T012900Z was skipped: The disk is full."),
+    ("backup", "interrupted", "The backup of Trenova of 20261123T012900Z was interrupted: The disk is full."),
+    ("cut", "skipped", None)])
+def test_a_run_that_was_no_good_one_is_told_until_one_is(host, stopped, verb, state, words):
+    found = host(schedules=ALL)
+    found.settings.written = NOW
+    found.run(NOW, verb, state, because="The disk is full.")
+    assert faults(found, NOW) == ([words] if words else [])
+    found.run(NOW + MINUTE, verb)
+    assert faults(found, NOW + MINUTE) == []
+
+
+def test_a_run_that_gave_way_to_one_that_went_well_is_forgotten(host, stopped):
+    """The one that gave way began later, and ended before."""
+    found = host()
+    record = records.begin(found.settings, "backup", NOW)
+    found.run(NOW + 10 * MINUTE, state="skipped")
+    assert len(faults(found, NOW + 11 * MINUTE)) == 1
+    records.finish(found.settings, record, NOW + HOUR, "ok")
+    assert faults(found, NOW + HOUR) == []
+
+
+def test_a_timer_that_does_not_run_is_told(host, stopped):
+    found = host(schedules=ALL)
+    found.run(NOW, level="full")
+    found.run(NOW, "cut")
+    stopped |= {"trenova-backup-cut.timer", "trenova-backup-watch.timer"}
+    assert faults(found, NOW + MINUTE) == [
+        "trenova-backup-cut.timer does not run, and starts nothing. Run the playbook.",
+        "trenova-backup-watch.timer does not run, and starts nothing. Run the playbook."]
+
+
+def test_a_disk_that_is_gone_is_a_fault(host, tmp_path, stopped):
+    assert faults(with_disk(host, tmp_path, str(tmp_path / "disk")), NOW) == [
+        f"The disk of the backups is not mounted on {tmp_path}/disk. Mount it."]
 
 
 # -- After a run ------------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ def changed(**changes):
 @pytest.mark.parametrize(("told", "where", "what", "allowed"), [
     (changed(title=None), "the whole", "'title' is a required property", "needed: title"),
     (changed(backup={"kind": "directory"}), "the whole", "'backup' was unexpected", "state"),
-    (changed(state__0__backup__kind="dir"), "state[0].backup.kind", "'dir' is not one of", "directory, postgres"),
+    (changed(state__0__backup__kind="dir"), "state[0].backup.kind", "'dir' is not one of", "directory, command"),
     (changed(state__0__backup={"kind": "none"}), "state[0].backup", "'because' is a required", "kind, because"),
     (changed(state__0__backup=None), "state[0]", "'backup' is a required property", "needed: path, backup"),
     (changed(state__0__backup__databases=["a"]), "state[0].backup", "databases", "kind"),

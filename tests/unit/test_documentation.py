@@ -22,7 +22,7 @@ ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
 VARIABLES = yaml.safe_load((ROOT / "meta/variables.yml").read_text())
 SHARED = {name: option for section in VARIABLES["sections"] for name, option in section["options"].items()}
 BOUNDS = re.compile(r"at least (-?\d+)|(-?\d+) to (-?\d+)")
-UNIT = re.compile(r"(_|\b)(ms|seconds|hours|days|mb|gb|bits|ports?|number)\b", re.IGNORECASE)
+UNIT = re.compile(r"(_|\b)(ms|seconds|minutes|hours|days|mb|gb|bits|ports?|number)\b", re.IGNORECASE)
 #: Names of networks, containers and databases.
 NO_VARIABLES = {"trenova_app", "trenova_backup", "trenova_data", "trenova_edge", "trenova_go_db", "trenova_selfhost"}
 

@@ -27,7 +27,7 @@ CAPACITY = {
 def host():
     """(action, variables) of a host that is well; modules that are executed are kept in action.executed."""
     variables = copy.copy(test_bundle.in_play()[0])
-    passwords = [name for name in variables if name.endswith("_password")]
+    passwords = [name for name in variables if name.endswith(("_password", "_backup_key"))]
     variables.update(dict.fromkeys(passwords, "kD8-fW2_qL5xR9tZ3vB7nM1c"))
     variables.update(
         inventory_hostname="erp1", trenova_capacity=dict(variables["trenova_capacity"], **CAPACITY),

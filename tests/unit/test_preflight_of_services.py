@@ -26,9 +26,19 @@ def what(**arguments):
 def test_a_file_is_of_one_of_our_services_and_says_what_it_checks(name):
     module = of_services.module_of(name)
     assert name in catalogue.own_roles()
-    assert module.CHECKS
-    assert all(check.__doc__ for check in module.CHECKS)
+    told = (*module.CHECKS, *getattr(module, "WARNINGS", ()))
+    assert told
+    assert all(check.__doc__ for check in told)
     assert isinstance(module.VARIABLES, tuple)
+
+
+@pytest.mark.parametrize(("variables", "is_told"), [({}, True), ({"backup_key_kept": False}, True),
+                                                     ({"backup_key_kept": True}, False)])
+def test_a_key_that_nobody_keeps_elsewhere_is_told_and_keeps_nobody(variables, is_told):
+    facts = preflight.Facts(variables, {}, {}, {"backup": {}})
+    [tell] = of_services.module_of("backup").WARNINGS
+    assert bool(list(tell(facts))) == is_told
+    assert of_services.checks(["backup"]) == []
 
 
 def test_a_service_without_such_a_file_has_no_checks_of_its_own():

@@ -37,8 +37,9 @@ VARIANTS = {
     "usual": {},
     "large": {"trenova_tier": "large"},
     "other files": {
-        "caddy_tls": "internal", "backup_target": "s3", "backup_s3_endpoint": "https://s3.test",
-        "backup_s3_bucket": "b", "backup_s3_access_key": "k", "trenova_backup_s3_secret_key": "s" * 20,
+        "caddy_tls": "internal", "backup_targets": [{"name": "away", "s3": {
+            "endpoint": "https://s3.test", "bucket": "b", "access_key": "k"}}],
+        "trenova_backup_s3_secret_key": "s" * 20,
         "backup_mail_to": "a@trucks.co", "backup_smtp_host": "mail.test", "client_api_placeholder": "https://x.invalid"},
     "PostgreSQL 18": {"postgres_image": "docker.io/library/postgres:18.6"},
     "PostgreSQL 16": {"postgres_image": "docker.io/library/postgres:16.15"},
@@ -119,12 +120,14 @@ def built(folder):
         not contract["entrypoint"])
 
 
-def image_of(role, reference):
-    """The image behind a reference of a role."""
-    path = split_reference(reference)[0].partition("/")[2]
+def image_of(reference):
+    """The image behind a reference."""
+    name = split_reference(reference)[0]
+    path = name.partition("/")[2]
     if path in BUILT:
         return built(BUILT[path])
-    return published(FACTS[role], reference)
+    [told] = [told for told in FACTS.values() if told.get("image") == name]
+    return published(told, reference)
 
 
 class Use(NamedTuple):
@@ -141,6 +144,11 @@ class Use(NamedTuple):
         folder = f"/opt/trenova/{self.arguments['name']}/config/"
         return {entry["path"][len(folder):]: entry["content"] for entry in self.arguments["files"]
                 if entry["path"].startswith(folder) and entry["content"].startswith("#!")}
+
+    def programs(self):
+        """Programs of the images of all its containers: jobs may run in that of the server that they work on."""
+        return self.image.programs.union(*(
+            image_of(container["image"]).programs for container in self.containers.values()))
 
     def texts(self):
         """Everything that tells a server where to listen."""
@@ -185,7 +193,7 @@ def use_of(role, variant):
                     if entry["path"] == f"/opt/trenova/{role}/compose.yaml")
     containers = yaml.safe_load(fragment)["services"]
     [image] = arguments["images"]
-    return Use(image_of(role, image["reference"]), image["reference"], arguments, containers, known.services[role])
+    return Use(image_of(image["reference"]), image["reference"], arguments, containers, known.services[role])
 
 
 def mounts(container):
@@ -218,7 +226,7 @@ def test_every_program_that_is_called_is_in_the_image(role, variant):
                 missing.setdefault(program, set()).add(what)
     for name, content in use.scripts().items():
         for program in shell_programs.programs(content):
-            if program not in use.image.programs:
+            if program not in use.programs():
                 missing.setdefault(program, set()).add(name)
     assert missing == {}
 
@@ -386,6 +394,8 @@ def test_what_an_image_lacks_is_nothing_that_it_has(role):
     ("command -v curl >/dev/null || wget x", {"wget"}),
     ('[ "$(cat a)" = b ] && "$0" "$@"', {"cat"}),
     ("echo 'not | a program'", set()),
+    ("cat >x <<'END'\nSELECT $(no) FROM b;\nEND\nsync", {"cat", "sync"}),
+    ("cat <<END | tr a b\nnone \"here\", but $(wc -l x)\nEND\nsync", {"cat", "tr", "wc", "sync"}),
     ("x=$(($(du -s a) + 1)); seq $((1 + 2))", {"seq"}),
     ("while IFS= read -r line; do sed p; done <x", {"sed"}),
 ])

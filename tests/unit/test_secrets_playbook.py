@@ -46,10 +46,10 @@ def files_of(inventory):
     return {str(path.parent.relative_to(inventory)): path for path in inventory.rglob("secrets.yml")}
 
 
-def write_secrets(inventory, *arguments, code=0):
+def write_secrets(inventory, *arguments, code=0, **more):
     """Run the playbook; its output."""
     command = ["ansible-playbook", ROOT / "playbooks/secrets.yml", "-i", inventory, *arguments]
-    environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
+    environment = dict(os.environ, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"), **more)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -66,10 +66,36 @@ def test_missing_secrets_are_written_and_none_is_changed(inventory):
     assert secret_kinds.fault("aes_key", written["trenova_api_secret_key"]) is None
     assert path.stat().st_mode & 0o777 == 0o600
     assert "is NOT encrypted" in output
-    assert not any(value in output for value in written.values())
+    assert [name for name, value in written.items() if value in output] == ["trenova_backup_key"]
     before = path.read_text()
     assert "none was changed" in write_secrets(inventory)
     assert path.read_text() == before
+
+
+def test_the_key_of_the_backups_is_shown_once_with_the_order_to_keep_it(inventory, tmp_path):
+    log = tmp_path / "ansible.log"
+    output = write_secrets(inventory, "-e", "x=y", ANSIBLE_LOG_PATH=str(log))
+    written = yaml.safe_load((inventory / "group_vars/trenova/secrets.yml").read_text())
+    key = written["trenova_backup_key"]
+    assert [line.strip() for line in output.splitlines() if key in line] == [key]
+    assert "trenova: trenova_backup_key opens all backups of this installation, and nobody can make it again:" in output
+    assert "set backup_key_kept: true" in output
+    assert "Secrets" in log.read_text()
+    assert not any(value in log.read_text() for value in written.values())
+    for options in ((), ("--check",)):
+        again = write_secrets(inventory, *options)
+        assert "opens all backups" not in again
+        assert key not in again
+
+
+def test_a_key_that_is_not_written_is_not_shown(inventory):
+    path = inventory / "group_vars/trenova/secrets.yml"
+    path.write_text("trenova_backup_key: kD8-fW2_qL5xR9tZ3vB7nM1c\n")
+    output = write_secrets(inventory)
+    assert "opens all backups" not in output
+    assert "kD8-fW2_qL5xR9tZ3vB7nM1c" not in output
+    path.unlink()
+    assert "opens all backups" not in write_secrets(inventory, "--check")
 
 
 def test_secrets_are_encrypted_when_a_vault_password_is_configured(inventory):
@@ -106,7 +132,8 @@ def test_each_installation_gets_secrets_of_its_own(fleet):
     assert len({frozenset(each) for each in written}) == 1
     values = [value for each in written for value in each.values()]
     assert len(set(values)) == len(values) > 20
-    assert not any(value in output for value in values)
+    keys = [each["trenova_backup_key"] for each in written]
+    assert [value for value in values if value in output] == keys
     assert all(f"secrets written to {path}" in output for path in files.values())
     assert "What was written is NOT encrypted" in output
     assert "share trenova" not in output

@@ -58,9 +58,9 @@ def test_everything_is_asked_once_and_told_in_groups(task):
     assert [name for name, _arguments in asked] == ["trenova.selfhost.probe"]
     assert asked[0][1]["seconds"] == 30
     assert [entry["group"] for entry in result["results"]] == [
-        *["from outside"] * 10, "inside", "containers", "backups"]
-    assert result["results"][-1]["detail"].startswith("none yet, due ")
-    assert shown[0].splitlines()[-1] == "  13 of 13 checks passed"
+        *["from outside"] * 10, "inside", "containers", "backups", "backups"]
+    assert result["results"][-2]["detail"].startswith("none yet, due ")
+    assert shown[0].splitlines()[-1] == "  13 of 13 checks passed; 1 say nothing of it, see their notes"
     assert result["report"].endswith("/verify-erp1.json")
     assert result["changed"] is False
 
@@ -68,7 +68,7 @@ def test_everything_is_asked_once_and_told_in_groups(task):
 def test_a_check_that_fails_fails_the_task(task):
     result, _asked, _shown = task({"results": [{"name": "Redis", "ok": False, "detail": "is gone", "seconds": 30}]})
     assert result["failed"]
-    assert result["msg"] == "1 of 13 checks failed.\n  Redis: is gone"
+    assert result["msg"] == "1 of 14 checks failed.\n  Redis: is gone"
 
 
 def test_a_host_that_cannot_be_asked_is_told_as_it_says(task):

@@ -29,7 +29,7 @@ VARIABLES = {
     "caddy_acme_ca_file": str(FOLDER / "directory.crt"), "caddy_ca_file": str(FOLDER / "root.crt"),
     "trenova_verify_seconds": 4}
 #: Seconds for which the authority makes a certificate, as prepare.yml says it.
-LIFE = 75
+LIFE = 120
 #: What a firewall before the server does, a stopped authority, and the limiting authority at the address of the other.
 REFUSE = "-j REJECT --reject-with tcp-reset"
 CLOSED_PORTS = f"-t filter {{}} DOCKER-USER -s {AUTHORITY} -p tcp -m multiport --dports 80,443 {REFUSE}"

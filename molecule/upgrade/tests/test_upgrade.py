@@ -31,6 +31,12 @@ def test_rows_jobs_objects_and_backups_are_there(host):
     assert host.check_output("ls -d /var/backups/trenova/*Z | wc -l") == "1"
 
 
+def test_what_backups_of_before_left_on_the_host_is_gone(host):
+    assert host.check_output(
+        "ls -d /usr/local/lib/trenova/backup-unit.* /var/lib/trenova/backup-directories "
+        "/var/lib/trenova/backup/unmailed 2>/dev/null || true") == ""
+
+
 def test_migrations_are_not_run_again(first_run):
     assert first_run.real.gathered("prepared") in ([], ["The check of what is to be saved"])
 

@@ -5,7 +5,7 @@
 
 A job belongs to what it works with: an image, or the files of the service, and the data of what the service needs.
 What it last succeeded for is kept in the state file, so that a new memory limit runs no migrations. Where data is made
-anew, that is forgotten.
+anew or was replaced, that is forgotten.
 """
 
 from __future__ import annotations
@@ -33,13 +33,18 @@ def due(service, files, changed_files, state, snapshot, is_forgotten=False):
     found = []
     for job in service["jobs"]:
         known = state.jobs.get(job["service"])
-        if job["once_per"] == "files" and changed_files:
+        if job["once_per"] == "files" and changed_files or is_asked_for(job):
             found.append(job)
         elif known is None and is_done_by_first_edition(service, job, state, snapshot):
             continue
         elif known is None or key(job, files, snapshot.images) not in known:
             found.append(job)
     return found
+
+
+def is_asked_for(job):
+    """Whether a program of the service has found on the host that it has to run once more."""
+    return bool(job.get("asked_by")) and os.path.exists(job["asked_by"])
 
 
 def adopt(service, files, state, snapshot):
@@ -51,6 +56,8 @@ def adopt(service, files, state, snapshot):
 
 def remember(job, done, state):
     """Record what a job has succeeded for. What it did before that counts, too: a later failure puts it back."""
+    if is_asked_for(job):
+        os.unlink(job["asked_by"])
     before = [entry for entry in state.jobs.get(job["service"], []) if entry != done]
     state.jobs[job["service"]] = [done, *before][:REMEMBERED]
 

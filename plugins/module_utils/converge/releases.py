@@ -31,9 +31,23 @@ SCHEMA = 2
 RECORDED = ("name", "wish", "directories", "containers", "follows", "images", "jobs", "units")
 FOLDER = ".state"
 HOST = "host.json"
+#: Directory in that one with a file for each service whose data a restore has replaced.
+RENEWED = "renewed"
 #: Files of the first edition in the directory of a service, and in that of the project.
 FIRST_OF_SERVICE = ("service.json", "plan.json", ".converged.json", ".reload-pending")
 FIRST_OF_HOST = ("images.json", "registry-logins.json", "host.json")
+
+
+def renewed(directory):
+    """Names of the services whose data was replaced since the last run: what jobs did to the old one is to be done."""
+    folder = os.path.join(directory, FOLDER, RENEWED)
+    return frozenset(os.listdir(folder)) if os.path.isdir(folder) else frozenset()
+
+
+def settle(directory, names):
+    """Take down that what follows from replaced data is on its way."""
+    for name in names:
+        os.unlink(os.path.join(directory, FOLDER, RENEWED, name))
 
 
 class StateFile:
@@ -275,8 +289,10 @@ def _compared(directory, engine, known, recorded, run):
             snapshot = compare.Snapshot.take(engine, project, [state.record], lists[project["name"]])
             files = [RecordedFile(**entry) for entry in state.record["files"]]
             off_network = compare.broken_networks(project, snapshot, known.host.networks)[1]
+            described = (state.content.get("release") or {}).get("description") or {}
             comparison = compare.Comparison(
-                state.record, files, state, project, snapshot, engine, off_network=off_network, units=units)
+                dict(state.record, needs=described.get("needs", [])), files, state, project, snapshot, engine,
+                off_network=off_network, units=units, new_data=renewed(directory))
             on = {network for container in state.record["containers"] for network in container["networks"]}
             renumbered = on.intersection(compare.renumbered_networks(project, snapshot, known.host.networks))
             words = comparison.words() + [

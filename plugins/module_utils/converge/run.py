@@ -58,6 +58,8 @@ class Run:
         self.warnings = []
         #: Names of services with nothing to do.
         self.idle = set()
+        #: Services whose data a restore has replaced.
+        self.renewed = set()
         #: Failed services, in the order in which they failed.
         self.faults = []
 
@@ -112,7 +114,8 @@ class Run:
         must_answer = not self.check_mode and (
             any(compare.needs_engine(each) for each in wanted) or any(each.has_remains() for each in self.removals))
         snapshot = compare.look_around(self.tools.engine, self.project, wanted, must_answer)
-        self.shared.new_data = jobs.emptied(wanted, self.shared.releases.services)
+        self.renewed = releases.renewed(self.project["directory"])
+        self.shared.new_data = jobs.emptied(wanted, self.shared.releases.services) | self.renewed
         self.shared.units = systemd.ask(self.tools.run, [unit for each in wanted for unit in each["units"]])
         self.listing = self.shared.fragments.wrong()
         known = self.host.networks
@@ -134,6 +137,7 @@ class Run:
         self._remove_temporaries()
         jobs.forget(
             self.shared.releases.services.values(), self.parameters["services"], self.shared.new_data, self.version)
+        releases.settle(self.project["directory"], self.renewed)
         self.host.update(self.version, self.parameters["host"])
         self._write_logins()
         self._release_clients()

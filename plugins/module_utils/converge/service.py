@@ -534,7 +534,11 @@ class Service(Turn):
 
     def _read_again(self):
         """Have what is on the host read the files that were put back: what the new ones have stopped runs again."""
-        on_host, well = [entry for entry in self._tried if entry["container"] is None], True
+        # A program that has come with this run has gone with its files.
+        gone = {managed.path for managed in self._written if managed.before is None}
+        on_host = [entry for entry in self._tried if entry["container"] is None and not gone.intersection(
+            entry["command"])]
+        well = True
         for entry in on_host:
             try:
                 reloads.run(entry, self.tools)
@@ -544,7 +548,7 @@ class Service(Turn):
         if on_host and well:
             self.aftermath.append("The files were put back, and what reads them was told so: {}.".format(
                 ", ".join(dict.fromkeys(map(reloads.words, on_host)))))
-            if len(on_host) == len(self._tried):
+            if all(entry["container"] is None for entry in self._tried):
                 self.state.content["pending"] = self._was_pending
                 with contextlib.suppress(OSError):
                     self.state.save(self.shared.version)
@@ -692,7 +696,7 @@ class Removal(Turn):
 
 
 def remove_files(tools, paths, before=()):
-    """Remove files; a unit of systemd is stopped and forgotten.
+    """Remove files, and directories with all that is in them; a unit of systemd is stopped and forgotten.
 
     before: paths that an interrupted run may have removed without a word to systemd.
     """
@@ -701,7 +705,10 @@ def remove_files(tools, paths, before=()):
         if path in units and (path.endswith(".timer") or systemd.can_be_enabled(path)):
             _systemctl(tools, "disable", "--quiet", "--now", os.path.basename(path))
     for path in paths:
-        os.unlink(path)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
     if units:
         _systemctl(tools, "daemon-reload")
 

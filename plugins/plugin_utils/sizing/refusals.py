@@ -406,7 +406,7 @@ def backup_target(draft: Draft) -> Iterator[Finding]:
             "R8", "backup_directory", "the disk with the data", "another disk",
             "the backups would go to the disk that holds the data, and be lost with it.",
             ("mount another disk, or a share of another machine, and set backup_directory to it",
-             "back up to an object store: backup_target: s3"), "accept_backup_on_data_disk")
+             "add a target elsewhere to backup_targets"), "accept_backup_on_data_disk")
 
 
 # -- R10: majorities ---------------------------------------------------------------------------------------------------

@@ -11,6 +11,10 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.schedules import 
 
 #: What a backup may be late by: a day's half, in which it runs, waits for a server that was off, or is made by hand.
 GRACE = datetime.timedelta(hours=12)
+KEY = "Key of the backups"
+REMINDER = (
+    "nobody has said that trenova_backup_key is kept elsewhere, too; without it no backup can be read. When it is: "
+    "backup_key_kept: true")
 
 
 def status_of(services):
@@ -33,11 +37,13 @@ def results(services, status, waiting_seconds, now):
     told = status_of(services)
     if not told:
         return []
+    reminder = {"name": KEY, "ok": True, "note": True, "detail": REMINDER, "seconds": 0}
     allowed = allowed_age(told, now.date())
     ok, detail = _newest(status, allowed, told, now) if status else _none_yet(waiting_seconds, allowed, told)
     if allowed is None:
         detail += "; how old it may be cannot be told from the schedule {}".format(told["schedule"])
-    return [{"name": "Newest backup", "ok": ok, "detail": detail, "seconds": 0}]
+    return [{"name": "Newest backup", "ok": ok, "detail": detail, "seconds": 0},
+            *([] if told.get("key_kept", True) else [reminder])]
 
 
 def _newest(status, allowed, told, now):

@@ -169,6 +169,20 @@ def test_a_file_outside_of_the_project_that_a_service_is_not_to_have_any_more_go
     assert host.converge(*services)["changed"] is False
 
 
+def test_a_directory_of_an_earlier_edition_goes_with_all_that_is_in_it_and_a_link_leads_nowhere(host):
+    left, elsewhere, link = host.root / "packed", host.root / "elsewhere", host.root / "link"
+    for directory in (left / "more", elsewhere):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text("x")
+    link.symlink_to(elsewhere)
+    services = [dict(service, wish=service["wish"] + "x", host_files=[str(left), str(link)])
+                if service["name"] == "redis" else service for service in wanted(host)]
+    host.converge(*wanted(host))
+    assert host.converge(*services)["changed_files"] == [str(left), str(link)]
+    assert (left.exists(), link.is_symlink(), (elsewhere / "file").exists()) == (False, False, True)
+    assert host.converge(*services)["changed"] is False
+
+
 def test_without_a_record_that_can_be_read_a_service_is_looked_at_again(host):
     host.converge(*wanted(host))
     (host.directory / ".state/redis.json").write_text("{")

@@ -126,6 +126,25 @@ def test_a_check_of_files_runs_whenever_one_of_them_changes(host):
     assert host.converge(backup(host, {"config/backup.sh": "2"}))["prepared"] == ["The job backup-check"]
 
 
+def test_a_check_that_is_asked_for_on_the_host_runs_until_it_succeeds(host):
+    """As the program of the backups does where a target has lost its repository."""
+    wish = host.root / "check-wanted"
+    [job] = backup(host, {})["jobs"]
+    asked = dict(backup(host, {"config/backup.sh": "1"}), jobs=[dict(job, asked_by=str(wish))])
+    host.converge(asked)
+    assert measure(host)["differing"] == {}
+    wish.touch()
+    assert measure(host)["differing"] == {"backup": ["The job backup-check is due"]}
+    assert host.converge(asked, check=True)["prepared"] == ["The job backup-check"]
+    host.engine.job_results["backup-check"] = (1, "cannot reach the target")
+    host.run(asked).failure()
+    assert wish.exists()
+    host.engine.job_results.clear()
+    assert host.converge(asked)["prepared"] == ["The job backup-check"]
+    assert not wish.exists()
+    assert host.converge(asked)["changed"] is False
+
+
 def test_a_check_that_was_interrupted_runs_again_although_the_files_are_written(host):
     host.engine.job_results["backup-check"] = (1, "cannot reach the store")
     host.run(backup(host, {"config/backup.sh": "1"}))
@@ -224,6 +243,22 @@ def test_the_job_is_owed_also_where_it_failed_after_the_data_was_made(host):
     host.engine.job_results.clear()
     assert (host.root / "data").is_dir()
     assert host.converge(*in_order(host))["prepared"] == ["The job api-prepare"]
+
+
+@pytest.mark.parametrize(("service", "runs"), [("postgres", 1), ("redis", 0)])
+def test_a_job_runs_again_where_a_restore_has_replaced_the_data_it_works_with(host, service, runs):
+    """The restore says so with a file, also where it has started all that it stopped."""
+    wanted = in_order(host)
+    wanted[1]["release"]["description"] = {"needs": ["postgres"]}
+    host.converge(*wanted)
+    folder = host.directory / releases.FOLDER / releases.RENEWED
+    folder.mkdir()
+    (folder / service).touch()
+    assert ("api" in measure(host)["unchanged"]) is not bool(runs)
+    assert host.converge(*wanted, check=True)["prepared"] == ["The job api-prepare"] * runs
+    assert host.converge(*wanted)["prepared"] == ["The job api-prepare"] * runs
+    assert list(folder.iterdir()) == []
+    assert host.converge(*wanted)["changed"] is False
 
 
 # -- Before all is there ----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -180,6 +181,19 @@ def test_a_program_that_does_not_start_with_a_new_file_is_started_with_the_old_o
     host.command = ordinary
     # Nothing is owed: what runs has read what is there.
     assert host.converge(engine(host, "1"))["reloaded"] == []
+
+
+def test_a_program_that_has_gone_with_its_files_is_told_nothing(host):
+    """What a first deployment brought and a refusal took away again."""
+    path = str(host.root / "etc" / "tell.py")
+    service = {"name": "engine", "files": [{"path": path, "content": "1"}], "wish": "1", "reload": [
+        {"files": [path], "command": ["env", "python3", path, "prove"], "says": "messages"}]}
+    host.failing_commands["env"] = (1, "The login was refused.")
+    run = host.run(service)
+    assert run.failure().splitlines() == [
+        f"engine: messages: env python3 {path} prove failed", "  The last log lines:", "    The login was refused."]
+    assert len([command for command in host.commands if command.startswith("env")]) == 1
+    assert not os.path.exists(path)
 
 
 def test_a_program_that_does_not_come_back_is_told_and_stays_owed(host):

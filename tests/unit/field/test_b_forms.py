@@ -82,12 +82,15 @@ SAMPLES = {
     "asynq_dashboard_image": "registry.trucks.co/asynqmon:1", "asynq_dashboard_read_only": False,
     "asynq_dashboard_compose_extra": {"asynq-dashboard": {"init": True}}, "backup_enabled": True,
     "backup_image": "registry.trucks.co/backup:2", "backup_schedule": "*-*-* 02:45:00",
-    "backup_random_delay_seconds": 60, "backup_directory": "/mnt/backups", "backup_keep_days": 30,
-    "backup_target": "s3", "backup_s3_endpoint": "https://s3.elsewhere.co", "backup_s3_bucket": "trucks",
-    "backup_s3_region": "eu-central-1", "backup_s3_access_key": "AKIA", "backup_mail_to": "ops@trucks.co",
+    "backup_random_delay_seconds": 60, "backup_directory": "/mnt/backups", "backup_full_days": 5,
+    "backup_cut_minutes": 15, "backup_installation": "trucks",
+    "backup_retention": {"daily": 14, "weekly": 2, "monthly": 1},
+    "backup_targets": [{"name": "away", "s3": {
+        "endpoint": "https://s3.elsewhere.co", "bucket": "trucks", "region": "eu-central-1", "access_key": "AKIA"}}],
+    "backup_mail_to": "ops@trucks.co",
     "backup_mail_from": "erp@trucks.co", "backup_smtp_host": "mail.trucks.co", "backup_smtp_port": 465,
     "backup_smtp_user": "erp", "backup_smtp_tls": "tls", "backup_timeout_seconds": 7200,
-    "backup_compose_extra": {"backup": {"init": True}}, "caddy_enabled": True,
+    "backup_compose_extra": {"backup-keep": {"init": True}}, "caddy_enabled": True,
     "caddy_image": "registry.trucks.co/caddy:2.11", "caddy_tls": "files", "caddy_acme_email": "tls@trucks.co",
     "caddy_acme_directory": "https://acme.trucks.co/directory", "caddy_certificate_file": FILE,
     "caddy_acme_ca_file": FILE, "caddy_acme_eab_key_id": "trucks", "caddy_certificate_key_file": FILE,
@@ -290,7 +293,7 @@ def test_kind_b_equal_meanings_are_rendered_equally_in_every_form(form, which, t
 
 
 def test_kind_b_null_is_not_set_for_each_variable():
-    needed = ("trenova_domain", "trenova_tier", "trenova_capacity", "trenova_api_secret_key")
+    needed = ("trenova_domain", "trenova_tier", "trenova_capacity", "trenova_api_secret_key", "trenova_backup_key")
     base = {name: SAMPLES[name] for name in SAMPLES if name in needed or name.endswith("_password")}
     nothing = {name: None for name in OPTIONS if name not in base and name not in LEFT_OUT}
     assert rendered({**loaded(base), **nothing}) == rendered(loaded(base))
@@ -391,7 +394,7 @@ def well():
     """(action, variables) of a host that is well, and imagined."""
     seen = dict(test_bundle.in_play()[0])
     seen.update(dict.fromkeys(
-        (name for name in seen if name.endswith("_password")), "kD8-fW2_qL5xR9tZ3vB7nM1c"))
+        (name for name in seen if name.endswith(("_password", "_backup_key"))), "kD8-fW2_qL5xR9tZ3vB7nM1c"))
     seen.update(
         inventory_hostname="erp1", trenova_accept_backup_on_data_disk=True,
         trenova_capacity=dict(seen["trenova_capacity"], **test_gather.CAPACITY))

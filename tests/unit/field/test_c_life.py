@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 import errno
+import fcntl
 import grp
 import json
 import os
 import pathlib
 import pwd
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -59,8 +61,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification impo
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="asks as another user")
 
-
-backup_unit = host_programs.load("backup/templates/host/usr/local/lib/trenova/backup-unit.py")
+PROGRAM = ROOT / "roles/backup/templates/host/usr/local/lib/trenova"
 watch = host_programs.load("api/templates/host/usr/local/lib/trenova/api-watch.py")
 
 
@@ -380,30 +381,155 @@ class Mails:
                         break
 
 
+#: What the Engine does, as far as backups ask it: it knows containers, and cuts off its clients when it is restarted.
+ENGINE = r"""#!/bin/sh
+here=@here@
+echo "$*" >>$here/told
+echo "$DOCKER_HOST" >>$here/ways
+case "$*" in
+    "ps "*) cat $here/containers ;;
+    *" config --images "*) echo registry:5000/trenova/backup:1 ;;
+    "image inspect "*) [ -e $here/image ] ;;
+    "pull "*) echo "Error response from daemon: no route to host" >&2; exit 1 ;;
+    "rm --force "*) shift 2; for id in "$@"; do sed -i "/^$id /d" $here/containers; done ;;
+    *" run "*)
+        while [ "$1" != --name ]; do shift; done
+        echo "$2 $3 running $2" >>$here/containers ;;
+    "exec "*)
+        name=$2; shift 2
+        pipe=$(echo "$*" | grep -o '/pipes/[A-Za-z0-9_-]*') && pipe=$here/backup$pipe
+        case "$*" in
+            *" snapshots "*) echo "[]" ;;
+            *" backup "*)
+                cat "$pipe" >/dev/null & reader=$!
+                until [ -e "$pipe.end" ]; do
+                    grep -q "^$name " $here/containers || { kill $reader; exit 137; }
+                    sleep 0.02
+                done
+                grep -q good "$pipe.end" || exit 1
+                echo "$*" >>$here/kept
+                echo '{"message_type": "summary", "total_bytes_processed": 3, "data_added_packed": 1}' ;;
+            *archive.sh*)
+                echo abc >"$pipe"
+                touch $here/begun
+                before=$(cat $here/engine)
+                while [ -e $here/slow ] && [ "$before" = "$(cat $here/engine)" ]; do
+                    grep -q "^$name " $here/containers || exit 137
+                    sleep 0.02
+                done
+                [ "$before" = "$(cat $here/engine)" ] || { echo "error during connect: EOF" >&2; exit 1; } ;;
+        esac ;;
+esac
+"""
+SYSTEMD = r"""#!/bin/sh
+here=@here@
+echo "systemctl $*" >>$here/told
+case "$1" in
+    is-active) [ -s $here/engine ] ;;
+    show) [ ! -s $here/engine ] || printf 'ActiveState=active\nInvocationID=%s\nMainPID=1\n' "$(cat $here/engine)" ;;
+esac
+"""
+
+
+class Nightly:
+    """The program of the backups on a host with an Engine, two directories to save, and a disk to save them on."""
+
+    def __init__(self, root):
+        self.root, self.started = root, []
+        for folder in ("bin", "backup/pipes"):
+            (root / folder).mkdir(parents=True)
+        for name, text in (("docker", ENGINE), ("systemctl", SYSTEMD), (
+                "journalctl", "#!/bin/sh\necho 'docker: no such image'\n")):
+            (root / "bin" / name).write_text(text.replace("@here@", str(root)))
+            (root / "bin" / name).chmod(0o755)
+        for name, text in (("engine", "1"), ("image", ""), ("containers", ""), ("told", ""), ("fstab", ""), (
+                "mounts", "/dev/sda1 / ext4 rw 0 0\n")):
+            (root / name).write_text(text)
+        shutil.copytree(PROGRAM, root / "lib", ignore=shutil.ignore_patterns("__pycache__"))
+        self._replace("places.py", '"/proc/self/mounts", "/etc/fstab"', f'"{root}/mounts", "{root}/fstab"')
+        self._replace("engine.py", "ENGINE_SECONDS = 120", "ENGINE_SECONDS = 0.5")
+        self._replace("runs.py", "LEFT_ALONE = 1_000_000_000", "LEFT_ALONE = 0")
+        stores = [{"store": name, "name": name, "title": name.title(), "kind": "directory", "inside": "/" + name,
+                   "without": [], "job": "backup-directories"} for name in ("files", "more")]
+        self.settings = {
+            "project": "trenova", "project_dir": str(root), "data_dir": str(root), "installation": "erp1",
+            "keeper": "erp1-backup", "host": "erp1", "jobs": ["backup-check", "backup-keep", "backup-directories"],
+            "stores": stores, "full_days": 7, "record": str(root / "record.json"), "mail": {}, "timeout_seconds": 60,
+            "retention": {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, "targets": [
+                {"name": "local", "kind": "directory", "directory": str(root), "repository": "/targets/local"}]}
+        self.mailing(1)
+
+    def _replace(self, name, old, new):
+        path = self.root / "lib/trenova_backup" / name
+        assert path.read_text().count(old) == 1, old
+        path.write_text(path.read_text().replace(old, new))
+
+    def mailing(self, port):
+        """Have a mail server."""
+        self.settings["mail"] = {
+            "from": "trenova@trucks.co", "to": "ops@trucks.co", "host": "127.0.0.1", "port": port, "tls": "none",
+            "user": ""}
+
+    def start(self, *words, **environment):
+        """The program, which runs."""
+        (self.root / "lib/trenova_backup/settings.json").write_text(json.dumps(self.settings))
+        self.started.append(subprocess.Popen(
+            [sys.executable, "-B", str(self.root / "lib/backup.py"), *words], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, env=dict(environment, PATH=f"{self.root}/bin:/usr/bin:/bin")))
+        return self.started[-1]
+
+    def run(self, *words, **environment):
+        """Exit code and errors of the program."""
+        process = self.start(*words, **environment)
+        _output, errors = process.communicate(timeout=60)
+        return process.returncode, errors
+
+    def slow(self, *words):
+        """The program, at work on its first directory."""
+        (self.root / "begun").unlink(missing_ok=True)
+        (self.root / "slow").touch()
+        process = self.start(*words)
+        deadline = time.monotonic() + 30
+        while not (self.root / "begun").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return process
+
+    def status(self):
+        """What the last night says."""
+        return json.loads((self.root / "backup/status.json").read_text())
+
+    def owed(self):
+        """Messages that are owed."""
+        return [json.loads(path.read_text()) for path in sorted(self.root.glob("backup/unsent/*"))]
+
+    def told(self):
+        """Commands that were run."""
+        return (self.root / "told").read_text().splitlines()
+
+    def containers(self):
+        """Names of the containers that are there."""
+        return [line.split()[-1] for line in (self.root / "containers").read_text().splitlines()]
+
+    def kept(self):
+        """What of the stores has come into the target."""
+        lines = (self.root / "kept").read_text().splitlines() if (self.root / "kept").exists() else []
+        return [line for line in lines if "part=record" not in line]
+
+
 @pytest.fixture
-def nightly(tmp_path, monkeypatch):
-    """What the unit of the backup works with, on a host whose Engine does not know the image any more."""
-    commands, listing = [], []
-
-    def run(words, **_more):
-        commands.append(list(words))
-        output = "".join(listing) if words[:2] == ["docker", "ps"] else "docker: no such image\n"
-        return subprocess.CompletedProcess(words, 0, output)
-
-    monkeypatch.setattr(backup_unit, "NOTE", str(tmp_path / "note.json"))
-    monkeypatch.setattr(backup_unit, "FSTAB", str(tmp_path / "fstab"))
-    monkeypatch.setattr(backup_unit.subprocess, "run", run)
-    settings = {
-        "project": "trenova", "host": "erp1", "jobs": ["backup", "backup-directories"],
-        "status": str(tmp_path / "status.json"), "backups": str(tmp_path), "record": str(tmp_path / "record.json"),
-        "unmailed": str(tmp_path / "unmailed"), "mail": {}}
-    (tmp_path / "status.json").write_text(json.dumps({
-        "started": "2026-11-23T01:30:00Z", "finished": "2026-11-23T01:31:00Z", "exit_status": 0, "steps": []}))
-    return types.SimpleNamespace(settings=settings, commands=commands, listing=listing, path=tmp_path, status=lambda: (
-        json.loads((tmp_path / "status.json").read_text())))
+def nightly(tmp_path):
+    """The program of the backups on a host, and what it started ends with it."""
+    made = Nightly(tmp_path)
+    yield made
+    (tmp_path / "slow").unlink(missing_ok=True)
+    (tmp_path / "engine").write_text("ended")
+    for process in made.started:
+        process.kill()
+        process.communicate()
 
 
-def test_report_07_a_backup_whose_image_is_gone_is_told_of_by_mail(nightly, monkeypatch):
+def test_report_07_a_backup_whose_image_is_gone_is_told_of_by_mail(nightly):
     """`docker system prune -af` by cron takes the image of the backups, which no running container uses; the backup
     cannot start, and the mail about it, sent from the same image, not either.
 
@@ -411,36 +537,35 @@ def test_report_07_a_backup_whose_image_is_gone_is_told_of_by_mail(nightly, monk
     until somebody takes it. Verification names the image, the next run fetches it or says what to load.
     """
     mails = Mails()
-    nightly.settings["mail"] = {
-        "from": "trenova@trucks.co", "to": "ops@trucks.co", "host": "127.0.0.1", "port": mails.port, "tls": "none",
-        "user": ""}
-    monkeypatch.setenv("SERVICE_RESULT", "exit-code")
-    assert backup_unit.begin(nightly.settings) == 0
-    assert backup_unit.end(nightly.settings) == 1, "the unit fails, which starts the mail"
+    nightly.mailing(mails.port)
+    (nightly.root / "image").unlink()
+    code, errors = nightly.run("backup", INVOCATION_ID="1")
+    assert (code, "its image is missing" in errors) == (1, True), errors
+    assert nightly.run("end", INVOCATION_ID="1", SERVICE_RESULT="exit-code")[0] == 0
     assert nightly.status()["exit_status"] == 1
-    assert "its image is missing" in nightly.status()["because"]
-    assert backup_unit.mail(nightly.settings) == 0
+    assert "its image is missing. registry:5000/trenova/backup:1 is not on this host" in nightly.status()["because"]
+    assert "systemctl start --no-block trenova-backup-failed.service" in nightly.told()
+    assert not any(" run " in words for words in nightly.told())
+    nightly.run("deliver")
     assert "RCPT TO:<ops@trucks.co>" in mails.said or "rcpt TO:<ops@trucks.co>" in mails.said
     assert "Subject: The backup of Trenova failed on erp1" in mails.said
     assert any("its image is missing" in line for line in mails.said)
     assert "  docker: no such image" in mails.said
     before = len(mails.said)
-    assert backup_unit.mail(nightly.settings) == 0
+    assert nightly.run("deliver")[0] == 0
     assert len(mails.said) == before, "once"
 
 
-def test_report_07_a_mail_that_nobody_takes_is_tried_again(nightly, monkeypatch):
+def test_report_07_a_mail_that_nobody_takes_is_tried_again(nightly):
     """The unit of the mail fails, is restarted, and is there after a start of the server."""
-    nightly.settings["mail"] = {
-        "from": "a@trucks.co", "to": "b@trucks.co", "host": "127.0.0.1", "port": 1, "tls": "none", "user": ""}
-    backup_unit.begin(nightly.settings)
-    backup_unit.end(nightly.settings)
-    with pytest.raises(OSError):  # noqa: PT011  # whatever the system calls it
-        backup_unit.mail(nightly.settings)
-    assert (nightly.path / "unmailed").exists()
+    (nightly.root / "image").unlink()
+    nightly.run("backup")
+    code, errors = nightly.run("deliver")
+    assert (code, "127.0.0.1:1 takes no mail from here" in errors) == (1, True), errors
+    assert len(nightly.owed()) == 1
     text = unit("trenova-backup-failed.service", test_backup_scripts.AWAY)
-    assert {"Restart=on-failure", "RestartSec=300", "StartLimitIntervalSec=0", "WantedBy=multi-user.target"} <= set(
-        text.splitlines())
+    assert {"Restart=on-failure", "RestartSec=300", "StartLimitIntervalSec=0", "WantedBy=multi-user.target",
+            "ConditionDirectoryNotEmpty=/var/lib/trenova/backup/unsent"} <= set(text.splitlines())
     assert "docker" not in text
 
 
@@ -593,95 +718,157 @@ def test_report_14_a_watch_at_work_asks_no_more_when_the_engine_is_stopped(monke
     watch.wait_until_healthy("tren-api")
 
 
-def test_report_15_a_backup_that_is_interrupted_fails_and_is_told(nightly, monkeypatch):
+def test_report_15_a_backup_that_is_interrupted_fails_and_is_told(nightly):
     """A package upgrade stops and starts Docker while the nightly backup runs; systemd ends the backup cleanly, no
     mail is sent, and two backups may run at once.
 
     The backup's unit does not hang on Docker's. One that is cut off has failed: status and mail say so, its container
     is removed when the Engine is back, nothing half is kept, and a second backup gives way to one that runs.
     """
-    assert backup_unit.begin(nightly.settings) == 0
-    nightly.listing[:] = ["0a1b backup running\n", "2c3d backup-check running\n"]
-    monkeypatch.setenv("SERVICE_RESULT", "success")
-    monkeypatch.setenv("EXIT_CODE", "killed")
-    assert backup_unit.end(nightly.settings) == 1
-    assert ["docker", "rm", "--force", "0a1b"] in nightly.commands
-    assert nightly.status()["because"] == "It was interrupted: the unit was stopped, or the server was."
-    text = unit("trenova-backup.service")
-    assert "ExecStopPost=/usr/bin/env python3 /usr/local/lib/trenova/backup-unit.py end" in text
-    assert "Requires=" not in text
+    process = nightly.slow("backup")
+    (nightly.root / "engine").write_text("2")
+    _output, errors = process.communicate(timeout=30)
+    assert (process.returncode, nightly.status()["state"]) == (1, "interrupted"), errors
+    assert nightly.status()["because"] == "It was interrupted: the Docker Engine was stopped or restarted."
+    assert (nightly.containers(), nightly.kept(), os.listdir(nightly.root / "backup/pipes")) == ([], [], [])
+    assert not any("/more" in words for words in nightly.told()), "nothing more was tried"
+    [message] = nightly.owed()
+    assert (message["kind"], message["because"]) == ("failed", nightly.status()["because"])
+    assert "systemctl start --no-block trenova-backup-failed.service" in nightly.told()
+    for name in ("trenova-backup.service", "trenova-backup-cut.service"):
+        text = unit(name)
+        assert "ExecStopPost=/usr/bin/env python3 -B /usr/local/lib/trenova/backup.py end" in text.splitlines()
+        assert "Requires=" not in text
 
 
-def test_report_15_a_backup_that_succeeded_is_one_although_its_client_was_cut_off(nightly, monkeypatch):
+def test_report_15_a_backup_that_succeeded_is_one_although_its_client_was_cut_off(nightly):
     """The status is what counts; a status of the night before does not."""
-    monkeypatch.setenv("SERVICE_RESULT", "exit-code")
-    backup_unit.begin(nightly.settings)
-    (nightly.path / "status.json").write_text(json.dumps({"started": "2026-11-24T01:30:00Z", "exit_status": 0}))
-    assert backup_unit.end(nightly.settings) == 0
-    backup_unit.begin(nightly.settings)
-    assert backup_unit.end(nightly.settings) == 1
-    assert backup_unit.end(nightly.settings) == 1, "without a begin nothing is believed"
+    code, errors = nightly.run("backup")
+    assert (code, len(nightly.kept())) == (0, 2), errors
+    nightly.run("end", SERVICE_RESULT="exit-code")
+    assert (nightly.status()["exit_status"], nightly.owed()) == (0, [])
+    process = nightly.slow("backup")
+    process.kill()
+    process.wait()
+    assert nightly.status()["exit_status"] == 0, "that of the night before"
+    for _time in range(2):
+        nightly.run("end", SERVICE_RESULT="signal", EXIT_CODE="killed")
+        assert nightly.status()["because"] == "It was interrupted: the unit was stopped, or the server was."
+        assert (nightly.status()["exit_status"], len(nightly.owed()), nightly.containers()) == (1, 1, [])
+
+
+@pytest.mark.parametrize("verb", ["watch", "cut"])
+def test_report_15_a_backup_that_ended_with_the_server_is_told_by_what_runs_next(nightly, verb):
+    """Where systemd cannot run the end of a unit."""
+    process = nightly.slow("backup")
+    process.kill()
+    process.wait()
+    (nightly.root / "slow").unlink()
+    nightly.run(verb)
+    assert nightly.status()["state"] == "interrupted"
+    assert [message["verb"] for message in nightly.owed()] == ["backup"]
 
 
 def test_report_15_a_backup_that_somebody_makes_by_hand_is_left_alone(nightly):
     """What ran before this one began is not this one's to remove; what ended is."""
-    nightly.listing[:] = ["0a1b backup running\n", "4e5f backup exited\n"]
-    backup_unit.begin(nightly.settings)
-    assert ["docker", "rm", "--force", "4e5f"] in nightly.commands
-    backup_unit.end(nightly.settings)
-    assert not any("0a1b" in words for words in nightly.commands)
+    somebody = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "backup.py"])
+    ours = f"trenova-backup-keep-{somebody.pid}-1"
+    try:
+        (nightly.root / "containers").write_text(
+            f"0a1b backup-keep running {ours}\n4e5f backup-keep exited trenova-backup-keep-run-1\n"
+            "6a7b backup-keep running trenova-backup-keep-999999999-1\n8c9d api running tren-api\n"
+            "ae0f backup-check running trenova-backup-check-run-2\n")
+        assert nightly.run("backup")[0] == 0
+        nightly.run("end", SERVICE_RESULT="exit-code")
+        assert nightly.containers() == [ours, "tren-api", "trenova-backup-check-run-2"]
+    finally:
+        somebody.kill()
+        somebody.wait()
+    nightly.run("end", SERVICE_RESULT="exit-code")
+    assert nightly.containers() == ["tren-api", "trenova-backup-check-run-2"]
 
 
-def test_report_15_an_engine_that_does_not_come_back_is_the_reason_that_is_told(nightly, monkeypatch):
+def test_report_15_an_engine_that_does_not_come_back_is_the_reason_that_is_told(nightly):
     """Nobody starts it."""
-    monkeypatch.setattr(backup_unit, "engine_runs", lambda: False)
-    monkeypatch.setattr(backup_unit, "ENGINE_SECONDS", 0)
-    assert backup_unit.begin(nightly.settings) == 1
-    assert backup_unit.end(nightly.settings) == 1
+    (nightly.root / "engine").write_text("")
+    for verb in ("backup", "check", "list", "read files"):
+        code, errors = nightly.run(*verb.split())
+        assert (code, "The Docker Engine does not run." in errors) == (1, True), verb
+    nightly.run("end", SERVICE_RESULT="exit-code")
     assert nightly.status()["because"] == "The Docker Engine does not run. Nothing was saved."
-    assert not any(words[0] == "docker" for words in nightly.commands)
+    assert [words for words in nightly.told() if not words.startswith("systemctl ")] == []
 
 
-@pytest.fixture
-def slow_backup(tmp_path):
-    """The script of the backup, in which one step takes long: its process, when that step has begun."""
-    machine = test_backup_scripts.Machine(tmp_path, {})
-    (machine.root / "bin/rclone").write_text(f"#!/bin/sh\ntouch {tmp_path}/begun\nexec sleep 60\n")
-    (machine.root / "backups/20260101T000000Z.incomplete").mkdir()
-    command = ["sh", machine.root / "run/trenova/config/backup.sh"]
-    process = subprocess.Popen(
-        command, env={"PATH": f"{machine.root}/bin:/usr/bin:/bin", "TZ": "UTC"}, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 30
-    while not (tmp_path / "begun").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield machine, process
-    process.kill()
-    process.communicate()
+def test_report_15_an_engine_that_is_stopped_meanwhile_stays_stopped(nightly):
+    """A command of its own would start it, and so would a client that is cut off and asks once more (`gate.py`)."""
+    process = nightly.slow("backup")
+    ways = set((nightly.root / "ways").read_text().split())
+    assert len(ways) == 1
+    assert "unix:///run/docker.sock" not in ways
+    (nightly.root / "engine").write_text("")
+    before = len(nightly.told())
+    process.communicate(timeout=30)
+    assert nightly.status()["because"] == "It was interrupted: the Docker Engine was stopped or restarted."
+    assert [words for words in nightly.told()[before:] if not words.startswith("systemctl ")] == []
+    # When it is back, it has the containers still.
+    assert nightly.containers() != []
+    (nightly.root / "engine").write_text("2")
+    (nightly.root / "slow").unlink()
+    assert nightly.run("backup")[0] == 0
+    assert nightly.containers() == []
 
 
-@test_backup_scripts.needs_tools
-def test_report_15_an_interrupted_script_says_so_at_once_and_leaves_nothing_half(slow_backup):
+@pytest.mark.parametrize(("seconds", "because"), [
+    (60, "It was interrupted: the unit was stopped, or the server was."),
+    (5, "It took longer than backup_timeout_seconds allows, and was ended.")])
+def test_report_15_an_interrupted_script_says_so_at_once_and_leaves_nothing_half(nightly, seconds, because):
     """It does not wait for the end of a step."""
-    machine, process = slow_backup
-    assert len(list((machine.root / "backups").glob("*.incomplete"))) == 1, "what an earlier one left is gone"
+    nightly.settings["timeout_seconds"] = seconds
+    process = nightly.slow("backup")
     process.send_signal(signal.SIGTERM)
-    output, _error = process.communicate(timeout=10)
-    status = json.loads((machine.root / "status/status.json").read_text())
-    assert (process.returncode, status["exit_status"], status["place"]) == (143, 143, ""), output
-    assert status["steps"][-1]["name"] == "interrupted at objects"
-    assert list((machine.root / "backups").glob("*.incomplete")) == []
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, nightly.status()["state"]) == (1, "interrupted"), output + errors
+    assert (nightly.status()["because"], nightly.status()["exit_status"]) == (because, 1)
+    assert (nightly.containers(), nightly.kept(), os.listdir(nightly.root / "backup/pipes")) == ([], [], [])
+    assert not any("/more" in words for words in nightly.told()), "nothing more was tried"
 
 
-@test_backup_scripts.needs_tools
-def test_report_15_a_second_backup_gives_way_to_one_that_runs(slow_backup):
+def test_report_15_a_second_backup_gives_way_to_one_that_runs(nightly):
     """Whoever starts it."""
-    machine, process = slow_backup
-    code, output = machine.run("backup.sh")
-    assert (code, "Another backup is at work" in output) == (1, True)
-    assert process.poll() is None
-    assert not (machine.root / "status/status.json").exists(), "the status is that of the one that runs"
+    process = nightly.slow("backup")
+    there = nightly.containers()
+    code, errors = nightly.run("backup")
+    assert (code, "Another backup is at work" in errors) == (1, True)
+    assert nightly.owed() == [], "who started it has read it"
+    assert nightly.run("backup", INVOCATION_ID="2")[0] == 1
+    nightly.run("end", INVOCATION_ID="2", SERVICE_RESULT="exit-code")
+    assert [message["kind"] for message in nightly.owed()] == ["skipped"]
+    assert (process.poll(), nightly.containers()) == (None, there)
+    assert not (nightly.root / "backup/status.json").exists(), "the status is that of the one that runs"
+    (nightly.root / "slow").unlink()
+    assert process.wait(30) == 0
+
+
+def test_report_15_a_fault_of_the_program_is_told_like_any_other(nightly):
+    """A disk that is full, say."""
+    (nightly.root / "backup/pipes").rmdir()
+    code, errors = nightly.run("backup", INVOCATION_ID="1")
+    assert (code, nightly.status()["state"]) == (1, "failed"), errors
+    assert nightly.status()["because"].startswith("It ended by a fault of its own: FileNotFoundError: ")
+    assert [message["because"] for message in nightly.owed()] == [nightly.status()["because"]]
+
+
+def test_report_15_a_night_is_not_skipped_for_a_small_backup(nightly):
+    """Which comes every few minutes."""
+    with (nightly.root / "backup/runs.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("cut")
+        lock.flush()
+        process = nightly.start("backup")
+        assert nightly.run("cut")[0] == 0, "another cut has nothing to add"
+        assert process.poll() is None
+    assert process.wait(30) == 0
+    assert len(nightly.kept()) == 2
 
 
 # -- Disks and shares -------------------------------------------------------------------------------------------------
@@ -834,19 +1021,33 @@ def test_report_32_where_data_lies_is_kept_and_looked_at_again(host, monkeypatch
     ({"places": {"/mnt/usb/trenova": "/mnt/usb"}}, "", "/mnt/usb", None),
     ({}, "UUID=1 /mnt/usb ext4 nofail 0 2\n# /mnt x\n/dev/sda2 none swap sw 0 0\n", "/", "/mnt/usb"),
     ({}, "/dev/sdb1 /mnt/usb\\040disk ext4 defaults 0 2\n", "/", None)])
-def test_report_32_a_backup_of_the_night_refuses_a_disk_that_is_not_mounted(
-        nightly, monkeypatch, record, fstab, mounted, refused):
+def test_report_32_a_backup_of_the_night_refuses_a_disk_that_is_not_mounted(nightly, record, fstab, mounted, refused):
     """By what the deployment has kept, and by what fstab says of a disk that came later."""
-    nightly.settings["backups"] = "/mnt/usb/trenova"
-    (nightly.path / "record.json").write_text(json.dumps(record))
-    (nightly.path / "fstab").write_text(fstab)
-    (nightly.path / "mounts").write_text(f"/dev/sda1 {mounted} ext4 rw 0 0\n")
-    monkeypatch.setattr(backup_unit, "MOUNTS", str(nightly.path / "mounts"))
-    assert backup_unit.begin(nightly.settings) == (1 if refused else 0)
+    nightly.settings["targets"][0]["directory"] = "/mnt/usb/trenova"
+    (nightly.root / "record.json").write_text(json.dumps(record))
+    (nightly.root / "fstab").write_text(fstab)
+    (nightly.root / "mounts").write_text(f"/dev/sda1 {mounted} ext4 rw 0 0\n")
+    code, errors = nightly.run("backup")
+    assert code == (1 if refused else 0), errors
     if refused:
-        assert backup_unit.end(nightly.settings) == 1
         assert nightly.status()["because"] == (
-            f"The disk of the backups is not mounted on {refused}. Nothing was saved. Mount it.")
+            f"The disk of the backups is not mounted on {refused}. Nothing was saved there. Mount it.")
+        assert [message["because"] for message in nightly.owed()] == [nightly.status()["because"]]
+        assert not any(" run " in words for words in nightly.told()), "nobody writes there"
+
+
+def test_report_32_the_other_targets_take_a_backup_whose_disk_is_not_mounted(nightly):
+    """The night has failed all the same."""
+    nightly.settings["targets"].insert(0, {
+        "name": "usb", "kind": "directory", "directory": "/mnt/usb/trenova", "repository": "/targets/usb"})
+    (nightly.root / "fstab").write_text("/dev/sdb1 /mnt/usb ext4 nofail 0 2\n")
+    assert nightly.run("backup")[0] == 1
+    assert nightly.status()["because"] == (
+        "The disk of the backups is not mounted on /mnt/usb. Nothing was saved there. Mount it.")
+    assert [(target["name"], target["state"]) for target in nightly.status()["targets"]] == [
+        ("usb", "failed"), ("local", "ok")]
+    assert len(nightly.kept()) == 2
+    assert not any("/targets/usb" in words for words in nightly.told())
 
 
 def test_report_32_a_disk_that_fstab_names_must_be_mounted_at_a_first_deployment_too(tmp_path, monkeypatch):

@@ -21,11 +21,11 @@ import re
 import socket
 import socketserver
 import subprocess
+import sys
 import threading
 import types
 from urllib.parse import parse_qsl, urlsplit
 
-import host_programs
 import jinja2
 import jinja2.nativetypes
 import pytest
@@ -61,8 +61,15 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.verification impo
 )
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+# Byte code among the templates would travel to the hosts.
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+
+from trenova_backup import main as backup_program  # noqa: E402  # found by the line above
+from trenova_backup import notify  # noqa: E402
+from trenova_backup.settings import Settings  # noqa: E402
+
 DOMAIN, S3 = "erp.trucks.co", "s3.erp.trucks.co"
-backup_unit = host_programs.load("backup/templates/host/usr/local/lib/trenova/backup-unit.py")
 #: 443 belongs to somebody else, which is when preflight says to take another port.
 ANOTHER_PORT = {"caddy_tls": "internal", "caddy_http_port": 8080, "caddy_https_port": 8443}
 PROXY_HERE = {"caddy_tls": "proxy", "caddy_http_port": 8080, "caddy_bind_address": "127.0.0.1",
@@ -745,13 +752,20 @@ class MailConversation(socketserver.StreamRequestHandler):
 
 
 def mail_settings(tmp_path, port, password):
-    """What the program of the backup's unit works with, its files written below a directory."""
+    """What the program of the backups works with, its files written below a directory."""
     files = files_with(**MAIL, trenova_smtp_password=password, backup_smtp_tls="none", backup_smtp_port=port)
-    settings = json.loads(files["/usr/local/lib/trenova/backup-unit.json"])
+    settings = json.loads(files["/usr/local/lib/trenova/trenova_backup/settings.json"])
+    assert settings["mail"]["password_file"] == "/opt/trenova/backup/secrets/messages/smtp-password"
     place = tmp_path / "smtp-password"
-    place.write_text(files["backup/secrets/smtp-password"], encoding="utf-8")
+    place.write_text(files["backup/secrets/messages/smtp-password"], encoding="utf-8")
     settings["mail"].update(host="127.0.0.1", password_file=str(place))
-    return settings
+    (tmp_path / "backup").mkdir(exist_ok=True)
+    return Settings(dict(settings, data_dir=str(tmp_path)))
+
+
+def check_mail(settings):
+    """What the verification runs."""
+    return backup_program.VERBS["check-mail"](settings, None)
 
 
 @pytest.mark.parametrize("password", NASTY)
@@ -764,20 +778,21 @@ def test_report_43_any_password_reaches_the_mail_server(tmp_path, password):
     server = MailServer("erp", password)
     with server.serving() as port:
         settings = mail_settings(tmp_path, port, password)
-        assert backup_unit.check(settings) == 0
+        assert check_mail(settings) == 0
         assert (server.mails, "AUTH" in server.verbs, "DATA" in server.verbs) == ([], True, False)
-        told = email.message.EmailMessage()
-        told.set_content("It failed.")
-        backup_unit.send(settings["mail"], told)
-    assert "It failed." in server.mails[0]
+        notify.owe(settings, "failed", {"verb": "backup", "because": "The disk is full."}, 0)
+        assert notify.deliver(settings, 0) == []
+    assert "The disk is full." in server.mails[0]
+    assert notify.owed(settings) == []
 
 
 def test_report_43_a_mail_server_is_asked_by_the_verification():
     """By the program that would send the mail."""
+    always = ("program", ["/usr/local/lib/trenova/backup.py", "health"])
     checks = services_with(**MAIL, trenova_smtp_password="x")["backup"]["checks"]
     assert [(check["kind"], check["program"][-2:]) for check in checks] == [
-        ("program", ["/usr/local/lib/trenova/backup-unit.py", "check"])]
-    assert services_with()["backup"]["checks"] == []
+        always, ("program", ["/usr/local/lib/trenova/backup.py", "prove"])]
+    assert [(check["kind"], check["program"][-2:]) for check in services_with()["backup"]["checks"]] == [always]
 
 
 def test_report_43_what_the_mail_server_says_is_one_sentence_with_its_name(tmp_path, capsys):
@@ -785,8 +800,8 @@ def test_report_43_what_the_mail_server_says_is_one_sentence_with_its_name(tmp_p
     server = MailServer("erp", "another")
     with server.serving() as port:
         settings = mail_settings(tmp_path, port, "pä'ss")
-        assert backup_unit.check(settings) == 1
-    assert backup_unit.check(settings) == 1
+        assert check_mail(settings) == 1
+    assert check_mail(settings) == 1
     refused, absent = capsys.readouterr().err.splitlines()
     assert refused == f"127.0.0.1:{port} takes no mail from here: (535, b'authentication failed')"
     assert absent.startswith(f"127.0.0.1:{port} takes no mail from here: ")
@@ -802,6 +817,17 @@ def test_report_43_a_refused_login_is_not_tried_again(tmp_path):
     assert (result["ok"], result["lasting"]) == (False, True)
     assert result["detail"] == "mail.trucks.co:587 takes no mail from here"
     assert asked.read_text() == "asked\n"
+
+
+def test_report_43_a_refused_login_is_not_tried_again_for_each_message(tmp_path):
+    """That are owed; they stay."""
+    server = MailServer("erp", "another")
+    with server.serving() as port:
+        settings = mail_settings(tmp_path, port, "pä'ss")
+        for number in range(3):
+            notify.owe(settings, "failed", {"verb": "backup", "because": "The disk is full."}, number)
+        assert len(notify.deliver(settings, 10)) == 1
+    assert (server.verbs.count("AUTH"), len(notify.owed(settings))) == (1, 3)
 
 
 def test_report_43_a_login_without_its_password_is_refused():
@@ -889,8 +915,8 @@ NOT_FREE = {"api_profile", "docker_source"}
 #: What makes the other options of a role count.
 SURROUNDINGS = {
     "backup": dict(
-        MAIL, trenova_smtp_password="x", trenova_backup_s3_secret_key="x", backup_target="s3",
-        backup_s3_endpoint="https://s3.trucks.co", backup_s3_bucket="b", backup_s3_access_key="k"),
+        MAIL, trenova_smtp_password="x", trenova_backup_s3_secret_key="x", backup_targets=[{
+            "name": "away", "s3": {"endpoint": "https://s3.trucks.co", "bucket": "b", "access_key": "k"}}]),
     "pgbouncer": {"pgbouncer_auth": "file"},
 }
 MARK = "plainword7"

@@ -211,7 +211,7 @@ def test_r8_refuses_backups_beside_the_data():
     assert refusals(plan_of("small", host)) == [
         "R8: the backups would go to the disk that holds the data, and be lost with it. This host fits tier small. "
         "What helps, cheapest first: (1) mount another disk, or a share of another machine, and set backup_directory "
-        "to it; (2) back up to an object store: backup_target: s3. To go on all the same: "
+        "to it; (2) add a target elsewhere to backup_targets. To go on all the same: "
         "trenova_accept_backup_on_data_disk: true."]
     accepted = plan_of("small", host, accept_backup_on_data_disk=True)
     assert refusals(accepted) == []

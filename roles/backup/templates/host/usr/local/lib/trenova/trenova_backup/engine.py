@@ -25,6 +25,10 @@ LABEL = "com.docker.compose.oneoff=True"
 PROFILE = "jobs"
 UNIT = "docker.service"
 PROC = "/proc"
+#: Label with the service that a container belongs to.
+ROLE = "trenova.role"
+HEALTHY_SECONDS = 300
+HEALTH = "{{if not .State.Running}}stopped{{else if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}"
 
 
 class Engine:
@@ -33,6 +37,7 @@ class Engine:
     def __init__(self, settings):
         self.project, self.directory = settings["project"], settings["project_dir"]
         self.jobs, self._containers = settings["jobs"], {}
+        self._volumes = {}
         self._numbers = itertools.count(1)
         self._life, self._was_waited_for = None, False
 
@@ -100,10 +105,10 @@ class Engine:
 
     @staticmethod
     def remove(containers):
-        """Remove containers, whether they run or not."""
+        """Remove containers, whether they run or not, with the volumes that their images ask for and nobody mounts."""
         # While the Engine does not run, any command would start it.
         if containers and Engine.runs():
-            subprocess.run(["docker", "rm", "--force", *containers], stdout=subprocess.DEVNULL,
+            subprocess.run(["docker", "rm", "--force", "--volumes", *containers], stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, check=False)
 
     # -- Images -------------------------------------------------------------------------------------------------------
@@ -163,14 +168,22 @@ class Engine:
         self.remove(list(self._containers.values()))
         self._containers.clear()
 
+    def mount(self, job, path, inside):
+        """Have the container of a job see a directory of the host, from its next start on; one directory at a time."""
+        if self._volumes.get(job) != (path, inside):
+            self._volumes[job] = (path, inside)
+            if job in self._containers:
+                self._end(job, self._containers[job])
+
     def _container(self, job):
         """The container of a job in this run. Starting one costs a second; a command in one that is there does not."""
         self.look()
         if job not in self._containers:
             # Who waits for it stands in its name.
             name = self._containers[job] = f"{self.project}-{job}-{os.getpid()}-{next(self._numbers)}"
+            volume = ["--volume", ":".join(self._volumes[job])] if job in self._volumes else []
             done = subprocess.run(
-                ["docker", "compose", "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T",
+                ["docker", "compose", "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T", *volume,
                  "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode:
@@ -185,20 +198,70 @@ class Engine:
         if self._containers.get(job) == container:
             del self._containers[job]
 
-    def execute(self, container, command, output=None, read_lines=None):
-        """Start a command in a container that runs; a Process. output: path that it writes to."""
+    def execute(self, container, command, output=None, read_lines=None, source=None):
+        """Start a command in a container that runs; a Process. output: path that it writes to. source: it reads."""
         self.look()
-        return Process(["docker", "exec", container, *command], read_lines, output=output)
+        interactive = ["--interactive"] if source else []
+        return Process(["docker", "exec", *interactive, container, *command], read_lines, output=output, source=source)
+
+    # -- Services -----------------------------------------------------------------------------------------------------
+
+    def services(self):
+        """{service: [(container, whether it runs)]} of the project, without its jobs."""
+        self.look()
+        done = self._ask(
+            "ps", "--all", "--filter", "label=com.docker.compose.project=" + self.project, "--format",
+            '{{.Names}}\t{{.Label "' + ROLE + '"}}\t{{.State}}\t{{.Label "com.docker.compose.oneoff"}}')
+        found = {}
+        for line in done.stdout.splitlines():
+            name, role, state, oneoff = (line.split("\t") + [""] * 3)[:4]
+            if role and oneoff != "True":
+                found.setdefault(role, []).append((name, state in ("running", "restarting", "paused")))
+        return {role: sorted(containers) for role, containers in found.items()}
+
+    def stop(self, containers):
+        """Stop containers as they ask for it. Raises BackupError where one goes on."""
+        self._command("stop", containers)
+
+    def start_again(self, containers):
+        """Start containers, and wait until each is healthy. Raises BackupError where one is not."""
+        self._command("start", containers)
+        deadline = time.monotonic() + HEALTHY_SECONDS
+        waiting = list(containers)
+        while waiting:
+            told = self._ask("inspect", "--format", HEALTH, *waiting).stdout.split()
+            waiting = [name for name, health in zip(waiting, told) if health not in ("healthy", "none")]
+            if waiting and time.monotonic() > deadline:
+                last = self._ask("logs", "--tail", "3", waiting[0])
+                raise BackupError(
+                    f"{waiting[0]} is not healthy within {HEALTHY_SECONDS} s: {_last(last.stdout + last.stderr)}.")
+            if waiting:
+                time.sleep(0.5)
+
+    def _command(self, verb, containers):
+        if containers:
+            self.look()
+            done = self._ask(verb, *containers)
+            if done.returncode:
+                self.look()
+                raise BackupError(f"{', '.join(containers)} did not {verb}: {_last(done.stderr)}.")
+
+    @staticmethod
+    def hand_on(path, output):
+        """Write a file of this host into a pipe; a Process."""
+        return Process(["cat", path], output=output)
 
 
 class Process:
     """A command that runs, and what it said. ending: ends what the command has begun elsewhere."""
 
-    def __init__(self, command, read_lines=None, output=None, ending=None):
+    def __init__(self, command, read_lines=None, output=None, ending=None, source=None):
         self._ending = ending
         self.lines, self.errors = [], collections.deque(maxlen=LAST_LINES)
         # Opening waits for whoever reads: that must not keep us.
-        shell = ["sh", "-c", 'out=$1; shift; exec "$@" >"$out"', "sh", output] if output else []
+        redirected = {output: 'exec "$@" >"$file"', source: 'exec "$@" <"$file"'}
+        file = output or source
+        shell = ["sh", "-c", "file=$1; shift; " + redirected[file], "sh", file] if file else []
         self._process = subprocess.Popen(
             [*shell, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True)
@@ -224,6 +287,14 @@ class Process:
         """The last line that tells something."""
         lines = [line.strip() for line in [*self.lines[-1:], *self.errors] if line.strip()]
         return lines[-1] if lines else f"exit code {self.code}"
+
+    def read_bytes(self):
+        """Bytes that it has read up to now; 0 where nobody tells."""
+        try:
+            with open(f"{PROC}/{self._process.pid}/io", encoding="ascii") as stream:
+                return int(stream.readline().split()[1])
+        except (OSError, ValueError, IndexError):
+            return 0
 
     def wait(self, seconds=None):
         """Wait for its end; the exit code. Raises BackupError where it does not come."""

@@ -11,9 +11,12 @@ import signal
 import sys
 import time
 
-from trenova_backup import notify, records, runs, watch
+from trenova_backup import by_hand, gate, listing, notify, records, runs, watch
+from trenova_backup.drill import verbs as drilling
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
-from trenova_backup.files import size
+from trenova_backup.restore import verbs as restoring
+from trenova_backup.restore.journal import need_none
 from trenova_backup.settings import Settings
 
 DAY_SECONDS = 86400
@@ -29,7 +32,8 @@ def main(words):
     try:
         settings = Settings.read(os.path.dirname(os.path.abspath(__file__)))
         _listen(time.monotonic() + settings.get("timeout_seconds", float("inf")) - START_SECONDS)
-        return VERBS[arguments.verb](settings, arguments)
+        with gate.guarded(Engine.runs):
+            return VERBS[arguments.verb](settings, arguments)
     except (BackupError, Interrupted) as error:
         print(error, file=sys.stderr)
         return 1
@@ -50,8 +54,20 @@ def _parser():
     read.add_argument("--target", help="name of the target; the first that can be read by default")
     check = verbs.add_parser("check", help="read the targets and find what is damaged, missing or too much")
     check.add_argument("--part", help="a part of the data, as 1/4")
+    restoring.add_parser(verbs)
+    drilling.add_parser(verbs)
+    start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
+    start.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
+    follow = verbs.add_parser("follow", help="for playbooks: what a backup has said, and whether it runs")
+    follow.add_argument("invocation", help="number of systemd, as `start` tells it")
+    follow.add_argument("--unit", default="", help="that of systemd, where it is not the nightly one")
+    follow.add_argument("--cursor", default="", help="of the journal: only what was said since")
     verbs.add_parser("watch", help="tell of what is overdue, and of disks that are gone")
+    verbs.add_parser("health", help="what is wrong: overdue or failed runs, disks, timers; sends nothing")
     verbs.add_parser("test", help="send a test message now")
+    prove = verbs.add_parser("prove", help="send a test message where these settings have not proved to be good")
+    prove.add_argument("--patient", action="store_true", help="fail only where one is refused, not out of reach")
     verbs.add_parser("end", help="for systemd: see to it that the record tells how a run ended")
     verbs.add_parser("deliver", help="for systemd: send the messages that are owed")
     verbs.add_parser("check-mail", help="whether messages would be taken, without sending one")
@@ -79,7 +95,10 @@ def _work(settings, verb, is_full=False):
     patience = min(PATIENCE_SECONDS, settings.get("timeout_seconds", PATIENCE_SECONDS) / 2) if verb == "backup" else 0
     with runs.alone(settings, verb, patience):
         _tell_interrupted(settings)
+        need_none(settings)
         record = records.begin(settings, verb, time.time(), level="full" if is_full else "incremental")
+        if is_full:
+            by_hand.has_begun(settings)
         run = runs.Run(settings, verb, record["stamp"], is_full)
         state, more = records.FAILED, {}
         try:
@@ -106,16 +125,25 @@ def _work(settings, verb, is_full=False):
             run.stopped(f"It ended by a fault of its own: {type(error).__name__}: {error}.")
             raise
         finally:
-            run.engine.close()
-            record = records.finish(settings, record, time.time(), state, **dict(run.told(), **more))
-            if watch.after_run(settings, record, time.time()):
-                notify.wake()
-            if state not in (records.OK, records.SKIPPED) and not os.environ.get("INVOCATION_ID"):
-                # Of a unit of systemd, `end` tidies up.
-                run.clean()
+            _conclude(settings, run, record, state, more)
         for failure in run.failures:
             print(failure, file=sys.stderr)
         return 0 if state == records.OK else 1
+
+
+def _conclude(settings, run, record, state, more):
+    """Take down how a run went, here and in the targets, and tell of it where that is due."""
+    try:
+        record = records.finish(settings, record, time.time(), state, **dict(run.told(), **more))
+        if watch.after_run(settings, record, time.time()):
+            notify.wake()
+        if state in (records.OK, records.FAILED):
+            run.keep_record(record)
+    finally:
+        run.engine.close()
+        if state not in (records.OK, records.SKIPPED) and not os.environ.get("INVOCATION_ID"):
+            # Of a unit of systemd, `end` tidies up.
+            run.clean()
 
 
 def _tell_interrupted(settings, because=""):
@@ -127,7 +155,7 @@ def _tell_interrupted(settings, because=""):
 
 def _backup(settings, arguments):
     try:
-        return _work(settings, "backup", arguments.full or _is_full_due(settings))
+        return _work(settings, "backup", arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings))
     except runs.Busy as error:
         if os.environ.get("INVOCATION_ID"):
             # Nobody reads what a timer's unit says.
@@ -146,6 +174,24 @@ def _is_full_due(settings):
     return last is None or time.time() - (records.finished(last) or 0) > (settings["full_days"] - 0.5) * DAY_SECONDS
 
 
+def _start(settings, arguments):
+    """Start a backup, or tell of the one that is at work; JSON."""
+    found = by_hand.look(settings)
+    is_full = arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings)
+    told = {"targets": [target["name"] for target in settings.targets], "unit": records.unit_of(settings, "backup")}
+    if found["is_running"] or arguments.check:
+        print(json.dumps(dict(found, level=found["level"] or ("full" if is_full else "incremental"), **told)))
+        return 0
+    invocation = by_hand.start(settings, arguments.full)
+    print(json.dumps(dict(told, is_running=False, invocation=invocation, level="full" if is_full else "incremental")))
+    return 0
+
+
+def _follow(settings, arguments):
+    print(json.dumps(by_hand.follow(settings, arguments.invocation, arguments.cursor, arguments.unit)))
+    return 0
+
+
 def _cut(settings, _arguments):
     try:
         return _work(settings, "cut")
@@ -158,23 +204,18 @@ def _cut(settings, _arguments):
 
 
 def _list(settings, arguments):
-    run = runs.Run(settings, "list")
+    run, now = runs.Run(settings, "list"), time.time()
+    found = records.read(settings, now)
     try:
         targets = run.listed()
+        run.list_objects()
+        if not records.newest(found, "backup"):
+            found = run.records() + found
     finally:
         run.engine.close()
-    if arguments.json:
-        print(json.dumps([
-            {"name": target.name, "because": target.because,
-             "snapshots": [dict(snapshot.pairs, id=snapshot.id, bytes=snapshot.bytes, file=snapshot.file)
-                           for snapshot in target.snapshots]} for target in targets]))
-        return 0
-    for target in targets:
-        print(f"{target.name}: " + (target.because or f"{len(target.snapshots)} snapshots"))
-        for snapshot in target.snapshots:
-            print("  {}  {:<14} {:<9} {:<12} {:>10}".format(
-                snapshot.run, snapshot.store, snapshot.part, snapshot.level or snapshot.pairs.get("database", ""),
-                size(snapshot.bytes)))
+    told = listing.facts(settings, targets, found, now)
+    text = "\n".join(listing.lines(settings, told, now))
+    print(json.dumps(dict(told, text=text)) if arguments.json else text)
     return 0
 
 
@@ -225,8 +266,27 @@ def _check(settings, arguments):
         return 1 if found else 0
 
 
+def _restore(settings, arguments):
+    if arguments.start:
+        return restoring.start(settings, arguments)
+    at_work = restoring.at_work() if arguments.json else None
+    if at_work:
+        print(json.dumps(at_work))
+        return 0
+    with runs.alone(settings, "restore", PATIENCE_SECONDS):
+        _tell_interrupted(settings)
+        return restoring.restore(settings, arguments)
+
+
+def _drill(settings, arguments):
+    if not arguments.report:
+        _tell_interrupted(settings)
+    return drilling.drill(settings, arguments)
+
+
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
+    drilling.remove_left(settings)
     for sentence in watch.look(settings, time.time()):
         print(sentence)
     if notify.owed(settings):
@@ -246,6 +306,12 @@ def _end(settings, _arguments):
     return 0
 
 
+def _health(settings, _arguments):
+    found = watch.faults(settings, time.time())
+    print(" ".join(found) or "All backups are made as their schedules say.")
+    return 1 if found else 0
+
+
 def _sentences(found):
     """Exit code, with what was found on the error output."""
     for sentence in found:
@@ -255,7 +321,9 @@ def _sentences(found):
 
 VERBS = {
     "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
+    "start": _start, "follow": _follow, "health": _health, "restore": _restore, "drill": _drill,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
+    "prove": lambda settings, arguments: _sentences(notify.prove(settings, time.time(), arguments.patient)),
     "check-mail": lambda settings, _arguments: _sentences(notify.check(settings)),
 }

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import email.message
 import email.utils
+import hashlib
 import http.client
 import json
 import os
@@ -40,6 +41,10 @@ REFUSALS = 2
 PATIENCE_SECONDS = 86400
 DELIVERY = "trenova-backup-failed.service"
 WAYS = ("mail", "webhook")
+#: After a login was refused, a way is left alone for this long, and for twice as long each time, up to the last.
+FIRST_PAUSE, LONGEST_PAUSE = 300, 6 * 3600
+#: Answers of a webhook that another attempt may be spared.
+HTTP_LATER = (408, 425, 429)
 #: What a verb does, in a subject.
 TITLES = {
     "backup": "backup of Trenova", "cut": "backup of Trenova between the nights",
@@ -56,7 +61,11 @@ SUBJECTS = {
 FIELDS = ("verb", "state", "because", "started", "finished", "level", "stamp", "restorable", "unit")
 
 
-class LoginRefused(BackupError):
+class Refused(BackupError):
+    """What a server refuses, and will refuse again as long as the settings are as they are."""
+
+
+class LoginRefused(Refused):
     """A login that a server refuses; attempts count against the account."""
 
 
@@ -109,22 +118,30 @@ def deliver(settings, now):
     Every way gets each message. When another way has taken one, it is owed for a day and no longer.
     """
     told, refusals = [], dict.fromkeys(WAYS, 0)
+    alone = {way: f"The login by {way} was refused: it is tried again within 6 hours, or when its settings change."
+             for way in WAYS if _is_left_alone(settings, way, now)}
     messages = [(settings.path("unsent", name), _owed_message(settings, name)) for name in owed(settings)]
     # One that nobody takes must not keep the others.
     for path, message in sorted(messages, key=lambda entry: (entry[1].get("tries", 0), entry[0])):
         left = [way for way in message["ways"] if settings.get(way)]
         for way in list(left):
+            if way in alone:
+                told += [alone[way]] if alone[way] not in told else []
+                continue
             if refusals[way] == REFUSALS:
                 continue
             try:
                 {"mail": send_mail, "webhook": send_webhook}[way](settings, message, now)
             except BackupError as error:
+                if isinstance(error, LoginRefused):
+                    _leave_alone(settings, way, now)
                 refusals[way] = REFUSALS if isinstance(error, LoginRefused) else refusals[way] + 1
                 message["tries"] = message.get("tries", 0) + 1
                 told += [str(error)] if str(error) not in told else []
             else:
                 left.remove(way)
                 message["taken"] = True
+                _note(settings, "refused", way, None)
         if not left or message.get("taken") and _age(message, now) > PATIENCE_SECONDS:
             _remove(path)
         else:
@@ -153,25 +170,96 @@ def test(settings, now):
     """Send a test message now; one sentence for each way that did not take it, or that there is none."""
     if not ways(settings):
         return ["Nobody is told of backups: set backup_mail_to or the webhook, and run the playbook."]
-    told = []
-    for way in ways(settings):
+    return [str(error) for error in _tested(settings, now, ways(settings))]
+
+
+def prove(settings, now, is_patient=False):
+    """Send a test message by each way that has not taken one with these settings; a sentence for each that fails.
+
+    Whoever has taken one is only asked, without a message. is_patient: what may be well in an hour is no failure, and
+    who has proved to take messages is not asked either.
+    """
+    new = [way for way in ways(settings) if _noted(settings, "proved", way) != _digest(settings, way)]
+    errors = _tested(settings, now, new)
+    if is_patient:
+        return [str(error) for error in errors if isinstance(error, Refused)]
+    return [str(error) for error in errors] + check(settings, [way for way in ways(settings) if way not in new])
+
+
+def _tested(settings, now, those):
+    """Send a test message by some ways; what they say against it."""
+    errors = []
+    for way in those:
         try:
             {"mail": send_mail, "webhook": send_webhook}[way](settings, {
                 "kind": "test", "because": "Messages about backups arrive here.", "since": moment(now)}, now)
         except BackupError as error:
-            told.append(str(error))
-    return told
+            errors.append(error)
+        else:
+            _note(settings, "proved", way, _digest(settings, way))
+            _note(settings, "refused", way, None)
+    return errors
 
 
-def check(settings):
+def check(settings, those=None):
     """Whether messages would be taken, without one: one sentence for each way by which they would not."""
     told = []
-    for way in ways(settings):
+    for way in ways(settings) if those is None else those:
         try:
             {"mail": _check_mail, "webhook": _check_webhook}[way](settings)
         except BackupError as error:
             told.append(str(error))
     return told
+
+
+# -- What is known of ways --------------------------------------------------------------------------------------------
+
+
+def _digest(settings, way):
+    """What tells settings of a way from others, its secret included. It is kept where that lies open for root, too."""
+    content = [settings.get(way)]
+    for path in [settings[way].get("password_file"), settings[way].get("url_file")]:
+        with contextlib.suppress(OSError, TypeError), open(path, "rb") as stream:
+            content.append(stream.read().hex())
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _noted(settings, what, way):
+    found = read_json(settings.path("ways.json"))
+    entry = found.get(what) if isinstance(found, dict) else None
+    return entry.get(way) if isinstance(entry, dict) else None
+
+
+def _note(settings, what, way, value):
+    """Take down what is known of a way; nothing where it is None."""
+    if _noted(settings, what, way) == value:
+        return
+    found = read_json(settings.path("ways.json"))
+    found = {key: entry for key, entry in found.items() if isinstance(entry, dict)} if isinstance(found, dict) else {}
+    found.setdefault(what, {})[way] = value
+    if value is None:
+        del found[what][way]
+    write_json(settings.path("ways.json"), found, 0o600)
+
+
+def _is_left_alone(settings, way, now):
+    """Whether a way has refused a login so lately that it is left alone, unless its settings have changed since."""
+    known = _noted(settings, "refused", way)
+    if not settings.get(way) or not isinstance(known, dict) or known.get("digest") != _digest(settings, way):
+        return False
+    try:
+        # A clock that jumped is no reason to wait for years.
+        return 0 < seconds_of_moment(known["until"]) - now <= LONGEST_PAUSE
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
+def _leave_alone(settings, way, now):
+    known, digest = _noted(settings, "refused", way), _digest(settings, way)
+    pause = FIRST_PAUSE
+    if isinstance(known, dict) and known.get("digest") == digest and isinstance(known.get("pause"), int):
+        pause = min(max(2 * known["pause"], FIRST_PAUSE), LONGEST_PAUSE)
+    _note(settings, "refused", way, {"digest": digest, "pause": pause, "until": moment(now + pause)})
 
 
 def _age(message, now):
@@ -289,8 +377,17 @@ def _told_of_mail(settings):
             # Before it is written as bytes are, in which no secret would be found.
             answer = without_secrets(settings, error.smtp_error.decode("utf-8", "replace"))
             said = str((error.smtp_code, answer.encode()))
-        kind = LoginRefused if isinstance(error, smtplib.SMTPAuthenticationError) else BackupError
-        raise kind("{host}:{port} takes no mail from here: ".format(**settings["mail"]) + said) from None
+        raise _kind_of(error)("{host}:{port} takes no mail from here: ".format(**settings["mail"]) + said) from None
+
+
+def _kind_of(error):
+    """What an error of a mail server is worth: whether another attempt can go another way."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        # 454 is a server that cannot say just now.
+        return LoginRefused if error.smtp_code >= 500 else BackupError
+    codes = [getattr(error, "smtp_code", 0), *(code for code, _text in getattr(error, "recipients", {}).values())]
+    is_lasting = isinstance(error, (smtplib.SMTPNotSupportedError, ssl.SSLCertVerificationError, ValueError))
+    return Refused if is_lasting or max(codes) >= 500 else BackupError
 
 
 def connected(server):
@@ -382,7 +479,7 @@ def _address(settings):
     except ValueError:
         is_good = False
     if not is_good or re.search("[^!-~]", url):
-        raise BackupError("The address of the webhook must begin with https:// and a host, without a login or a blank.")
+        raise Refused("The address of the webhook must begin with https:// and a host, without a login or a blank.")
     return url
 
 
@@ -395,11 +492,13 @@ def _told_of_webhook(settings):
     except urllib.error.HTTPError as error:
         what = "leads elsewhere" if 300 <= error.code < 400 else "does not take the message"
         error.close()
-        raise BackupError(f"The webhook at {host} {what}: it answers with status {error.code}.") from None
+        kind = Refused if error.code < 500 and error.code not in HTTP_LATER else BackupError
+        raise kind(f"The webhook at {host} {what}: it answers with status {error.code}.") from None
     except (OSError, http.client.HTTPException) as error:
         why = error.reason if isinstance(error, urllib.error.URLError) else error
         text = without_secrets(settings, str(why).strip() or type(why).__name__)
-        raise BackupError(f"The webhook at {host} cannot be reached: {text.rstrip('.')}.") from None
+        kind = Refused if isinstance(why, ssl.SSLCertVerificationError) else BackupError
+        raise kind(f"The webhook at {host} cannot be reached: {text.rstrip('.')}.") from None
 
 
 def _harmless(text):

@@ -7,6 +7,7 @@ A record is there before its run does anything, so that one which was killed is 
     state: running, ok, failed, interrupted, or skipped (it gave way to another one)
     level, place, bytes, objects_bytes, exit_status, checked, next, restorable {from, to},
     steps [{service, name, file, state, seconds}], targets [{name, state, because}],
+    drill {target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
     stores [{name, state, bytes, seconds, targets [{name, state}], restorable {from, to}, wal_lag_seconds}]
 """
 
@@ -247,6 +248,8 @@ METRICS = {
     "size_bytes": "What the last good backup of a store holds.",
     "restorable_from_timestamp_seconds": "Earliest time to which a store can be brought back.",
     "restorable_to_timestamp_seconds": "Latest time to which a store can be brought back.",
+    "drill_rto_seconds": "How long the last good drill took from nothing to a login.",
+    "drill_rpo_seconds": "How old the newest moment was that the last good drill could have restored.",
     "wal_lag_seconds": "How far what is saved of PostgreSQL was behind it at the end of the last run.",
 }
 
@@ -280,6 +283,9 @@ def exposition(settings, records):
         for store, target in _successes(record):
             tell("last_success_timestamp_seconds", ended, verb=verb, store=store, target=target)
         _tell_stores(record, tell)
+        if record["state"] == OK:
+            for name in ("rto_seconds", "rpo_seconds"):
+                tell("drill_" + name, (record.get("drill") or {}).get(name))
     lines = []
     for name, meaning in METRICS.items():
         lines += [f"# HELP {PREFIX}{name} {meaning}", f"# TYPE {PREFIX}{name} gauge"] if values[name] else []

@@ -14,13 +14,16 @@ import re
 import time
 
 from trenova_backup.errors import SourceError, TargetError
+from trenova_backup.files import write_text
 
 #: Exit codes of restic 0.17 and later.
 NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
 RETRY_LOCK = "10m"
 #: How often a running stream tells how far it is.
-SECONDS_BETWEEN_LINES = 10
+SECONDS_BETWEEN_LINES = 5
 JOB = "backup-keep"
+#: While this file is there, the playbook has every target looked at, as the description of the role says.
+CHECK_WANTED = "check-wanted"
 #: The name of a file of a repository, and what restic's check says of one that is not damaged.
 NAME = re.compile(r"\b[0-9a-f]{64}\b")
 HOW = {"does not exist": "missing", "not referenced": "too much"}
@@ -61,6 +64,9 @@ class Repository:
         """Run restic to its end; the Process. Raises TargetError where it fails."""
         process = self._engine.run(JOB, self.command(*words), seconds, read_lines)
         if process.code:
+            if process.code == NO_REPOSITORY:
+                # Only the playbook makes one: what lacks it may be a disk that is not mounted.
+                write_text(self._settings.path(CHECK_WANTED), "")
             raise TargetError(self.why(process))
         return process
 
@@ -69,7 +75,7 @@ class Repository:
         what = {
             NO_REPOSITORY: "there is no repository; mount its disk, or run the playbook, which makes a new one",
             LOCKED: "another program holds the repository",
-            WRONG_KEY: "the key does not open the repository: it is another installation's, or the key was "
+            WRONG_KEY: "trenova_backup_key does not open the repository: it is another installation's, or the key was "
                        "changed",
         }.get(process.code)
         return f"Target {self.name}: {what or process.said.rstrip('.')}."
@@ -107,7 +113,8 @@ class Repository:
                 summary.update(message)
             elif message.get("message_type") == "status" and time.monotonic() - told[0] > SECONDS_BETWEEN_LINES:
                 told[0] = time.monotonic()
-                tell(message.get("bytes_done", 0))
+                if message.get("bytes_done"):
+                    tell(message["bytes_done"])
 
         tags = [word for tag in stream.tags for word in ("--tag", tag)]
         keeper = self._engine.start(JOB, self.command(

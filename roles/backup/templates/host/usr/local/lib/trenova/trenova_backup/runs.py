@@ -13,25 +13,34 @@ import dataclasses
 import fcntl
 import json
 import os
+import sys
 import time
 
-from trenova_backup import kinds, places, retention
+from trenova_backup import kinds, places, points, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
-from trenova_backup.files import duration, moment, size
+from trenova_backup.files import duration, moment, size, stamp_of
 from trenova_backup.mirror import Mirror
+from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
+from trenova_backup.restore import copies
+from trenova_backup.stream import Stream
 
 #: Bytes of the disk of a target that a backup leaves free at least.
 LEFT_ALONE = 1_000_000_000
 #: Verbs that change nothing, and may run beside another run, whose locks are its own.
 ASKING = frozenset(("list", "read", "end"))
+DAY = 86400
 #: Parts of a database: a base backup, and the log since one.
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
-SMALL = ("cut", "check", "end")
+SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
+#: What the record of a run is kept as.
+RECORDS, RECORD_FILE = "records", "record.json"
 #: What a stream may have grown by since the last time.
 GROWTH = 1.25
+#: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
+READING = "reading.lock"
 
 
 class Busy(BackupError):
@@ -47,6 +56,8 @@ class Target:
         self.mirror = Mirror(told, engine, settings)
         self.because = ""
         self.snapshots = []
+        #: Stamps of the states of each store of objects, and bytes that are free, of targets that were listed.
+        self.objects, self.free = {}, None
 
     @property
     def is_good(self):
@@ -63,12 +74,13 @@ class Run:
         self.started = time.time()
         self.targets = [Target(told, self.engine, settings) for told in settings.targets]
         self.steps, self.warnings, self.facts = [], [], {}
+        self._has_looked = False
 
     # -- Told ---------------------------------------------------------------------------------------------------------
 
     def say(self, text):
-        """Tell what happens, with the time."""
-        print(time.strftime("%H:%M:%S"), text, flush=True)
+        """Tell what happens, with the time. The output of those who ask is their answer."""
+        print(time.strftime("%H:%M:%S"), text, flush=True, file=sys.stderr if self.verb in ASKING else sys.stdout)
 
     def warn(self, text):
         """Tell what is wrong and does not stop the run."""
@@ -106,6 +118,7 @@ class Run:
 
     def look_at_targets(self):
         """Which targets can be used. Raises TargetError where none can."""
+        self._has_looked = True
         for target in self.targets:
             try:
                 known = places.recorded(self.settings)
@@ -132,13 +145,16 @@ class Run:
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
 
-    def keep(self, stream, source):
-        """Keep a stream in the first target that takes it; what restic says of it."""
+    def keep(self, stream, source, expected=0):
+        """Keep a stream in the first target that takes it; what restic says of it.
+
+        expected: bytes that there may be, where no stream of its kind was kept before.
+        """
         def store(target):
             before = self._last_size(target, stream)
 
             def tell(done):
-                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before, begin)}")
+                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before or expected, begin)}")
             self._have_space(target, before)
             begin = time.monotonic()
             return target.repository.keep(stream, source, tell)
@@ -207,7 +223,14 @@ class Run:
                 self.lose(target, error)
 
     def let_go(self):
-        """Remove what retention does not keep."""
+        """Remove what retention does not keep, unless somebody reads it just now: the next backup does it then."""
+        with held(self.settings, READING) as is_ours:
+            if is_ours:
+                self._let_go()
+            else:
+                self.say("a drill reads the targets: what is not kept any more goes with the next backup")
+
+    def _let_go(self):
         for target in self.good:
             try:
                 snapshots = target.repository.snapshots()
@@ -215,12 +238,39 @@ class Run:
                 target.repository.forget(gone)
                 if self.is_full:
                     target.repository.prune()
-                kept = [snapshot.run for snapshot in snapshots if snapshot not in gone]
+                left = [snapshot for snapshot in snapshots if snapshot not in gone]
+                self._tell_since(left)
+                kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
                 for store in self.settings.stores:
                     if store["kind"] == "objects" and kept:
                         target.mirror.retain(store["store"], min(kept))
             except TargetError as error:
                 self.lose(target, error)
+        for path in copies.let_go(self.settings, self.started) if not self.failures else []:
+            self.say(f"removed {path}, which a restore had replaced")
+
+    def _tell_since(self, snapshots):
+        """Note from when on the databases can be brought back."""
+        for name, window in self.facts.get("restorable", {}).items():
+            found = points.intervals(points.windows(snapshots, name))
+            if found and "from" not in window:
+                window["from"] = moment(found[0][0])
+
+    def keep_record(self, record):
+        """Keep the record of this run in every target, where it can be read when this host is gone."""
+        if not self._has_looked or self.verb == "cut" and not any(
+                "target" in step or step.get("added") for step in self.steps):
+            return
+        path = self.settings.path("records", record["stamp"] + ".json")
+        stream = Stream(self.stamp, RECORDS, RECORD, RECORD_FILE, verb=record["verb"], state=record["state"],
+                        level=record.get("level"))
+        for target in self.good:
+            try:
+                target.repository.keep(
+                    stream, lambda pipe: self.engine.hand_on(path, pipe.path), lambda done: None)
+            except BackupError as error:
+                # It stays on this host, and the next run copies what a target lacks.
+                self.say(f"the record was not kept in the target {target.name}: {error}")
 
     # -- Asked --------------------------------------------------------------------------------------------------------
 
@@ -229,6 +279,29 @@ class Run:
         with contextlib.suppress(TargetError):
             self.look_at_targets()
         return self.targets
+
+    def list_objects(self):
+        """Ask the targets which states of objects they hold, and how much room they have."""
+        for target in self.good:
+            try:
+                for store in self.settings.stores:
+                    if store["kind"] == "objects":
+                        target.objects[store["store"]] = target.mirror.stamps(store["store"])[0]
+                if target.directory:
+                    target.free = places.free(target.directory)
+            except (TargetError, OSError) as error:
+                self.lose(target, error)
+
+    def records(self):
+        """The newest records of each kind and state that a target holds, oldest first, for a host that knows none."""
+        for target in self.good:
+            newest = {(snapshot.pairs.get("verb"), snapshot.pairs.get("state")): snapshot
+                      for snapshot in target.snapshots if snapshot.part == RECORD}
+            with contextlib.suppress(TargetError, ValueError):
+                found = [json.loads(target.repository.read(snapshot)) for snapshot in newest.values()]
+                if found:
+                    return sorted(found, key=lambda record: record["stamp"])
+        return []
 
     def check(self, part):
         """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
@@ -327,33 +400,50 @@ class Run:
 def unwanted(snapshots, policy, now):
     """Snapshots that retention does not keep, of one repository.
 
-    Each kind of file of each store is a series of points of its own; the log of a database follows its bases.
+    Each kind of file of each store is a series of points of its own; the log of a database follows its bases, and a
+    record its run.
     """
     series = {}
     for snapshot in snapshots:
         series.setdefault((snapshot.store, snapshot.part, snapshot.file), []).append(snapshot)
     kept, gone, windows = {}, [], {}
     for (store, part, _file), those in series.items():
-        if part == WAL:
+        if part in (WAL, RECORD):
             continue
-        points = [_point(snapshot) for snapshot in those]
-        decision = retention.decide(points, policy, now)
-        if part == BASE and decision.window:
+        of_series = [_point(snapshot) for snapshot in those]
+        decision = retention.decide(of_series, policy, now)
+        since = _window_begin(of_series, decision, policy)
+        if part == BASE and since:
             # Of these days any moment is wanted: one that was made by hand at noon does not stand for the night.
-            points = [dataclasses.replace(point, pinned=point.stamp >= decision.window[0] or point.pinned)
-                      for point in points]
-            decision = retention.decide(points, policy, now)
+            of_series = [dataclasses.replace(point, pinned=point.stamp >= since or point.pinned)
+                         for point in of_series]
+            decision = retention.decide(of_series, policy, now)
         stamps = {point.stamp for point in decision.keep}
         if part == BASE:
             kept[store] = stamps
-            windows[store] = [stamp for stamp in stamps if stamp >= min(decision.window, default=stamp)]
+            windows[store] = [stamp for stamp in stamps if stamp >= since]
         gone += [snapshot for snapshot in those if snapshot.run not in stamps]
     for (store, part, _file), those in series.items():
         if part == WAL:
             wals = [retention.Wal(snapshot.run, snapshot.pairs.get("base", "")) for snapshot in those]
             keep, _let_go = retention.wal_epochs(kept.get(store, set()), windows.get(store, []), wals, now)
             gone += [snapshot for snapshot, wal in zip(those, wals) if wal not in keep]
-    return gone
+    told = [snapshot for snapshot in snapshots if snapshot.part == RECORD]
+    runs = {snapshot.run for snapshot in snapshots if snapshot.part != RECORD and snapshot not in gone}
+    # Of a run that failed there may be nothing else.
+    since = stamp_of(now - policy["daily"] * DAY)
+    return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and not (
+        snapshot.pairs.get("verb") == "backup" and snapshot.run >= since)]
+
+
+def _window_begin(of_series, decision, policy):
+    """Stamp from which on any moment is wanted; "" where no days are counted.
+
+    While there are fewer days than are kept, all of the first one is wanted, too.
+    """
+    if not decision.window:
+        return ""
+    return decision.window[0] if len(decision.window) >= policy["daily"] else min(point.stamp for point in of_series)
 
 
 def _point(snapshot):
@@ -389,16 +479,39 @@ def alone(settings, verb="", seconds=0):
 
     seconds: how long a small one, or a check, is waited for.
     """
-    deadline = time.monotonic() + seconds
+    deadline, is_told = time.monotonic() + seconds, False
     with open(settings.path("runs.lock"), "a+", encoding="utf-8") as lock:
         while not _lock(lock):
             lock.seek(0)
-            if lock.read() not in SMALL or time.monotonic() >= deadline:
+            other = lock.read()
+            if other not in SMALL or time.monotonic() >= deadline:
                 raise Busy("Another backup is at work; this one gives way to it.")
+            if not is_told:
+                print(f"It waits for the {SMALL[other]} that is at work.", flush=True)
+                is_told = True
             time.sleep(1)
         lock.truncate(0)
         lock.write(verb)
         lock.flush()
+        yield
+
+
+@contextlib.contextmanager
+def held(settings, name):
+    """Hold a lock of this name, unless somebody else does; whether it is ours."""
+    with open(settings.path(name), "a+", encoding="utf-8") as lock:
+        yield _lock(lock)
+
+
+@contextlib.contextmanager
+def reading(settings, seconds):
+    """Have nothing removed from the targets meanwhile; backups go on. Raises Busy where somebody removes so long."""
+    deadline = time.monotonic() + seconds
+    with open(settings.path(READING), "a+", encoding="utf-8") as lock:
+        while not _lock(lock):
+            if time.monotonic() >= deadline:
+                raise Busy("A backup removes what is not kept any more, and does not end.")
+            time.sleep(1)
         yield
 
 

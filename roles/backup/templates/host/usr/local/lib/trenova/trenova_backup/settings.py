@@ -20,25 +20,29 @@ class Settings:
     """
 
     def __init__(self, content):
-        self._content = content
+        self.content = content
         self.stores, self.targets = content["stores"], content["targets"]
         self.state_dir = os.path.join(content["data_dir"], "backup")
+        #: When they were written to this host, in seconds; None where that is not known.
+        self.written = None
 
     @classmethod
     def read(cls, directory):
         """Those of a host. Raises BackupError where there are none."""
         try:
             with open(os.path.join(directory, FILE), encoding="utf-8") as stream:
-                return cls(json.load(stream))
+                settings = cls(json.load(stream))
+                settings.written = os.fstat(stream.fileno()).st_mtime
+                return settings
         except (OSError, ValueError) as error:
             raise BackupError(f"The settings of the backups cannot be read: {error}. Run the playbook.") from None
 
     def __getitem__(self, key):
-        return self._content[key]
+        return self.content[key]
 
     def get(self, key, otherwise=None):
         """A setting, where it is there."""
-        return self._content.get(key, otherwise)
+        return self.content.get(key, otherwise)
 
     def path(self, *words):
         """A path below the directory where backups keep what they know."""

@@ -7,6 +7,7 @@ Each incident is told once, and each day again while it lasts. What has been tol
 from __future__ import annotations
 
 import contextlib
+import subprocess
 
 from trenova_backup import notify, places, records
 from trenova_backup.files import duration, moment, read_json, seconds_of_moment, size, write_json
@@ -18,6 +19,11 @@ START_SECONDS = 3600
 UPTIME = "/proc/uptime"
 #: The verb, and the level where one is meant, of what schedules name.
 MEANINGS = {"full": ("backup", "full"), "cycle": ("cut", None)}
+#: What a run that did not go well is told as.
+STATES = {records.FAILED: "failed", records.INTERRUPTED: "was interrupted", records.SKIPPED: "was skipped"}
+#: Runs that no schedule names, and that somebody has to look at all the same.
+UNSCHEDULED = ("check", "drill")
+OUR_TIMER = "trenova-backup-watch.timer"
 
 
 def after_run(settings, record, now):
@@ -49,6 +55,55 @@ def look(settings, now):
         for key in [key for key in told if key.partition(" ")[0] in ("overdue", "disk") and key not in wanted]:
             del told[key]
     return [sentence for sentence in said if sentence]
+
+
+def faults(settings, now):
+    """What is wrong with the backups just now, as sentences, for who asks: it takes nothing down and tells nobody.
+
+    Worked out anew from the schedules and the records, so that a watch that does not run any more hides nothing.
+    """
+    found, told = records.read(settings, now), read_json(settings.path("told.json"))
+    schedules = settings.get("schedules") or []
+    said = [_last_run(verb, found, now) for verb in dict.fromkeys(
+        [*(MEANINGS.get(schedule["verb"], (schedule["verb"],))[0] for schedule in schedules), *UNSCHEDULED])]
+    if not _is_starting():
+        said += [overdue(schedule, found, _known_since(settings, schedule, found, told, now), now)
+                 for schedule in schedules]
+    said += [_disk_fault(settings, target) for target in settings.targets if target.get("directory")]
+    timers = [schedule["unit"].rpartition(".")[0] + ".timer" for schedule in schedules if schedule.get("unit")]
+    said += [_timer(timer) for timer in dict.fromkeys([*timers, OUR_TIMER])]
+    return [sentence for sentence in said if sentence]
+
+
+def _last_run(verb, found, now):
+    """Why the run of a verb that ended last was no good one; "" where it was, or where there is none."""
+    ended = [(records.finished(record) or 0, record) for record in found if record["verb"] == verb and (
+        record["state"] == records.OK or record["state"] in STATES
+        and (verb, record["state"]) != ("cut", records.SKIPPED))]
+    last = max((entry for entry in ended if entry[0] <= now), key=lambda entry: entry[0], default=(0, None))[1]
+    if last is None or last["state"] == records.OK:
+        return ""
+    return "The {} of {} {}: {}".format(
+        notify.TITLES.get(verb, verb), last["stamp"], STATES[last["state"]],
+        last.get("because") or "it tells no reason.")
+
+
+def _known_since(settings, schedule, found, told, now):
+    """From when on a schedule is as it is: by the watch, or since a good run, or since it was written to this host."""
+    entry = told.get(_key(schedule)) if isinstance(told, dict) else None
+    entry = entry if isinstance(entry, dict) else {}
+    since, interval, written = _seconds(entry.get("since")), entry.get("interval"), min(settings.written or now, now)
+    if isinstance(interval, (int, float)) and (schedule.get("seconds") or 0) < interval:
+        return written  # it asks for more than before
+    return _last_good(schedule, found, now) or written if since is None or since > now else since
+
+
+def _timer(name):
+    try:
+        done = subprocess.run(["systemctl", "is-active", "--quiet", name], check=False)
+    except OSError:
+        return ""
+    return f"{name} does not run, and starts nothing. Run the playbook." if done.returncode else ""
 
 
 def overdue(schedule, found, since, now):
@@ -97,20 +152,24 @@ def _schedule(settings, schedule, found, told, now):
     return because
 
 
-def _disk(settings, target, told, now):
-    key, because = "disk " + target["name"], ""
+def _disk_fault(settings, target):
+    """What is wrong with the disk of a target, as a sentence; "" where nothing is."""
     missing = places.missing_mount([target["directory"]], places.recorded(settings))
     if missing:
-        because = f"The disk of the backups is not mounted on {missing}. Mount it."
-    elif target.get("least_free_bytes"):
+        return f"The disk of the backups is not mounted on {missing}. Mount it."
+    if target.get("least_free_bytes"):
         try:
             free = places.free(target["directory"])
         except OSError as error:
-            because = f"The disk of the backups at {target['directory']} cannot be asked: {error.strerror}."
-        else:
-            if free < target["least_free_bytes"]:
-                because = (f"The disk of the backups at {target['directory']} has {size(free)} free, less than the "
-                           f"{size(target['least_free_bytes'])} that the next ones may need.")
+            return f"The disk of the backups at {target['directory']} cannot be asked: {error.strerror}."
+        if free < target["least_free_bytes"]:
+            return (f"The disk of the backups at {target['directory']} has {size(free)} free, less than the "
+                    f"{size(target['least_free_bytes'])} that the next ones may need.")
+    return ""
+
+
+def _disk(settings, target, told, now):
+    key, because = "disk " + target["name"], _disk_fault(settings, target)
     about = {"verb": "backup", "because": because or f"The disk of the target {target['name']} is as it should be."}
     if not because:
         return _recovered(settings, told, key, now, about)

@@ -4,12 +4,37 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 
+from trenova_backup.errors import BackupError
+from trenova_backup.files import moment, seconds_of
 from trenova_backup.stream import Stream
+
+
+@dataclasses.dataclass
+class Choice:
+    """What a store is restored from: snapshots, in the order in which they are needed, and the moment that it has then.
+
+    at: that moment, in seconds. bytes: what is read. space: what it takes on this host until the end. facts: what
+    only its kind reads.
+    """
+
+    snapshots: list
+    at: float
+    bytes: int = 0
+    space: int = 0
+    facts: dict = dataclasses.field(default_factory=dict)
 
 
 class Kind(abc.ABC):
     """One store in one run."""
+
+    #: The part of a backup that a restore reads, where it is one.
+    part = ""
+    #: Whether what comes back is laid in the place of the live files, while nothing of the service runs.
+    is_laid = False
+    #: Whether what is written may be older than what its service reads from files when it starts.
+    is_read_at_start = False
 
     def __init__(self, store, run):
         self.store, self.run = store, run
@@ -21,6 +46,48 @@ class Kind(abc.ABC):
 
     def cut(self):  # noqa: B027  # most kinds have nothing to do there
         """Keep what has changed since, where that costs little."""
+
+    # -- The way back -------------------------------------------------------------------------------------------------
+
+    def choose(self, target, until):
+        """What to restore from a target, as of a moment in seconds, or as new as can be: a Choice.
+
+        Raises BackupError, with the first and the last moment, where the target holds nothing of then.
+        """
+        mine = [snapshot for snapshot in target.snapshots if (snapshot.store, snapshot.part) == (self.name, self.part)]
+        fitting = [snapshot for snapshot in mine if until is None or seconds_of(snapshot.run) <= until]
+        if not fitting:
+            raise BackupError(self.nothing(
+                until, seconds_of(mine[0].run) if mine else None, seconds_of(mine[-1].run) if mine else None))
+        newest = fitting[-1]
+        return Choice([newest], seconds_of(newest.run), newest.bytes, newest.bytes)
+
+    def choose_run(self, target, run):
+        """What a run has kept, or the last one before it that has kept anything of this store: a Choice."""
+        return self.choose(target, seconds_of(run))
+
+    def nothing(self, until, first, last):
+        """The sentence that says that there is nothing of a moment."""
+        if first is None:
+            return f"{self.store['title']}: the target holds no backup of it."
+        return (f"{self.store['title']}: {moment(until)} cannot be restored. The target holds it from "
+                f"{moment(first)} to {moment(last)}.")
+
+    def fetch(self, choice, beside):
+        """Bring what was chosen into a directory on the host, while the live one is in use.
+
+        The path of what takes the place of the live directory then, where it is laid.
+        """
+        return beside
+
+    def write(self, choice, beside):  # noqa: B027  # most kinds are laid
+        """Write what was fetched into the running service, which nobody uses meanwhile."""
+
+    def bring_part(self, choice, beside, only, name):
+        """Bring a part back beside the live ones, under a name; a sentence that says where it is."""
+        raise BackupError(f"{self.store['title']}: no part of it can be restored. Restore it whole, without --only.")
+
+    # -- Tools --------------------------------------------------------------------------------------------------------
 
     def stream(self, part, file, extract=(), **facts):
         """A stream of this store in this run."""

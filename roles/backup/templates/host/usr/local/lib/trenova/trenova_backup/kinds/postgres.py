@@ -8,17 +8,21 @@ fetched yet, pg_dump; they run from the image of the server, whose version they 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import shutil
 
-from trenova_backup import places
-from trenova_backup.errors import NothingYet, SourceError
-from trenova_backup.files import read_json, size, write_json
-from trenova_backup.kinds.kind import Kind
+from trenova_backup import facts, places
+from trenova_backup.engine import Process
+from trenova_backup.errors import BackupError, NothingYet, SourceError
+from trenova_backup.files import moment, read_json, seconds_of, seconds_of_moment, size, write_json
+from trenova_backup.kinds.kind import Choice, Kind
 
 #: Where the containers of this store see what the host keeps for it.
 WAL, MANIFESTS = "/wal", "/manifests"
 MANIFEST = "backup_manifest"
+FACTS = "facts.json"
 END_OF_MANIFEST = 4096
 SEGMENT_BYTES = 16 * 1024 * 1024
 #: Bytes of the host's disk that fetching the log leaves free at least.
@@ -26,6 +30,12 @@ LEFT_ALONE = 1_000_000_000
 #: A base of so many links is read back slowly; the next one is full.
 LONGEST_CHAIN = 14
 PARTIAL = ".partial"
+#: Tables of so many bytes in all are read for their checksums, and how often a moment without writers is looked for.
+CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
+#: What the log's segments, and the files that tell of its branches, are called.
+OF_LOG = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
+#: Where the container that recovers sees what is beside.
+RESTORE = "/restore"
 
 
 class Postgres(Kind):
@@ -35,6 +45,7 @@ class Postgres(Kind):
         super().__init__(store, run)
         for part in ("wal", "manifests"):
             run.settings.make_directory(part, self.name)
+        self.version = ""
         self._memory_file = run.settings.path("manifests", self.name, "memory.json")
         #: system: identifier of the cluster. bases: [{run, after, level, lsn}], oldest first. cut: {lsn, at}.
         self.memory = read_json(self._memory_file)
@@ -49,6 +60,7 @@ class Postgres(Kind):
         if self.run.is_full or not self.store["physical"]:
             self._dumps()
         if self.store["physical"]:
+            self._keep_facts()
             self.cut()
 
     def cut(self):
@@ -90,8 +102,9 @@ class Postgres(Kind):
     def _look(self):
         """Have a slot, and notice a server that is another one than the last time, or that had to drop the log."""
         slot = self.store["slot"]
-        system, status, behind = self._query(
-            "SELECT system_identifier, coalesce(max(wal_status), 'none'), "
+        system, self.version, status, behind = self._query(
+            "SELECT system_identifier, current_setting('server_version_num')::int / 10000, "
+            "coalesce(max(wal_status), 'none'), "
             "coalesce(max(pg_current_wal_flush_lsn() - restart_lsn), 0) FROM pg_control_system() "
             "LEFT JOIN pg_replication_slots ON slot_name = :'slot' GROUP BY system_identifier", slot=slot)[0]
         if status == "lost":
@@ -151,8 +164,40 @@ class Postgres(Kind):
             command.append(f"--incremental={MANIFESTS}/{self.name}/{parent['run']}")
         stream = self.stream(
             "base", "base.tar", (MANIFEST, f"{MANIFESTS}/{self.name}/{self.run.stamp}"), level=level,
-            after=parent["run"] if parent else "", system=self.memory["system"])
-        self.run.keep(stream, self.from_job(command))
+            after=parent["run"] if parent else "", system=self.memory["system"], version=self.version)
+        self.run.keep(stream, self.from_job(command), 0 if parent else self._bytes())
+
+    def _keep_facts(self):
+        """Take down what the databases hold, for the next drill to compare with. A backup is good without it."""
+        path = self.run.settings.path(f"facts-{self.name}.json")
+        try:
+            write_json(path, self.facts(), 0o600)
+        except SourceError as error:
+            self.run.warn(f"The next drill has nothing to compare with: {error}")
+            return
+        self.run.keep(self.stream("facts", FACTS), lambda pipe: Process(["cat", path], output=pipe.path))
+
+    def facts(self):
+        """What the databases hold: facts, as that module has them. Raises SourceError where they cannot be read."""
+        found = {}
+        for database in self.store["databases"]:
+            process = self.run.engine.run(self.store["job"], [
+                "sh", "/run/trenova/config/facts.sh", self._connection(database), str(CHECKSUM_BYTES),
+                str(FACTS_TRIES)])
+            try:
+                if process.code:
+                    raise ValueError(process.said.rstrip("."))
+                found[database] = facts.parsed(process.lines)
+            except ValueError as error:
+                raise SourceError(f"{self.store['title']}: {database} cannot be counted: {error}.") from None
+        return found
+
+    def _bytes(self):
+        """What all databases hold, which is about what a full base does; 0 where the login may not know."""
+        try:
+            return int(self._query("SELECT sum(pg_database_size(oid))::bigint FROM pg_database")[0][0])
+        except SourceError:
+            return 0
 
     def _begin_of(self, stamp):
         """Position in the log at which a base began, which its manifest tells at its end."""
@@ -209,6 +254,171 @@ class Postgres(Kind):
         for name in names:
             _remove(os.path.join(directory, name))
 
+    # -- The way back -------------------------------------------------------------------------------------------------
+
+    @property
+    def is_laid(self):
+        """A server of somebody else's has its files elsewhere, and is given dumps."""
+        return self.store["physical"]
+
+    def choose(self, target, until):
+        """A base, all that it builds upon, and a log that reaches to the moment; or the dumps of one run."""
+        return self._choose_base(target, until) if self.is_laid else self._choose_dumps(target, until)
+
+    def _choose_dumps(self, target, until):
+        dumps = {}
+        for snapshot in target.snapshots:
+            if (snapshot.store, snapshot.part) == (self.name, "dump"):
+                dumps.setdefault(snapshot.run, []).append(snapshot)
+        wanted = set(self.store["databases"])
+        runs = sorted(run for run, those in dumps.items()
+                      if wanted <= {snapshot.pairs.get("database") for snapshot in those})
+        fitting = [run for run in runs if until is None or seconds_of(run) <= until]
+        if not fitting:
+            raise BackupError(self.nothing(
+                until, seconds_of(runs[0]) if runs else None, seconds_of(runs[-1]) if runs else None))
+        chosen = [snapshot for snapshot in dumps[fitting[-1]] if snapshot.pairs.get("database") in wanted]
+        read = sum(snapshot.bytes for snapshot in chosen)
+        return Choice(chosen, seconds_of(fitting[-1]), read, read)
+
+    def _choose_base(self, target, until):
+        mine = [snapshot for snapshot in target.snapshots if snapshot.store == self.name]
+        bases = {snapshot.run: snapshot for snapshot in mine if snapshot.part == "base"}
+        # A log belongs to a base from where that ended, which the first log after it tells.
+        logs = sorted(((seconds_of_moment(snapshot.pairs["until"]), snapshot) for snapshot in mine
+                       if snapshot.part == "wal" and snapshot.pairs.get("until")), key=lambda entry: entry[0])
+        begins = {}
+        usable = []
+        for end, log in logs:
+            base = log.pairs.get("base", "")
+            chain = _chain(bases, base)
+            if chain:
+                usable.append((begins.setdefault(base, end), end, log, chain))
+        if not usable:
+            raise BackupError(self.nothing(until, None, None))
+        first, last = min(entry[0] for entry in usable), usable[-1][1]
+        fitting = [entry for entry in usable if until is not None and entry[0] <= until <= entry[1]]
+        if until is not None and not fitting:
+            raise BackupError(self.nothing(until, first, last))
+        _begin, end, log, chain = fitting[0] if fitting else usable[-1]
+        choice = self._choice(chain, log, end if until is None else until)
+        choice.facts["target"] = _utc(until) if until is not None else ""
+        return choice
+
+    def choose_run(self, target, run):
+        """The state of which a run has taken down what there was, at the very position in the log."""
+        mine = [snapshot for snapshot in target.snapshots if snapshot.store == self.name]
+        bases = {snapshot.run: snapshot for snapshot in mine if snapshot.part == "base"}
+        logs = [snapshot for snapshot in mine if (snapshot.part, snapshot.run) == ("wal", run)
+                and _chain(bases, snapshot.pairs.get("base", ""))]
+        told = [snapshot for snapshot in mine if (snapshot.part, snapshot.run) == ("facts", run)]
+        if not logs or not told:
+            raise BackupError(f"{self.store['title']}: the backup {run} holds no state that could be compared.")
+        log = max(logs, key=lambda snapshot: (snapshot.pairs["base"], _position(snapshot.pairs.get("lsn", "0/0"))))
+        base = log.pairs["base"]
+        chain, recorded = _chain(bases, base), json.loads(target.repository.read(told[-1]))
+        choice = self._choice(chain, log, seconds_of_moment(next(iter(recorded.values()))["at"]))
+        choice.facts.update(target=facts.target_of(recorded), recorded=recorded)
+        return choice
+
+    def _choice(self, chain, log, at):
+        read = sum(snapshot.bytes for snapshot in [*chain, log])
+        # Put together, it is as large as the full one again.
+        return Choice([*chain, log], at, read, read + (chain[0].bytes if len(chain) > 1 else 0),
+                      {"target": "", "version": chain[-1].pairs.get("version", "")})
+
+    def fetch(self, choice, beside):
+        """The bases and the log, which the server then puts together and recovers by itself, beside the live one."""
+        if not self.is_laid:
+            for snapshot in choice.snapshots:
+                self.run.bring_file(snapshot, os.path.join(beside, snapshot.file))
+            self.run.own(beside, self.run.settings["owner"])
+            return beside
+        self._recover(choice, beside)
+        # What is left is the data alone, which takes the place of the live one.
+        for name in os.listdir(beside):
+            if name != "data":
+                _remove_all(os.path.join(beside, name))
+        return os.path.join(beside, "data")
+
+    def _recover(self, choice, beside):
+        self._need_version(choice)
+        *bases, log = choice.snapshots
+        names = []
+        for number, base in enumerate(bases):
+            names.append(f"base{number}")
+            os.mkdir(os.path.join(beside, names[-1]), 0o700)
+            self.run.unpack(base, os.path.join(beside, names[-1]), ["--no-same-owner"])
+        os.mkdir(os.path.join(beside, "log"), 0o700)
+        self.run.unpack(log, os.path.join(beside, "log"), ["--no-same-owner"])
+        self._flatten(os.path.join(beside, "log"))
+        self.run.own(beside, self.store["owner"])
+        self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
+        process = self.run.engine.run(self.store["restore_job"], [
+            "sh", "/run/trenova/config/recover.sh", RESTORE,
+            choice.facts["target"], *names],
+            read_lines=lambda line: self.run.say(f"{self.store['title']}: {line}"))
+        if process.code:
+            raise BackupError(f"{self.store['title']} cannot be recovered: {process.said.rstrip('.')}.")
+
+    def bring_part(self, choice, beside, only, name):
+        """A table, [database/][schema.]table, into a schema of its own beside the live one."""
+        if not self.is_laid:
+            raise BackupError(f"{self.store['title']}: a table of somebody else's server cannot be restored by itself. "
+                              f"Read its dump: backup.py read {self.name} --part dump | pg_restore --table=...")
+        database, _slash, table = only.rpartition("/")
+        database = database or self.store["databases"][0]
+        self._recover(choice, beside)
+        process = self.run.engine.run(self.store["restore_job"], [
+            "sh", "/run/trenova/config/table.sh", RESTORE, database, table, name])
+        if process.code:
+            raise BackupError(f"{self.store['title']}: {process.said}")
+        [(container, _runs), *_others] = self.run.engine.services()[self.store["service"]]
+        process = self.run.engine.execute(container, [
+            "psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--dbname", database],
+            source=os.path.join(beside, "table.sql"))
+        try:
+            if process.wait():
+                raise BackupError(f"{self.store['title']} does not take the table: {process.said.rstrip('.')}.")
+        finally:
+            process.end()
+        return f"{table} of {database} is in the schema {name}, beside the live one."
+
+    def write(self, choice, beside):
+        """Restore dumps into the databases of a server of somebody else's, each as a whole or not at all."""
+        self.run.engine.mount(self.store["job"], beside, RESTORE)
+        for snapshot in choice.snapshots:
+            process = self.run.engine.run(self.store["job"], [
+                "sh", "/run/trenova/config/undump.sh", self._connection(snapshot.pairs["database"]),
+                f"{RESTORE}/{snapshot.file}"])
+            if process.code:
+                raise SourceError(f"{self.store['title']} does not take its dump of {snapshot.pairs['database']}: "
+                                  f"{process.said.rstrip('.')}.")
+
+    def _need_version(self, choice):
+        """Only its own major version reads a base. Raises BackupError where the server is another one."""
+        there = self.run.engine.run(self.store["job"], ["pg_basebackup", "--version"])
+        found, then = re.search(r"\d+", " ".join(there.lines)), choice.facts["version"]
+        now = found.group() if found else ""
+        if then and now and then != now:
+            raise BackupError(
+                f"{self.store['title']}: the backup is of PostgreSQL {then}, and the server is PostgreSQL {now}, which "
+                f"cannot read it. Set postgres_image to a {then}.x image, restore, and upgrade then.")
+
+    @staticmethod
+    def _flatten(directory):
+        """Leave the files of the log in the directory itself, under the names by which the server asks for them."""
+        for folder, _names, files in os.walk(directory, topdown=False):
+            for name in files:
+                plain = name[:-len(PARTIAL)] if name.endswith(PARTIAL) else name
+                path = os.path.join(directory, plain)
+                if not OF_LOG.fullmatch(plain) or name != plain and os.path.exists(path):
+                    os.unlink(os.path.join(folder, name))
+                else:
+                    os.replace(os.path.join(folder, name), path)
+            if folder != directory:
+                os.rmdir(folder)
+
     # -- Memory -------------------------------------------------------------------------------------------------------
 
     def _manifest(self, stamp):
@@ -228,6 +438,34 @@ class Postgres(Kind):
 def _quoted(value):
     text = str(value).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{text}'"
+
+
+def _chain(bases, run):
+    """The bases that one builds upon, the full one first; nothing where one of them is gone."""
+    chain = []
+    while run in bases and bases[run] not in chain:
+        chain.insert(0, bases[run])
+        if not bases[run].after:
+            return chain
+        run = bases[run].after
+    return []
+
+
+def _position(lsn):
+    """A position in the log, as something to compare."""
+    return [int(word, 16) for word in lsn.split("/")]
+
+
+def _utc(seconds):
+    """A moment as PostgreSQL reads it."""
+    return moment(seconds)[:-1].replace("T", " ") + f"{seconds % 1:.6f}"[1:] + "+00"
+
+
+def _remove_all(path):
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _remove(path):

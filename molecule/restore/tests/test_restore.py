@@ -1,0 +1,316 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The way back, with the whole stack: by the playbook, as an administrator does it at three in the morning.
+
+The tests go on from each other; some of them take minutes and run in `make proof-backup` only. While backups are made,
+somebody writes rows, the objects that they point to and the jobs that they wait for, and takes down what was
+acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import time
+
+import pytest
+import testinfra
+import yaml
+from backups import Backups
+from conftest import LONG, ROOT, STATE
+
+SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
+RESTORE, SITE = ROOT / "playbooks/restore.yml", ROOT / "site.yml"
+HERE, ELSEWHERE = "restore", "vault"
+ADDRESS = {HERE: "172.30.60.117", ELSEWHERE: "172.30.60.118"}
+#: Of what the backups cannot be read without.
+KEYS = ("trenova_backup_key", "trenova_backup_sftp_key")
+#: Writes a job, an object and the row that needs both, in this order, and takes down which rows were acknowledged.
+WRITER = r"""
+set -u
+password=$(cat /opt/trenova/redis/secrets/password)
+for i in $(seq "$1" "$2"); do
+    docker exec -e REDISCLI_AUTH="$password" tren-redis redis-cli RPUSH pending "job $i" >/dev/null || break
+    printf 'paper %s' "$i" | docker exec -i papers mc pipe --quiet live/papers/$i >/dev/null || break
+    docker exec tren-db psql -qAt -d trenova_go_db -c \
+        "INSERT INTO loads VALUES ($i, md5('paper $i'), clock_timestamp())" || break
+    echo "$i $(date +%s.%N)" >>/root/acknowledged
+done
+"""
+#: A client for objects that stays.
+CLIENT = """
+docker rm --force papers 2>/dev/null
+docker run --detach --name papers --network trenova_data -e MC_HOST_live=http://{user}:{password}@tren-minio:9000 \\
+    --entrypoint sleep 172.30.60.2:5000/trenova/backup:1 infinity
+"""
+
+
+class Site:
+    """A server of the scenario with an inventory of its own."""
+
+    def __init__(self, server, folder, name, secrets, **variables):
+        self.name, self.server, self.folder = name, server, folder / name
+        self.shell = testinfra.get_host(f"ssh://{name}", ssh_config=str(STATE / "ssh/config"))
+        self.backups = Backups(self.shell)
+        group = self.folder / "group_vars/trenova"
+        group.mkdir(parents=True)
+        (self.folder / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": {name: None}}}))
+        shutil.copy(SHARED / "main.yml", group / "main.yml")
+        (group / "more.yml").write_text(yaml.safe_dump(variables))
+        self.secrets = group / "secrets.yml"
+        self.secrets.write_text(yaml.safe_dump(secrets))
+
+    def run(self, playbook, expect=0, **variables):
+        """A run of a playbook against this server alone."""
+        return self.server.run(playbook=playbook, inventory=self.folder, variables=variables or None, expect=expect)
+
+    def sql(self, statement):
+        """The answer of the database."""
+        return self.shell.check_output(
+            f"docker exec tren-db psql -qAt -d trenova_go_db -c {shlex.quote(statement)}")
+
+    def redis(self, words):
+        """The answer of Redis."""
+        return self.shell.check_output(
+            "docker exec -e REDISCLI_AUTH=$(cat /opt/trenova/redis/secrets/password) tren-redis redis-cli " + words)
+
+    def objects(self):
+        """{number: content} of all papers."""
+        minio = yaml.safe_load(self.secrets.read_text())["trenova_minio_password"]
+        self.shell.check_output(CLIENT.format(user="trenova", password=minio))
+        listing = self.shell.check_output("docker exec papers mc ls --json live/papers")
+        names = [json.loads(line)["key"] for line in listing.splitlines()]
+        read = f"for n in {' '.join(names)}; do mc cat live/papers/$n; echo; done"
+        lines = self.shell.check_output("docker exec papers sh -c " + shlex.quote(read)).splitlines()
+        return dict(zip(map(int, names), lines, strict=True))
+
+    def write(self, first, last):
+        """Write rows with what they need, to the last one."""
+        self.start_writing(first, last)
+        self.shell.check_output("while systemctl is-active --quiet writer; do sleep 0.2; done")
+
+    def start_writing(self, first, last):
+        """The same, and do not wait."""
+        self.shell.check_output(
+            f"systemd-run --quiet --collect --unit=writer bash -c {shlex.quote(WRITER)} writer {first} {last}")
+
+    def acknowledged(self, until=None):
+        """Numbers of the rows that the writer was told are there, by a moment."""
+        lines = self.shell.check_output("cat /root/acknowledged").splitlines()
+        return [int(line.split()[0]) for line in lines if until is None or float(line.split()[1]) <= until]
+
+    def rows(self):
+        """Numbers of the rows that are there; each is as it was written."""
+        assert self.sql("SELECT count(*) FROM loads WHERE hash <> md5('paper ' || id)") == "0"
+        return [int(line) for line in self.sql("SELECT id FROM loads ORDER BY id").split()]
+
+    def jobs(self):
+        """Numbers of the jobs that wait."""
+        return [int(line.split()[-1]) for line in self.redis("LRANGE pending 0 -1").splitlines()]
+
+    def need_whole(self):
+        """Every row has its object, as it was written, and its job."""
+        rows, objects, jobs = self.rows(), self.objects(), set(self.jobs())
+        assert [number for number in rows if objects.get(number) != f"paper {number}"] == []
+        assert set(rows) <= jobs
+        return rows
+
+
+@pytest.fixture(scope="module")
+def secrets():
+    """Secrets of the installation, with one for the server where the backups go."""
+    found = yaml.safe_load((SHARED / "secrets.yml").read_text())
+    vault = testinfra.get_host(f"ssh://{ELSEWHERE}", ssh_config=str(STATE / "ssh/config"))
+    vault.check_output("[ -f /root/box ] || ssh-keygen -q -t ed25519 -N '' -f /root/box; mkdir -p /srv/box; "
+                       "cat /root/box.pub >>/root/.ssh/authorized_keys")
+    return dict(found, trenova_backup_sftp_key=vault.file("/root/box").content_string)
+
+
+@pytest.fixture(scope="module")
+def targets():
+    """The host's own directory, and an SFTP server."""
+    vault = testinfra.get_host(f"ssh://{ELSEWHERE}", ssh_config=str(STATE / "ssh/config"))
+    keys = vault.check_output("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_*_key.pub").splitlines()
+    return [{"name": "local", "directory": "/var/backups/trenova"},
+            {"name": "box", "sftp": {"host": ADDRESS[ELSEWHERE], "user": "root", "host_key": keys, "path": "/srv/box"}}]
+
+
+@pytest.fixture(scope="module")
+def site(server, secrets, targets, tmp_path_factory):
+    """The installation, deployed, with some data that was saved."""
+    made = Site(server, tmp_path_factory.mktemp("inventories"), HERE, secrets, backup_targets=targets)
+    made.run(SITE)
+    made.sql("CREATE TABLE loads (id int PRIMARY KEY, hash text NOT NULL, at timestamptz NOT NULL)")
+    made.objects_client = made.shell.check_output(CLIENT.format(
+        user="trenova", password=secrets["trenova_minio_password"]))
+    made.shell.check_output("docker exec papers mc mb --quiet live/papers")
+    made.write(1, 20)
+    done = made.backups.program("backup --full")
+    assert done.rc == 0, done.stdout + done.stderr
+    return made
+
+
+def flat(text):
+    """A text in one line."""
+    return " ".join(text.split())
+
+
+def test_without_the_name_of_the_installation_nothing_is_touched(site):
+    before = site.server.started() if site.name == HERE else {}
+    run = site.run(RESTORE, expect=2)
+    assert "Restore of restore from target local" in run.output
+    assert "/var/lib/trenova/postgres (" in run.output
+    assert "trenova_restore_confirm=restore" in flat(run.output)
+    assert site.server.started() == before
+    assert site.shell.check_output("ls -A /var/lib/trenova | grep '^\\.' || true") == ""
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    ("--confirm other", "This is restore, and other was to be restored. Nothing was changed."),
+    ("--store ledger", "There is no store ledger. Write one of: "),
+    ("--target attic", "There is no target attic. Write one of: local, box."),
+    ("--to yesterday", "yesterday is no moment. Write it in UTC:"),
+    ("--store postgres --to '2026-01-01 00:00:00+00'",
+     r"PostgreSQL: 2026-01-01T00:00:00Z cannot be restored. The target holds it from 20\S+Z to 20\S+Z\."),
+    ("--store postgres --to '2100-01-01 00:00:00+00'",
+     r"PostgreSQL: 2100-01-01T00:00:00Z cannot be restored. The target holds it from 20\S+Z to 20\S+Z\."),
+    ("--only loads", "A part is one of one store. Write: --store, once.")])
+def test_what_cannot_be_restored_is_one_sentence_and_nothing_is_touched(site, words, sentence):
+    started = site.server.started()
+    done = site.backups.program("restore " + words)
+    assert done.rc == 1
+    assert re.search(sentence, done.stderr), done.stdout + done.stderr
+    assert site.server.started() == started
+
+
+def test_the_playbook_says_the_same_in_its_words(site):
+    run = site.run(RESTORE, expect=2, trenova_restore_confirm="other")
+    assert "This is restore, and other was to be restored. Nothing was changed." in flat(run.output)
+
+
+def test_a_table_that_was_dropped_comes_back_as_of_a_moment_and_nothing_else_does(site):
+    """Rows that were acknowledged by then are there, later ones are not; Redis and the objects stay as they are."""
+    site.write(21, 40)
+    time.sleep(1.5)
+    moment = time.time()
+    time.sleep(1.5)
+    site.write(41, 50)
+    site.sql("DROP TABLE loads")
+    assert site.backups.program("cut").rc == 0
+    jobs = site.jobs()
+    told = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime(moment))
+    run = site.run(
+        RESTORE, trenova_restore_confirm="restore", trenova_restore_stores="postgres", trenova_restore_to=told)
+    assert site.rows() == site.acknowledged(until=moment) == list(range(1, 41))
+    assert site.jobs() == jobs == list(range(1, 51))
+    assert "checks passed" in run.output
+    assert len(site.shell.check_output("ls -d /var/lib/trenova/.postgres.before-*").split()) == 1
+
+
+@LONG
+def test_a_restored_server_is_saved_again_and_restored_again(site):
+    """On its new branch of the log."""
+    site.write(51, 60)
+    assert site.backups.program("cut").rc == 0
+    site.write(61, 65)
+    assert site.backups.program("cut").rc == 0
+    site.sql("DELETE FROM loads WHERE id <= 5")
+    site.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_stores="postgres")
+    assert site.rows() == [*range(1, 41), *range(51, 66)]
+
+
+def test_a_table_and_an_object_come_back_beside_the_live_ones(site):
+    assert site.backups.program("backup").rc == 0
+    rows = site.rows()
+    site.sql("DELETE FROM loads WHERE id > 10")
+    site.shell.check_output("docker exec papers mc rm --quiet live/papers/7")
+    started = site.server.started()
+    done = site.backups.program("restore --store postgres --only public.loads")
+    assert done.rc == 0, done.stdout + done.stderr
+    schema = re.search(r"in the schema (\S+),", done.stdout)[1]
+    listed = site.sql(f"TABLE {schema}.loads ORDER BY id").splitlines()
+    assert [int(line.partition("|")[0]) for line in listed] == rows
+    assert site.sql("SELECT count(*) FROM loads") == "10"
+    done = site.backups.program("restore --store objects --only papers/7")
+    assert done.rc == 0, done.stdout + done.stderr
+    bucket = re.search(r"in the bucket (\S+)\.", done.stdout)[1]
+    assert site.shell.check_output(f"docker exec papers mc cat live/{bucket}/7") == "paper 7"
+    assert site.server.started() == started
+    site.sql(f"INSERT INTO loads TABLE {schema}.loads ON CONFLICT DO NOTHING")
+    site.sql(f"DROP SCHEMA {schema} CASCADE")
+    site.shell.check_output(f"docker exec papers mc cp --quiet live/{bucket}/7 live/papers/7")
+    site.need_whole()
+
+
+#: Kills a restore as soon as it says something.
+KILL = """
+systemd-run --quiet --unit=killed --collect bash -c 'exec {command} restore --confirm restore >/root/killed.log 2>&1'
+for i in $(seq 1200); do
+    if grep -qE {words} /root/killed.log; then systemctl kill --signal=KILL killed; break; fi
+    systemctl is-active --quiet killed || break
+    sleep 0.05
+done
+sleep 1
+cat /root/killed.log
+"""
+
+
+@pytest.mark.parametrize("words", [
+    pytest.param("recovering", marks=LONG), "stopped tren-", pytest.param("Redis: laid in its place", marks=LONG)])
+def test_a_restore_that_is_killed_is_repeated_and_nothing_is_lost(site, words):
+    """While it fetches, after everything was stopped, and while it writes objects."""
+    expected = site.need_whole()
+    assert site.backups.program("cut").rc == 0
+    said = site.shell.check_output(KILL.format(command=site.backups.command, words=shlex.quote(words)))
+    assert words in said
+    if words != "recovering":
+        refused = site.backups.program("cut")
+        assert refused.rc == 1
+        assert "has not ended. Nothing is saved before it is repeated" in refused.stderr
+    done = site.backups.program("restore --confirm restore")
+    assert done.rc == 0, done.stdout + done.stderr
+    assert site.need_whole() == expected
+
+
+def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_key_alone(site, secrets):
+    """Containers, volumes and all secrets but those of the target are gone, and somebody was writing."""
+    site.start_writing(101, 100000)
+    time.sleep(3)
+    assert site.backups.program("backup").rc == 0
+    time.sleep(5)
+    cut_from = time.time()
+    assert site.backups.program("cut").rc == 0
+    time.sleep(1)
+    site.shell.check_output("systemctl stop writer || true")
+    safe = [number for number in site.acknowledged(until=cut_from) if number > 100]
+    assert len(safe) > 10
+    site.shell.check_output(
+        "docker rm --force --volumes $(docker ps --all --quiet); systemctl stop 'trenova-*.timer'; "
+        "rm -rf /opt/trenova /var/lib/trenova /var/backups/trenova /usr/local/lib/trenova; "
+        "rm -f /etc/systemd/system/trenova-*; systemctl daemon-reload; docker network prune --force")
+    site.secrets.write_text(yaml.safe_dump({name: secrets[name] for name in KEYS}))
+    refused = site.run(RESTORE, expect=2)
+    assert "trenova_restore_confirm=restore" in flat(refused.output)
+    run = site.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
+    assert "checks passed" in run.output
+    found = yaml.safe_load(site.secrets.read_text())
+    assert {name: found[name] for name in secrets if name in found} == {name: secrets[name] for name in found}
+    assert set(found) >= {"trenova_api_secret_key", "trenova_postgres_password"}
+    rows = site.need_whole()
+    assert set(safe) <= set(rows)
+    assert [secret for name, secret in secrets.items() if name not in KEYS and secret in run.output] == []
+    assert site.backups.program("cut").rc == 0
+
+
+@LONG
+def test_another_server_with_another_name_and_domain(site, secrets, server, tmp_path_factory, targets):
+    expected = site.need_whole()
+    other = Site(
+        server, tmp_path_factory.mktemp("other"), ELSEWHERE, {name: secrets[name] for name in KEYS},
+        backup_targets=targets, backup_installation="restore", trenova_domain="elsewhere.test")
+    run = other.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
+    assert "checks passed" in run.output
+    assert set(other.need_whole()) == set(expected)

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup.following import Following
+
+
+class ActionModule(ActionBase):
+    """Has the host make a drill, and shows how far it is. Its report is the last that it says."""
+
+    _requires_connection = True
+
+    def run(self, tmp=None, task_vars=None):
+        super().run(tmp, task_vars)
+        self.validate_argument_spec(argument_spec={})
+        work = Following(self, task_vars["inventory_hostname"], "drill")
+        if self._task.check_mode:
+            work.tell("would restore the newest backup beside what lives")
+            return {"changed": False}
+        begun = work.ask("drill", "--start")
+        if begun["is_running"]:
+            work.tell("a drill is at work already; this is how it goes on")
+        work.tell(f"it goes on without this playbook: journalctl -fu {begun['unit']}")
+        record, text = work.until_end(begun)
+        told = (record or {}).get("drill") or {}
+        result = {"changed": False, "report": text.splitlines(),
+                  **{key: told[key] for key in ("rto_seconds", "rpo_seconds", "run") if key in told}}
+        if record and record["state"] == "ok":
+            return result
+        if record and record["state"] == "skipped":
+            return dict(result, failed=True, msg="No drill was made. " + record.get("because", ""))
+        return dict(result, failed=True, msg=work.failure(record, begun["unit"]))

@@ -1,0 +1,59 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: drill
+short_description: Restore the newest backup beside what lives, and prove that it works
+version_added: 0.2.0
+description:
+  - Has systemd start the drill that the timer starts by C(backup_drill_schedule), and shows what it says. Ends with a
+    report - what was restored, how long it took (RTO), how old it was (RPO), what was compared and read.
+  - The newest backup is restored into a Compose project of its own, from whose networks nothing leads outside. The
+    application is started on it; databases are compared with what was recorded when they were saved; somebody logs in.
+    Everything is removed in the end. What lives is not touched, which a digest before and after proves.
+  - The drill belongs to the host. It goes on when the connection is lost, which is asked for again for 10 minutes, or
+    when the playbook is ended. Where one is at work already, that one is shown.
+  - Fails where the drill does, with the reason and its last log lines, and where there is no room for one.
+extends_documentation_fragment:
+  - trenova.selfhost.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Makes no drill.
+  diff_mode:
+    support: none
+    details: There is nothing to compare.
+seealso:
+  - module: trenova.selfhost.backup_now
+  - module: trenova.selfhost.restore
+author:
+  - Trenova self-host contributors (@trenova-selfhost)
+"""
+
+EXAMPLES = r"""
+- name: Prove that the newest backup can be restored
+  trenova.selfhost.drill:
+"""
+
+RETURN = r"""
+report:
+  description: Lines of the report.
+  returned: always, and not in check mode
+  type: list
+  elements: str
+run:
+  description: Name of the backup that was restored, as the list of backups has it.
+  returned: when one was chosen
+  type: str
+rto_seconds:
+  description: Seconds from nothing to a login.
+  returned: when it came so far
+  type: int
+rpo_seconds:
+  description: How old the newest moment was, when the drill began, that a target could have brought back. In seconds.
+  returned: when one was chosen
+  type: int
+"""

@@ -1,0 +1,97 @@
+# Managed by trenova.selfhost.
+"""How far a restore has come, so that one which was interrupted is repeated from there, and nothing is lost twice.
+
+    restore.json   stamp, installation, target, until, stores, stopped [containers]; done, aborted
+                   phases {store: fetched, laid or written}, at {store: moment}, copies {store: path of what was there}
+
+While it says that a restore is not done, no backup is made: half of what it would save is another state.
+"""
+
+from __future__ import annotations
+
+import os
+
+from trenova_backup.errors import BackupError
+from trenova_backup.files import moment, read_json, write_json
+
+FILE = "restore.json"
+#: Below the project's directory. Its presence says that a server waits for its data.
+HOLD = ".state/hold"
+FETCHED, LAID, WRITTEN = "fetched", "laid", "written"
+
+
+class Journal:
+    """The journal of the restore that is at work, or was the last one."""
+
+    def __init__(self, settings):
+        self._path = settings.path(FILE)
+        self.content = read_json(self._path)
+
+    @property
+    def is_open(self):
+        """Whether a restore was begun, has touched something live, and has not ended."""
+        return bool(self.content) and not self.content.get("done")
+
+    def begin(self, wish, stamp):
+        """Go on with the restore that is open, where it is the same wish, or begin. Raises BackupError for another."""
+        self.need_same(wish)
+        if self.is_open and self.content.get("touched"):
+            return False
+        # What only lay beside the live data is fetched anew.
+        self.content = {"wish": wish, "stamp": stamp, "begun": moment_of(stamp), "phases": {}, "copies": {}, "at": {},
+                        "stopped": [], "touched": False}
+        self.save()
+        return True
+
+    def need_same(self, wish):
+        """Raises BackupError where another restore has touched what lives, and was interrupted."""
+        if self.is_open and self.content.get("touched") and self.content["wish"] != wish:
+            raise BackupError(
+                f"A restore of {self.said(self.content['wish'])} that was begun at {self.content['begun']} was "
+                "interrupted, with live data half replaced. Repeat that one first, with the same words.")
+
+    @staticmethod
+    def said(wish):
+        """What was wished, in words."""
+        until = f" up to {moment(wish['until'])}" if wish["until"] is not None else ""
+        return (", ".join(wish["stores"]) or "everything") + until
+
+    def phase(self, store):
+        """How far a store is."""
+        return self.content["phases"].get(store, "")
+
+    def set_phase(self, store, phase):
+        """Take down how far a store is."""
+        self.content["phases"][store] = phase
+        self.save()
+
+    def update(self, **facts):
+        """Take down what else is known."""
+        self.content.update(facts)
+        self.save()
+
+    def save(self):
+        """Write it."""
+        write_json(self._path, self.content, 0o600)
+
+
+def moment_of(stamp):
+    """The moment of a stamp, as people have it."""
+    return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[9:11]}:{stamp[11:13]}:{stamp[13:15]}Z"
+
+
+def is_waiting(settings):
+    """Whether a server was deployed for a restore which has not ended."""
+    return os.path.exists(os.path.join(settings["project_dir"], HOLD))
+
+
+def need_none(settings):
+    """Raises BackupError where a restore was begun and has not ended."""
+    journal = Journal(settings)
+    if journal.is_open and journal.content.get("touched"):
+        raise BackupError(
+            f"A restore of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not "
+            "ended. Nothing is saved before it is repeated to its end.")
+    if is_waiting(settings):
+        raise BackupError("This server waits for its data to be restored. Nothing is saved before that, or before "
+                          f"somebody removes {os.path.join(settings['project_dir'], HOLD)}.")

@@ -1,0 +1,368 @@
+# Managed by trenova.selfhost.
+"""A restore from what is wished to its record.
+
+Everything is fetched beside the live data first, while that is in use, and PostgreSQL recovers there. Only then is what
+works with it stopped, in the reverse order of what needs what, and directories change their names: what was there stays
+as the copy. What is written into running services (objects, definitions) comes last, before anybody uses them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+
+from trenova_backup import kinds, places
+from trenova_backup.engine import Process
+from trenova_backup.errors import BackupError, SourceError, TargetError
+from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
+from trenova_backup.repository import JOB
+from trenova_backup.restore import laying
+from trenova_backup.restore.journal import FETCHED, HOLD, LAID, WRITTEN, Journal, is_waiting
+from trenova_backup.runs import LEFT_ALONE, Target
+
+#: Bytes a second that a first restore is reckoned with.
+USUAL_SPEED = 60_000_000
+#: Seconds that stopping and starting take besides.
+USUAL_STOP = 40
+SECONDS_BETWEEN_LINES = 5
+WORTH_TELLING = 20_000_000
+#: Below the project's directory, in a backup as on the host.
+SECRETS = "backup/secrets/installation/secrets.json"
+#: What a pipe gives at once is less than tar takes for a block.
+UNPACK = ("tar", "--extract", "--read-full-records")
+HANDED_OVER = ".state/restored-secrets.json"
+#: Saved for people, and made by the deployment.
+NOT_RESTORED = "installation"
+#: Where the deployment looks for services whose data is another one now, by a file with the name of each.
+RENEWED = "{}/.state/renewed"
+
+
+class Restore:
+    """One restore. wish: {target, until (seconds or None), stores}."""
+
+    def __init__(self, settings, engine, wish):
+        self.settings, self.engine, self.wish = settings, engine, wish
+        self.stamp = ""
+        self.target, self.choices, self.kinds = None, {}, {}
+        self.warnings, self.steps = [], []
+        self._told = 0.0
+        self.journal = Journal(settings)
+
+    # -- Told ---------------------------------------------------------------------------------------------------------
+
+    def say(self, text):
+        """Tell what happens, with the time."""
+        print(time.strftime("%H:%M:%S"), text, flush=True)
+
+    def warn(self, text):
+        """Tell what is wrong and does not stop the restore."""
+        self.warnings.append(text)
+        self.say("WARNING: " + text)
+
+    def tell_progress(self, title, done, total):
+        """Tell how far something is, not too often, and not of what is soon there."""
+        if total < WORTH_TELLING or time.monotonic() - self._told < SECONDS_BETWEEN_LINES:
+            return
+        self._told = time.monotonic()
+        self.say(f"  {title}: {size(min(done, total))} of {size(total)}")
+
+    # -- Wish ---------------------------------------------------------------------------------------------------------
+
+    def choose(self):
+        """Find in a target what is wished: the first that has it.
+
+        Raises BackupError, before anything is touched, where none has.
+        """
+        wanted = self.wish["stores"] or [
+            store["store"] for store in self.settings.stores if store["store"] != NOT_RESTORED]
+        known = {store["store"]: store for store in self.settings.stores}
+        for name in wanted:
+            if name not in known:
+                raise BackupError(f"There is no store {name}. Write one of: {', '.join(sorted(known))}.")
+        self.kinds = {name: kinds.of(known[name], self) for name in wanted}
+        because = []
+        for told in self.settings.targets:
+            if self.wish["target"] in (None, told["name"]):
+                try:
+                    return self._choose_from(Target(told, self.engine, self.settings))
+                except BackupError as error:
+                    because.append(error)
+        if not because:
+            raise TargetError(f"There is no target {self.wish['target']}. Write one of: "
+                              f"{', '.join(told['name'] for told in self.settings.targets)}.")
+        raise because[0]
+
+    def _choose_from(self, target):
+        target.snapshots = target.repository.snapshots()
+        self.target = target
+        self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
+        return self.choices
+
+    def told(self):
+        """What would be done, for people and programs: the stores, what they hold now, and how long it takes."""
+        speed = self._speed()
+        read = sum(choice.bytes for choice in self.choices.values())
+        return {
+            "installation": self.settings["installation"], "target": self.target.name, "wish": self.wish,
+            "seconds": round(read / speed + USUAL_STOP), "bytes": read,
+            "stops": self._consumers_in_order(), "space": self._spaces(),
+            "stores": [{
+                "store": name, "title": self.kinds[name].store["title"], "kind": self.kinds[name].store["kind"],
+                "at": moment(choice.at), "age_seconds": round(time.time() - choice.at), "bytes": choice.bytes,
+                "objects": choice.facts.get("objects"), "replaces": self._replaces(name),
+                "now_bytes": self._now(name)} for name, choice in self.choices.items()]}
+
+    def _speed(self):
+        last = self.settings.get("restore_speed")
+        return last or USUAL_SPEED
+
+    def _replaces(self, name):
+        kind = self.kinds[name]
+        return kind.store["path"] if kind.is_laid else ""
+
+    def _now(self, name):
+        kind = self.kinds[name]
+        return laying.size_of(kind.store["path"]) if kind.is_laid and os.path.isdir(kind.store["path"]) else None
+
+    def _spaces(self):
+        """{directory: bytes that are needed beside it}."""
+        needed = {}
+        for name, choice in self.choices.items():
+            if self.journal.is_open and self.journal.phase(name):
+                continue
+            place = os.path.dirname(self._beside(name))
+            while not os.path.isdir(place):
+                place = os.path.dirname(place)
+            disk = next((other for other in needed if os.stat(other).st_dev == os.stat(place).st_dev), place)
+            needed[disk] = needed.get(disk, 0) + choice.space
+        return needed
+
+    def need_same(self):
+        """Raises BackupError where another restore was begun and has touched what lives."""
+        self.journal.need_same(self.wish)
+
+    def need_secrets(self):
+        """Raises BackupError where data would come back that was encrypted with another secret than the server has."""
+        if is_waiting(self.settings):
+            return  # the deployment that follows takes those of the backup
+        kept, there = self.settings.get("kept_secrets") or [], self.secrets()
+        here = read_json(os.path.join(self.settings["project_dir"], SECRETS))
+        other = [name for name in kept if name in here and there.get(name, here[name]) != here[name]]
+        if other and any(kind.store["kind"] == "postgres" for kind in self.kinds.values()):
+            raise BackupError(
+                f"{' and '.join(other)} of this server is not the one that the data of the backup was written with, "
+                f"which could not be read. Put that of the backup into the inventory and run site.yml: backup.py read "
+                f"{NOT_RESTORED} | tar --extract --to-stdout ./{SECRETS}")
+
+    def secrets(self):
+        """All secrets of the installation, as the target has them; {} where it has none of the moment."""
+        mine = [snapshot for snapshot in self.target.snapshots if snapshot.store == NOT_RESTORED and (
+            self.wish["until"] is None or seconds_of(snapshot.run) <= self.wish["until"])]
+        if not mine:
+            return {}
+        read = []
+        self._pour(mine[-1], lambda pipe: Process(
+            [*UNPACK, "--to-stdout", "--file", pipe.path, "./" + SECRETS], read.append))
+        return json.loads("\n".join(read))
+
+    def hand_over_secrets(self):
+        """Leave the secrets for the deployment of a server that was empty, which takes and removes them."""
+        if is_waiting(self.settings):
+            write_json(os.path.join(self.settings["project_dir"], HANDED_OVER), self.secrets(), 0o600)
+
+    def need_space(self):
+        """Raises BackupError where a disk has not the room that a restore takes beside what is there."""
+        for place, needed in self._spaces().items():
+            free = places.free(place)
+            if free < needed + LEFT_ALONE:
+                raise BackupError(
+                    f"{size(free)} are free in {place}, and {size(needed)} are needed beside what is there, with "
+                    f"{size(LEFT_ALONE)} left alone. Make room, or restore one store at a time (--store). Nothing was "
+                    "changed.")
+
+    # -- The way back -------------------------------------------------------------------------------------------------
+
+    def execute(self, stamp):
+        """Do it, or go on with it. What is stopped stays stopped when it fails, and the journal tells it."""
+        self.journal.begin(self.wish, stamp)
+        self.stamp = self.journal.content["stamp"]
+        try:
+            for name, kind in self.kinds.items():
+                self._step(name, "fetched", FETCHED, ("", ), lambda name=name, kind=kind: self._fetch(name, kind))
+        except BackupError:
+            # Nothing live was touched, and what lies beside it would take its room.
+            self._tidy()
+            raise
+        self.journal.update(touched=True)
+        self._stop()
+        for name, kind in self.kinds.items():
+            if kind.is_laid:
+                self._step(
+                    name, "laid in its place", LAID, (FETCHED,), lambda name=name, kind=kind: self._lay(name, kind))
+        written = [name for name, kind in self.kinds.items() if not kind.is_laid]
+        services = {self.kinds[name].store["service"] for name in written}
+        started = [container for service in services for container, _runs in self.engine.services().get(service, [])]
+        self.engine.start_again(started)
+        for name in written:
+            self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
+                self.choices[name], self._beside(name)))
+        # What the deployment says of it, logins for instance, is read at its start and holds again then.
+        self.engine.stop([
+            container for name in written if self.kinds[name].is_read_at_start
+            for container, runs in self.engine.services().get(self.kinds[name].store["service"], []) if runs])
+        self._tidy()
+        self._renew()
+
+    def part(self, only, name):
+        """Bring a part of one store back beside the live ones; a sentence that says where it is."""
+        if len(self.kinds) != 1:
+            raise BackupError("A part is one of one store. Write: --store, once.")
+        [(store, kind)] = self.kinds.items()
+        beside = self._beside(store)
+        if self.journal.is_open and self.journal.content.get("touched"):
+            raise BackupError("A restore has not ended. Repeat that one first.")
+        laying.remove(beside)
+        os.mkdir(beside, 0o700)
+        try:
+            return kind.bring_part(self.choices[store], beside, only, name)
+        finally:
+            self.engine.close()
+            laying.remove(beside)
+
+    def start(self):
+        """Start what was stopped, what others need first."""
+        stopped = self.journal.content["stopped"]
+        there = self.engine.services()
+        for service in reversed(self._consumers_in_order()):
+            self.engine.start_again([name for name, _runs in there.get(service, []) if name in stopped])
+
+    def end(self):
+        """Take down that it has ended. A server whose secrets are to be taken over waits until that is done."""
+        self.journal.update(done=True)
+        if not os.path.exists(os.path.join(self.settings["project_dir"], HANDED_OVER)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.settings["project_dir"], HOLD))
+
+    def _step(self, name, what, phase, before, work):
+        if self.journal.phase(name) not in before:
+            return
+        title, begin = self.kinds[name].store["title"], time.monotonic()
+        work()
+        self.journal.set_phase(name, phase)
+        seconds = time.monotonic() - begin
+        self.steps.append({"service": name, "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
+                           "bytes": self.choices[name].bytes if phase != LAID else 0})
+        self.say(f"{title}: {what}: {duration(seconds)}")
+
+    def _beside(self, name):
+        """Where a store waits for its place, or is fetched for being written."""
+        kind = self.kinds[name]
+        return laying.beside(kind.store["path"], "restored") if kind.is_laid else self.settings.path("restored-" + name)
+
+    def _tidy(self):
+        self.engine.close()
+        for name in self.kinds:
+            laying.remove(self._beside(name))
+
+    def _fetch(self, name, kind):
+        place = self._beside(name)
+        laying.remove(place)
+        os.mkdir(place, 0o700)
+        ready = kind.fetch(self.choices[name], place)
+        self.journal.content.setdefault("ready", {})[name] = ready
+
+    def _lay(self, name, kind):
+        path = kind.store["path"]
+        copy = self.journal.content["copies"].setdefault(name, laying.beside(path, f"before-{self.stamp}"))
+        self.journal.save()
+        laying.lay(self.journal.content["ready"][name], path, copy, kind.store.get("without", []))
+
+    def _renew(self):
+        """Have the next deployment do again what it once did to the data of these services."""
+        folder = RENEWED.format(self.settings["project_dir"])
+        os.makedirs(folder, exist_ok=True)
+        for kind in self.kinds.values():
+            with open(os.path.join(folder, kind.store["service"]), "w", encoding="utf-8"):
+                pass
+
+    # -- What is stopped ----------------------------------------------------------------------------------------------
+
+    def _consumers_in_order(self):
+        """Services that are stopped, each before what it needs."""
+        needs = self.settings.get("needs") or {}
+        affected = {kind.store["service"] for kind in self.kinds.values()}
+        grown = True
+        while grown:
+            more = {service for service, needed in needs.items() if affected & set(needed)} - affected
+            affected, grown = affected | more, bool(more)
+        return in_order(affected, needs)
+
+    def _stop(self):
+        there = self.engine.services()
+        running = [name for service in self._consumers_in_order() for name, runs in there.get(service, []) if runs]
+        known = self.journal.content["stopped"]
+        self.journal.update(stopped=known + [name for name in running if name not in known])
+        begin = time.monotonic()
+        for service in self._consumers_in_order():
+            self.engine.stop([name for name, runs in there.get(service, []) if runs])
+        if running:
+            self.say(f"stopped {', '.join(running)}: {duration(time.monotonic() - begin)}")
+
+    # -- What kinds ask for -------------------------------------------------------------------------------------------
+
+    def unpack(self, snapshot, directory, options):
+        """Unpack an archive of the target into a directory."""
+        self._pour(snapshot, lambda pipe: Process([
+            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]))
+
+    def bring_file(self, snapshot, path):
+        """Write a file of the target to a path."""
+        self._pour(snapshot, lambda pipe: Process(["cp", "--no-preserve=all", pipe.path, path]))
+        os.chmod(path, 0o600)
+
+    @staticmethod
+    def own(path, owner):
+        """Give all that is below to a user and a group."""
+        laying.own(path, owner)
+
+    def _pour(self, snapshot, reader):
+        """Let a program of this host read from a pipe what the target gives."""
+        pipe = self.settings.pipe(f"restore-{snapshot.id[:16]}")
+        repository = self.target.repository
+        consumer = producer = None
+        try:
+            producer = self.engine.start(JOB, [
+                "sh", "-c", 'pipe=$1; shift; exec "$@" >"$pipe"', "sh", pipe.inside,
+                *repository.command("dump", "--no-lock", snapshot.id, "/" + snapshot.file)])
+            consumer = reader(pipe)
+            while consumer.code is None:
+                if producer.code:
+                    # It may have failed before it wrote: then nobody ends what the reader waits for.
+                    pipe.wake()
+                self.tell_progress(f"{snapshot.store} {snapshot.part}", consumer.read_bytes(), snapshot.bytes)
+                time.sleep(0.05)
+            if producer.code is None and consumer.code:
+                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+            if producer.wait():
+                raise TargetError(repository.why(producer))
+            if consumer.wait():
+                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+        finally:
+            for process in (producer, consumer):
+                if process:
+                    process.end()
+            pipe.remove()
+
+
+def in_order(services, needs):
+    """Services, each before those that it needs; by name where that leaves a choice."""
+    left, found = sorted(services), []
+    while left:
+        needed = {name for service in left for name in needs.get(service, []) if name != service}
+        free = [service for service in left if service not in needed]
+        # A circle is no fault of whoever restores.
+        found.append((free or left)[0])
+        left.remove(found[-1])
+    return found

@@ -1,0 +1,152 @@
+# Managed by trenova.selfhost.
+"""The verb `restore`: a plan first, and the restore itself only for who names the installation."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+from trenova_backup import by_hand, records, runs
+from trenova_backup.engine import Engine
+from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.restore.plan import words
+from trenova_backup.restore.run import Restore
+
+UNIT = "trenova-restore.service"
+
+
+def add_parser(verbs):
+    """The words of the verb."""
+    parser = verbs.add_parser("restore", help="bring back what a target holds")
+    parser.add_argument("--store", action="append", help="one store, as the list has it, or several; all by default")
+    parser.add_argument("--to", help='the moment in UTC, as "2026-11-23 14:05:00+00"; as new as can be by default')
+    parser.add_argument("--target", help="name of the target; the first that can be read by default")
+    parser.add_argument("--only", help="a part of a store, beside the live ones: [database/][schema.]table, bucket or "
+                        "bucket/object")
+    parser.add_argument("--plan", action="store_true", help="tell what would be done, and do nothing")
+    parser.add_argument("--json", action="store_true", help="the plan, for programs")
+    parser.add_argument("--confirm", help="name of the installation whose data is to be replaced")
+    parser.add_argument("--leave-stopped", action="store_true", help="do not start again what was stopped")
+    parser.add_argument("--start", action="store_true", help="for playbooks: let systemd do it, without waiting for it")
+
+
+def restore(settings, arguments):
+    """Plan or do a restore; the exit code. Raises BackupError, in one sentence, where it cannot be."""
+    wish = {"target": arguments.target, "until": moment_of(arguments.to), "stores": sorted(set(arguments.store or []))}
+    if arguments.confirm and arguments.confirm != settings["installation"]:
+        raise BackupError(f"This is {settings['installation']}, and {arguments.confirm} was to be restored. Nothing "
+                          "was changed.")
+    engine = Engine(settings)
+    work = Restore(settings, engine, wish)
+    try:
+        runs.Run(settings, "restore").prepare()
+        work.choose()
+        if arguments.only:
+            return _part(settings, work, arguments.only)
+        work.need_same()
+        work.need_secrets()
+        work.need_space()
+        if arguments.plan or not arguments.confirm:
+            told = work.told()
+            told["text"] = "\n".join(words(told))
+            print(json.dumps(told) if arguments.json else told["text"])
+        if arguments.plan:
+            return 0
+        if not arguments.confirm:
+            raise BackupError(f"Nothing was changed. To replace the data of {settings['installation']}, add --confirm "
+                              f"{settings['installation']}.")
+        return _recorded(settings, work, arguments.leave_stopped)
+    finally:
+        engine.close()
+
+
+def _part(settings, work, only):
+    """A part replaces nothing, so nobody has to confirm it."""
+    record = records.begin(settings, "restore", time.time())
+    state, because = records.FAILED, ""
+    try:
+        work.need_space()
+        work.say(work.part(only, "restored_" + record["stamp"].lower()))
+        state = records.OK
+    except Interrupted as error:
+        state, because = records.INTERRUPTED, str(error)
+        raise
+    except BackupError as error:
+        because = str(error)
+        raise
+    finally:
+        records.finish(settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings)
+    return 0
+
+
+def _recorded(settings, work, is_left_stopped):
+    record = records.begin(settings, "restore", time.time())
+    state, because = records.FAILED, ""
+    try:
+        work.hand_over_secrets()
+        work.execute(record["stamp"])
+        if not is_left_stopped:
+            work.start()
+        work.end()
+        state = records.OK
+    except Interrupted as error:
+        state, because = records.INTERRUPTED, str(error)
+        raise
+    except BackupError as error:
+        because = str(error)
+        raise
+    finally:
+        records.finish(
+            settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
+            copies=work.journal.content.get("copies", {}))
+    return 0
+
+
+def start(settings, arguments):
+    """Let systemd do a restore, which goes on without whoever asked for it; the answer for a playbook."""
+    words_of = [sys.executable, "-B", os.path.abspath(sys.argv[0]), "restore", "--confirm", arguments.confirm or ""]
+    for option in ("to", "target"):
+        if getattr(arguments, option):
+            words_of += ["--" + option, getattr(arguments, option)]
+    words_of += [word for store in arguments.store or [] for word in ("--store", store)]
+    words_of += ["--leave-stopped"] if arguments.leave_stopped else []
+    subprocess.run(["systemctl", "reset-failed", UNIT], stderr=subprocess.DEVNULL, check=False)
+    before, begin = by_hand.invocation_of(UNIT), time.time()
+    done = subprocess.run(
+        ["systemd-run", "--quiet", "--unit", UNIT, "--service-type=oneshot", "--no-block", "--description",
+         "Restore of Trenova", "--setenv=DOCKER_HOST=unix:///run/docker.sock", *words_of],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise BackupError(f"No restore can be started: {done.stdout.strip() or 'systemd says nothing.'}")
+    print(json.dumps({"unit": UNIT, "invocation": by_hand.await_begin(settings, UNIT, "restore", before, begin)}))
+    return 0
+
+
+def at_work():
+    """The restore that systemd does just now, for a playbook that follows it; None where it does none."""
+    invocation = by_hand.invocation_of(UNIT)
+    return {"is_running": True, "unit": UNIT, "invocation": invocation} if by_hand.is_at_work(UNIT) else None
+
+
+def moment_of(text):
+    """Seconds of a moment that somebody has written. Raises BackupError where it is none."""
+    if not text:
+        return None
+    written = text.strip()
+    try:
+        # Python 3.9 knows hours and minutes only.
+        told = datetime.datetime.fromisoformat(re.sub(r"([+-]\d\d):?(\d\d)?$", _zone, written.replace("Z", "+00:00")))
+    except ValueError:
+        raise BackupError(f'{text} is no moment. Write it in UTC: "2026-11-23 14:05:00+00".') from None
+    if told.tzinfo is None:
+        raise BackupError(f'{text} says no time zone. Write it in UTC: "{written}+00".')
+    return told.timestamp()
+
+
+def _zone(found):
+    return f"{found.group(1)}:{found.group(2) or '00'}"

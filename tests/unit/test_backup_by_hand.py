@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A backup that is started by hand is systemd's; who watches it reads its journal and its record."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import types
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Byte code among the templates would travel to the hosts.
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+
+from trenova_backup import by_hand, main, records  # noqa: E402
+from trenova_backup.errors import BackupError  # noqa: E402
+from trenova_backup.settings import Settings  # noqa: E402
+
+
+class Systemd:
+    """systemd with one unit, and its journal."""
+
+    def __init__(self):
+        self.state, self.invocation, self.next, self.code, self.said = "inactive", "old", "new", 0, ""
+        self.journal, self.commands = {}, []
+
+    def run(self, words, **_more):
+        self.commands.append(words)
+        if words[0] == "journalctl":
+            return self.tell(words)
+        if words[1] == "show":
+            return subprocess.CompletedProcess(
+                words, 0, f"ActiveState={self.state}\nInvocationID={self.invocation}\n")
+        assert words[1:3] == ["start", "--no-block"]
+        if self.code == 0 and self.next:
+            self.state, self.invocation = "activating", self.next
+        return subprocess.CompletedProcess(words, self.code, self.said)
+
+    def tell(self, words):
+        wanted = words[-1].partition("=")[2]
+        since = next((int(word.rpartition("=")[2]) for word in words if word.startswith("--after-cursor")), 0)
+        lines = self.journal.get(wanted, [])[since:]
+        end = [f"-- cursor: {since + len(lines)}"] if lines else []
+        return subprocess.CompletedProcess(words, 0, "\n".join([*lines, *end, ""]))
+
+
+@pytest.fixture
+def systemd(monkeypatch):
+    """systemd, in place of this machine's."""
+    found = Systemd()
+    monkeypatch.setattr(by_hand, "subprocess", types.SimpleNamespace(
+        run=found.run, DEVNULL=subprocess.DEVNULL, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT))
+    monkeypatch.setattr(by_hand, "START_SECONDS", 0.5)
+    return found
+
+
+@pytest.fixture
+def settings(tmp_path):
+    """An installation without stores."""
+    (tmp_path / "backup").mkdir()
+    return Settings({
+        "data_dir": str(tmp_path), "host": "erp1", "installation": "trenova", "stores": [], "full_days": 7,
+        "targets": [{"name": "disk"}, {"name": "bucket"}]})
+
+
+def record(settings, monkeypatch, invocation, state="ok", level="full"):
+    monkeypatch.setenv("INVOCATION_ID", invocation)
+    return records.finish(settings, records.begin(settings, "backup", time.time(), level=level), time.time(), state)
+
+
+def told(settings, capsys, *words):
+    capsys.readouterr()
+    arguments = main._parser().parse_args(words)
+    assert main.VERBS[arguments.verb](settings, arguments) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_start_tells_which_run_it_is_and_does_not_wait(settings, systemd, capsys):
+    assert told(settings, capsys, "start") == {
+        "targets": ["disk", "bucket"], "unit": "trenova-backup.service", "is_running": False, "invocation": "new",
+        "level": "full"}
+    assert ["systemctl", "start", "--no-block", "trenova-backup.service"] in systemd.commands
+
+
+def test_a_full_one_is_asked_for_until_it_begins(settings, systemd, capsys, monkeypatch):
+    record(settings, monkeypatch, "x")
+    assert told(settings, capsys, "start", "--check")["level"] == "incremental"
+    assert told(settings, capsys, "start", "--full")["level"] == "full"
+    assert by_hand.is_full_wanted(settings)
+    asked = []
+    monkeypatch.setattr(main, "_work", lambda _settings, verb, is_full: asked.append((verb, is_full)) or 0)
+    main._backup(settings, types.SimpleNamespace(full=False))
+    by_hand.has_begun(settings)
+    main._backup(settings, types.SimpleNamespace(full=False))
+    assert asked == [("backup", True), ("backup", False)]
+
+
+def test_check_starts_nothing(settings, systemd, capsys):
+    before = os.listdir(settings.path())
+    assert told(settings, capsys, "start", "--full", "--check")["level"] == "full"
+    assert os.listdir(settings.path()) == before
+    assert all(words[1] == "show" for words in systemd.commands)
+
+
+def test_one_that_is_at_work_is_told_and_none_is_started(settings, systemd, capsys, monkeypatch):
+    systemd.state, systemd.invocation = "activating", "now"
+    monkeypatch.setenv("INVOCATION_ID", "now")
+    records.begin(settings, "backup", time.time(), level="incremental")
+    found = told(settings, capsys, "start", "--full")
+    assert (found["is_running"], found["invocation"], found["level"]) == (True, "now", "incremental")
+    assert all(words[1] == "show" for words in systemd.commands)
+    assert not by_hand.is_full_wanted(settings)
+
+
+def test_a_unit_that_is_not_there_is_a_sentence_and_no_full_one_is_owed(settings, systemd):
+    systemd.code, systemd.said = 5, "Unit trenova-backup.service not found.\n"
+    with pytest.raises(BackupError, match=r"No backup can be started: Unit trenova-backup.service not found\."):
+        by_hand.start(settings, True)
+    assert not by_hand.is_full_wanted(settings)
+
+
+def test_one_that_ends_before_systemd_is_asked_is_found_by_its_record(settings, systemd, monkeypatch):
+    systemd.next, systemd.invocation = "", ""
+    monkeypatch.setattr(by_hand.time, "sleep", lambda _seconds: record(settings, monkeypatch, "quick"))
+    assert by_hand.start(settings, False) == "quick"
+
+
+def test_a_systemd_that_begins_nothing_is_told(settings, systemd):
+    systemd.next = ""
+    with pytest.raises(BackupError, match="systemctl status trenova-backup.service"):
+        by_hand.start(settings, False)
+
+
+def test_who_follows_reads_every_line_once_and_the_record_at_the_end(settings, systemd, capsys, monkeypatch):
+    systemd.state, systemd.invocation, systemd.journal = "activating", "run", {"run": ["one"], "other": ["not mine"]}
+    first = told(settings, capsys, "follow", "run")
+    assert (first["lines"], first["is_running"], first["record"], first["text"]) == (["one"], True, None, "")
+    second = told(settings, capsys, "follow", "run", "--cursor", first["cursor"])
+    assert (second["lines"], second["cursor"]) == ([], first["cursor"])
+    systemd.journal["run"].append("two")
+    record(settings, monkeypatch, "run")
+    systemd.state = "inactive"
+    last = told(settings, capsys, "follow", "run", "--cursor", second["cursor"])
+    assert (last["lines"], last["is_running"], last["record"]["state"]) == (["two"], False, "ok")
+    assert last["text"].startswith("Full backup of 20")
+
+
+def test_the_next_run_of_the_unit_is_not_the_one_that_is_followed(settings, systemd, capsys):
+    systemd.state, systemd.invocation = "activating", "next"
+    assert not told(settings, capsys, "follow", "run")["is_running"]

@@ -1,0 +1,473 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""The way back: what is chosen, in which order it is done, and that an interruption anywhere loses nothing.
+
+The stores themselves come back in molecule/restore.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import pathlib
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+
+from trenova_backup import records  # noqa: E402  # found by the line above
+from trenova_backup.errors import BackupError  # noqa: E402
+from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
+from trenova_backup.kinds import kind as kind_module  # noqa: E402
+from trenova_backup.kinds.postgres import Postgres  # noqa: E402
+from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
+from trenova_backup.repository import Snapshot  # noqa: E402
+from trenova_backup.restore import copies, journal, laying, plan, run, verbs  # noqa: E402
+from trenova_backup.settings import Settings  # noqa: E402
+
+BEGIN = 1_790_000_000
+NUMBERS = itertools.count()
+
+
+# -- Directories that change their names ------------------------------------------------------------------------------
+
+class Killed(BaseException):
+    """The power goes."""
+
+
+def tree(path):
+    """{path below: content} of all files."""
+    return {str(found.relative_to(path)): found.read_text()
+            for found in pathlib.Path(path).rglob("*") if found.is_file()}
+
+
+def place(tmp_path, live=True):
+    """(what is restored, the live directory, the copy)."""
+    path = tmp_path / "data"
+    if live:
+        (path / "sub/own").mkdir(parents=True)
+        (path / "row").write_text("live")
+        (path / "sub/own/row").write_text("of its own")
+    new = pathlib.Path(laying.beside(str(path), "restored"))
+    (new / "deep").mkdir(parents=True)
+    (new / "row").write_text("restored")
+    (new / "deep/row").write_text("restored, too")
+    return str(new), str(path), laying.beside(str(path), "before-1")
+
+
+@pytest.mark.parametrize("is_disk", [False, True])
+def test_a_change_of_places_that_is_cut_off_anywhere_is_ended_by_the_next_try(tmp_path, monkeypatch, is_disk):
+    """Killed before each change of the file system in turn, and once more in the next try: afterwards the live place
+    holds what was restored, and the copy all that was live, and nothing of neither is lost."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: is_disk and os.path.basename(str(path)) == "data")
+    calls = {name: getattr(os, name) for name in ("rename", "mkdir")}
+    for steps in itertools.count():
+        folder = tmp_path / str(steps)
+        folder.mkdir()
+        new, path, copy = place(folder)
+        for allowed in (steps, 1, None):
+            left = itertools.count()
+
+            def cut(name, *words, allowed=allowed, left=left, **more):
+                if allowed is not None and next(left) >= allowed:
+                    raise Killed
+                return calls[name](*words, **more)
+            for name in calls:
+                monkeypatch.setattr(os, name, lambda *words, name=name, cut=cut, **more: cut(name, *words, **more))
+            try:
+                laying.lay(new, path, copy, ["sub/own"] if not is_disk else [])
+                is_killed = False
+            except Killed:
+                is_killed = True
+            for name, call in calls.items():
+                monkeypatch.setattr(os, name, call)
+        found = {name: text for name, text in tree(path).items() if not name.startswith(".data.")}
+        assert {name: found[name] for name in ("row", "deep/row")} == {
+            "row": "restored", "deep/row": "restored, too"}, steps
+        assert tree(copy)["row"] == "live", steps
+        assert {**tree(copy), **found}["sub/own/row"] == "of its own", steps
+        assert not os.path.exists(new)
+        if not is_killed and steps > 12:
+            break
+
+
+def test_what_somebody_made_in_the_place_meanwhile_is_no_reason_to_leave_it_there(tmp_path):
+    """Docker makes a directory that a container mounts and that is not there."""
+    new, path, copy = place(tmp_path)
+    os.rename(path, copy)
+    os.mkdir(path)
+    laying.lay(new, path, copy)
+    assert tree(path)["row"] == "restored"
+    assert tree(copy)["row"] == "live"
+
+
+def test_an_empty_server_has_nothing_to_copy(tmp_path):
+    new, path, copy = place(tmp_path, live=False)
+    laying.lay(new, path, copy)
+    assert tree(path)["row"] == "restored"
+    assert not os.path.exists(copy)
+
+
+# -- What is chosen ---------------------------------------------------------------------------------------------------
+
+class Target:
+    """A target with some snapshots."""
+
+    name = "local"
+
+    def __init__(self, snapshots):
+        self.snapshots = snapshots
+
+
+def snapshot(run_at, store="rows", part="base", size=10, **tags):
+    pairs = dict(run=stamp_of(run_at), store=store, part=part, **tags)
+    return Snapshot({"id": f"{next(NUMBERS):064}", "tags": [f"{key}={value}" for key, value in pairs.items()],
+                     "paths": ["/file"], "summary": {"total_bytes_processed": size}})
+
+
+@st.composite
+def histories(draw):
+    """Bases, some of them increments, each followed by its log, as runs leave them; as seconds after BEGIN."""
+    clock, made, before = BEGIN, [], ""
+    for _number in range(draw(st.integers(1, 6))):
+        is_full = not before or draw(st.booleans())
+        run_at = clock = clock + draw(st.integers(10, 1000))
+        stamp = stamp_of(run_at)
+        made.append(snapshot(run_at, level="full" if is_full else "incremental", after="" if is_full else before))
+        clock += draw(st.integers(1, 50))
+        if before:
+            made.append(snapshot(run_at, part="wal", base=before, until=moment(clock)))
+        made.append(snapshot(run_at, part="wal", base=stamp, until=moment(clock)))
+        for _cut in range(draw(st.integers(0, 3))):
+            clock += draw(st.integers(1, 300))
+            made.append(snapshot(clock, part="wal", base=stamp, until=moment(clock)))
+        before = stamp
+    return made, clock
+
+
+def postgres(tmp_path):
+    for name in ("wal", "manifests"):
+        (tmp_path / "backup" / name).mkdir(parents=True, exist_ok=True)
+    told = {"data_dir": str(tmp_path), "stores": [], "targets": [], "owner": [os.getuid(), os.getgid()]}
+    work = type("Work", (), {"settings": Settings(told), "stamp": "x"})()
+    return Postgres({"store": "rows", "title": "Rows", "physical": True, "databases": []}, work)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.integers(-100, 8000))
+def test_any_moment_after_the_first_base_is_chosen_with_all_that_it_needs(tmp_path_factory, history, at):
+    """And none before it, nor after the last log; the sentence names both."""
+    made, last = history
+    kind, until = postgres(tmp_path_factory.mktemp("x")), BEGIN + at
+    first = min(int(seconds) for seconds in (
+        seconds_of_moment(each.pairs["until"]) for each in made if each.part == "wal"))
+    if not first <= until <= last:
+        with pytest.raises(BackupError, match=f"{moment(first)} to {moment(last)}"):
+            kind.choose(Target(made), until)
+        return
+    choice = kind.choose(Target(made), until)
+    *bases, log = choice.snapshots
+    assert bases[0].level == "full"
+    assert [base.after for base in bases[1:]] == [base.run for base in bases[:-1]]
+    assert log.pairs["base"] == bases[-1].run
+    # The base had ended by then, and the log goes on until then.
+    ended = min(seconds_of_moment(each.pairs["until"]) for each in made
+                if each.part == "wal" and each.pairs["base"] == bases[-1].run)
+    assert ended <= until <= seconds_of_moment(log.pairs["until"])
+    assert choice.bytes == 10 * len(choice.snapshots)
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories(), st.data())
+def test_a_chain_that_lacks_a_base_is_not_chosen(tmp_path_factory, history, data):
+    made, _last = history
+    gone = data.draw(st.sampled_from([each for each in made if each.part == "base"]))
+    rest = [each for each in made if each is not gone]
+    kind = postgres(tmp_path_factory.mktemp("x"))
+    try:
+        choice = kind.choose(Target(rest), None)
+    except BackupError as error:
+        assert "no backup" in str(error)
+        return
+    *bases, log = choice.snapshots
+    assert bases[0].level == "full"
+    assert gone not in choice.snapshots
+    assert log.pairs["base"] == bases[-1].run
+
+
+@settings(max_examples=100, deadline=None)
+@given(histories(), st.data())
+def test_of_a_run_that_has_recorded_what_there_was_the_very_position_is_chosen(tmp_path_factory, history, data):
+    """With the base that had ended before, though the log of the same run goes on with the one before, too."""
+    made, _last = history
+    base = data.draw(st.sampled_from([each for each in made if each.part == "base"]))
+    told = {"books": {"lsn": "0/30", "timeline": 2, "at": moment(BEGIN), "is_exact": True, "tables": {}}}
+    target = Target([*made, snapshot(seconds_of(base.run), part="facts")])
+    target.repository = type("Repository", (), {"read": lambda _self, _snapshot: json.dumps(told)})()
+    choice = postgres(tmp_path_factory.mktemp("x")).choose_run(target, base.run)
+    *bases, log = choice.snapshots
+    assert (bases[-1], bases[0].level) == (base, "full")
+    assert (log.run, log.pairs["base"]) == (base.run, base.run)
+    assert (choice.facts["target"], choice.facts["recorded"], choice.at) == ("0/30@2", told, BEGIN)
+
+
+def test_a_run_that_has_recorded_nothing_is_refused(tmp_path):
+    made = [snapshot(BEGIN, level="full"), snapshot(BEGIN, part="wal", base=stamp_of(BEGIN), until=moment(BEGIN))]
+    with pytest.raises(BackupError, match="holds no state that could be compared"):
+        postgres(tmp_path).choose_run(Target(made), stamp_of(BEGIN))
+
+
+def test_other_stores_are_chosen_as_they_were_last_before_the_moment():
+    made = [snapshot(BEGIN + at, store="cache", part="snapshot") for at in (0, 100, 200)]
+    kind = Redis({"store": "cache", "title": "Cache", "path": "/x"}, None)
+    assert kind.choose(Target(made), None).snapshots == [made[2]]
+    assert kind.choose(Target(made), BEGIN + 199.5).snapshots == [made[1]]
+    with pytest.raises(BackupError, match=f"Cache: {moment(BEGIN - 1)} cannot be restored. The target holds it from "
+                                          f"{moment(BEGIN)} to {moment(BEGIN + 200)}"):
+        kind.choose(Target(made), BEGIN - 1)
+    with pytest.raises(BackupError, match="Cache: the target holds no backup of it"):
+        kind.choose(Target([]), None)
+
+
+@pytest.mark.parametrize("mark", [b"", b"0123456789abcdef0123456789abcdef01234567"])
+def test_a_snapshot_ends_where_redis_says_so(tmp_path, mark):
+    """Not with the mark that a replica is sent, which redis-cli leaves in its output."""
+    content = b"REDIS0012" + b"a" * 60 + b"\xff" + b"abcdef01"
+    (tmp_path / "dump.rdb").write_bytes(content + mark)
+    without_mark(str(tmp_path / "dump.rdb"))
+    assert (tmp_path / "dump.rdb").read_bytes() == content
+
+
+# -- What is stopped --------------------------------------------------------------------------------------------------
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from("abcdef")), min_size=1))
+def test_each_service_is_stopped_before_what_it_needs(wanted):
+    # Without circles: a name may only need later ones.
+    needs = {name: {other for other in those if other > name} for name, those in wanted.items()}
+    services = set(needs) | set().union(*needs.values())
+    order = run.in_order(services, needs)
+    assert sorted(order) == sorted(services)
+    for name, those in needs.items():
+        assert all(order.index(name) < order.index(other) for other in those)
+
+
+# -- Moments and journals ---------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text", [
+    "2026-11-23 14:05:00+00", "2026-11-23T14:05:00Z", "2026-11-23 15:05:00+01:00", " 2026-11-23 14:05:00+00 ",
+    "2026-11-23 14:05:00+0000"])
+def test_a_moment_is_read_as_people_write_it(text):
+    assert moment(verbs.moment_of(text)) == "2026-11-23T14:05:00Z"
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("yesterday", "is no moment"), ("2026-11-23", "no time zone"), ("2026-11-23 14:05:00", "no time zone"),
+    ("2026-13-23 14:05:00+00", "is no moment")])
+def test_what_is_no_moment_is_refused(text, words):
+    with pytest.raises(BackupError, match=words):
+        verbs.moment_of(text)
+
+
+@pytest.fixture
+def settings_of(tmp_path):
+    (tmp_path / "backup").mkdir()
+    (tmp_path / ".state").mkdir()
+    return Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": []})
+
+
+WISH = {"target": None, "until": None, "stores": ["postgres"]}
+
+
+def test_a_restore_that_was_interrupted_is_gone_on_with_and_no_other_one_begun(settings_of):
+    first = journal.Journal(settings_of)
+    assert first.begin(WISH, "20261123T140500Z")
+    first.set_phase("postgres", journal.FETCHED)
+    first.update(touched=True)
+    again = journal.Journal(settings_of)
+    assert not again.begin(WISH, "20261123T150000Z")
+    assert (again.content["stamp"], again.phase("postgres")) == ("20261123T140500Z", journal.FETCHED)
+    with pytest.raises(BackupError, match="A restore of postgres that was begun at 2026-11-23T14:05:00Z was"):
+        journal.Journal(settings_of).begin(dict(WISH, until=BEGIN), "20261123T150000Z")
+
+
+def test_nothing_is_saved_of_what_is_half_restored(settings_of):
+    journal.need_none(settings_of)
+    work = journal.Journal(settings_of)
+    work.begin(WISH, "20261123T140500Z")
+    journal.need_none(settings_of)  # it has only fetched
+    work.update(touched=True)
+    with pytest.raises(BackupError, match="has not ended. Nothing is saved"):
+        journal.need_none(settings_of)
+    work.update(done=True)
+    journal.need_none(settings_of)
+
+
+def test_a_server_that_waits_for_its_data_saves_nothing(settings_of):
+    pathlib.Path(settings_of["project_dir"], journal.HOLD).touch()
+    with pytest.raises(BackupError, match="waits for its data"):
+        journal.need_none(settings_of)
+
+
+@pytest.mark.parametrize("is_handed_over", [False, True])
+def test_a_server_whose_secrets_are_not_taken_over_yet_goes_on_waiting(settings_of, is_handed_over):
+    """Or whoever is interrupted there would have the data, and no way to it."""
+    pathlib.Path(settings_of["project_dir"], journal.HOLD).touch()
+    if is_handed_over:
+        pathlib.Path(settings_of["project_dir"], run.HANDED_OVER).touch()
+    work = run.Restore(settings_of, None, WISH)
+    work.journal.begin(WISH, "20261123T140500Z")
+    work.end()
+    assert journal.is_waiting(settings_of) is is_handed_over
+
+
+def test_a_plan_says_what_it_replaces_how_old_it_is_and_how_long_it_takes():
+    lines = plan.words({
+        "installation": "erp1", "target": "local", "seconds": 300, "bytes": 2 * 10**9, "stops": ["api", "postgres"],
+        "space": {"/var/lib/trenova": 3 * 10**9}, "stores": [
+            {"title": "PostgreSQL", "kind": "postgres", "at": "2026-11-23T14:05:00Z", "age_seconds": 600,
+             "bytes": 10**9, "objects": None, "replaces": "/var/lib/trenova/postgres", "now_bytes": 4 * 10**9},
+            {"title": "MinIO", "kind": "objects", "at": "2026-11-23T14:05:00Z", "age_seconds": 600, "bytes": 10**9,
+             "objects": 7, "replaces": "", "now_bytes": None}]})
+    text = "\n".join(lines)
+    assert "/var/lib/trenova/postgres (4.0 GB)" in text
+    assert "1.0 GB, 7 objects" in text
+    assert "10 min ago" in text
+    assert "Stopped meanwhile: api, postgres. About 5 min. Space: 3.0 GB in /var/lib/trenova." in text
+
+
+# -- What was there before --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize(("days", "is_gone"), [(1, False), (6.9, False), (7.1, True)])
+def test_what_a_restore_has_replaced_stays_for_a_week(settings_of, tmp_path, days, is_gone):
+    path = tmp_path / ".postgres.before"
+    path.mkdir()
+    (path / "row").touch()
+    record = records.begin(settings_of, "restore", BEGIN)
+    left = {"postgres": str(path), "redis": str(tmp_path / "none")}
+    records.finish(settings_of, record, BEGIN, records.OK, copies=left)
+    assert copies.let_go(settings_of, BEGIN + days * 86400) == [str(path)] * is_gone
+    assert path.exists() is not is_gone
+
+
+# -- All of it, killed anywhere ---------------------------------------------------------------------------------------
+
+NEEDS = {"api": ["rows", "papers"], "rows": [], "papers": [], "client": ["api"], "other": []}
+
+
+class Engine:
+    """Containers that run or not, and may be killed with the whole program before any of their changes."""
+
+    def __init__(self):
+        self.running = {f"tren-{service}": True for service in NEEDS}
+        self.left, self.log = None, []
+
+    def close(self):
+        pass
+
+    def services(self):
+        return {name[5:]: [(name, is_running)] for name, is_running in self.running.items()}
+
+    def spend(self, what):
+        """Be killed before the change, when it is time."""
+        if self.left is not None:
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+        self.log.append(what)
+
+    def stop(self, containers):
+        for name in containers:
+            self.spend(("stop", name))
+            self.running[name] = False
+
+    def start_again(self, containers):
+        for name in containers:
+            self.spend(("start", name))
+            self.running[name] = True
+
+
+class Laid:
+    """A store that is a directory of its service."""
+
+    is_laid = True
+
+    def __init__(self, engine, path):
+        self.engine = engine
+        self.store = {"store": "rows", "service": "rows", "title": "Rows", "kind": "directory", "path": path}
+
+    def fetch(self, _choice, beside):
+        self.engine.spend(("fetch", "rows"))
+        pathlib.Path(beside, "row").write_text("restored")
+        return beside
+
+
+class Written:
+    """A store that is written into its running service."""
+
+    is_laid, is_read_at_start = False, True
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.store = {"store": "papers", "service": "papers", "title": "Papers", "kind": "objects"}
+
+    def fetch(self, _choice, beside):
+        return beside
+
+    def write(self, _choice, _beside):
+        self.engine.spend(("write", "papers"))
+        assert self.engine.running["tren-papers"]
+        assert not self.engine.running["tren-api"]
+        assert not self.engine.running["tren-client"]
+
+
+def attempt(settings_of, engine, path):
+    """One try of a restore, from its wish to its end, as the program does it."""
+    work = run.Restore(settings_of, engine, dict(WISH, stores=["rows", "papers"]))
+    work.kinds = {"rows": Laid(engine, path), "papers": Written(engine)}
+    work.choices = {name: kind_module.Choice([], BEGIN) for name in work.kinds}
+    work.execute(stamp_of(BEGIN + len(engine.log)))
+    work.start()
+    work.end()
+    return work
+
+
+def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_path, monkeypatch):
+    """Twice in a row, too. Then the store is the restored one, the copy the live one, and all that ran runs."""
+    lay = laying.lay
+    for first, second in itertools.product(range(14), (0, 2, None)):
+        folder = tmp_path / f"{first}-{second}"
+        (folder / "backup").mkdir(parents=True)
+        (folder / "rows").mkdir()
+        (folder / "rows/row").write_text("live")
+        told = Settings({"data_dir": str(folder), "project_dir": str(folder), "stores": [], "targets": [],
+                         "needs": NEEDS})
+        engine = Engine()
+
+        def cut(*words, engine=engine):
+            engine.spend(("lay", "rows"))
+            assert not any(engine.running[f"tren-{name}"] for name in ("rows", "api", "client"))
+            lay(*words)
+        monkeypatch.setattr(laying, "lay", cut)
+        for allowed in (first, second, None):
+            engine.left = allowed
+            try:
+                work = attempt(told, engine, str(folder / "rows"))
+                break
+            except Killed:
+                continue
+        assert (folder / "rows/row").read_text() == "restored"
+        [copy] = work.journal.content["copies"].values()
+        assert pathlib.Path(copy, "row").read_text() == "live"
+        assert set(engine.running.values()) == {True}
+        assert ("stop", "tren-other") not in engine.log
+        stops = [name for what, name in engine.log if what == "stop"]
+        assert stops.index("tren-client") < stops.index("tren-api") < stops.index("tren-rows")
+        assert ("write", "papers") in engine.log
+        assert (folder / ".state/renewed/rows").exists()
+        journal.need_none(told)
