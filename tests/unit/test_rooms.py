@@ -25,6 +25,7 @@ PROPER_NAMES = [name for name in SERVICES if name not in ("api", "backup", "clie
 OF_SERVICES = ("plugin_utils/sizing/", "plugin_utils/preflight/of_services/")
 #: File -> (names that it may say, why).
 EXCEPTIONS = {
+    "action/backup_now.py": ({"backup"}, "what the work is called"),
     "module_utils/host.py": ({"postgres"}, "the version of its data is measured before any description is known"),
     "module_utils/reach.py": ({"postgres", "redis"}, "the protocol that a server speaks"),
     "modules/probe.py": ({"redis"}, "the protocol that a server speaks"),
@@ -41,6 +42,8 @@ EXCEPTIONS = {
 #: Playbook -> names that it may say beside those of the roles that it includes, and why.
 EXCEPTIONS_OF_PLAYBOOKS = {
     "playbooks/images.yml": ({"api", "backup", "client", "minio"}, "folders of images/, one for each image"),
+    "playbooks/drill.yml": ({"backup"}, "a word of a message"),
+    "playbooks/restore.yml": ({"backup"}, "a word of a message"),
     "playbooks/tasks/archive.yml": ({"client"}, "a word of a message"),
 }
 #: What can be imported and tested without Ansible, with all that it imports.

@@ -255,7 +255,7 @@ class Restore:
         self.journal.set_phase(name, phase)
         seconds = time.monotonic() - begin
         self.steps.append({"service": name, "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
-                               "bytes": self.choices[name].bytes if phase != LAID else 0})
+                           "bytes": self.choices[name].bytes if phase != LAID else 0})
         self.say(f"{title}: {what}: {duration(seconds)}")
 
     def _note(self, what, seconds):
