@@ -5,37 +5,17 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import time
-import urllib.parse
 
 import pytest
 from backups import Backups
 from conftest import LONG
+from mails import mail, mailed
 
 PLACE = "/var/backups/trenova"
 MAIL = {"backup_mail_to": "operator@trucks.test", "backup_smtp_host": "172.30.60.3", "backup_smtp_port": 1025,
         "backup_smtp_tls": "none"}
 REGISTRY = "172.30.60.2"
-
-
-def mail(method, path):
-    """Answer of the mail sink."""
-    connection = http.client.HTTPConnection("172.30.60.3", 8025, timeout=10)
-    connection.request(method, "/api/v1/" + path)
-    answer = connection.getresponse().read()
-    return json.loads(answer) if method == "GET" else None
-
-
-def mailed(words):
-    """Text of the mail that comes and holds some words."""
-    for _attempt in range(60):
-        found = mail("GET", "messages?query=" + urllib.parse.quote(words))["messages"]
-        if found:
-            return mail("GET", "message/" + str(found[0]["ID"]))["Text"]
-        time.sleep(0.5)
-    return ""
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,14 @@ The tests go on from each other.
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 import shlex
 import threading
-import time
-import urllib.parse
 
 import pytest
 from conftest import ROOT
+from mails import mail, mailed
 
 PLAYBOOK = ROOT / "playbooks/drill.yml"
 MAIL = {"backup_mail_to": "operator@trucks.test", "backup_smtp_host": "172.30.60.3", "backup_smtp_port": 1025,
@@ -89,24 +87,6 @@ def program(host, words, expect=0):
     done = host.run(f"python3 -B /usr/local/lib/trenova/backup.py {words}")
     assert done.rc == expect, done.stdout + done.stderr
     return done.stdout
-
-
-def mail(method, path):
-    """Answer of the mail sink."""
-    connection = http.client.HTTPConnection("172.30.60.3", 8025, timeout=10)
-    connection.request(method, "/api/v1/" + path)
-    answer = connection.getresponse().read()
-    return json.loads(answer) if method == "GET" else None
-
-
-def mailed(words):
-    """Text of the mail that comes and holds some words."""
-    for _attempt in range(60):
-        found = mail("GET", "messages?query=" + urllib.parse.quote(words))["messages"]
-        if found:
-            return mail("GET", "message/" + str(found[0]["ID"]))["Text"]
-        time.sleep(0.5)
-    return ""
 
 
 def record(host):
