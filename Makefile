@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-backup proof-drill bench bench-memory fuzz-sizing matrix docs site release
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-backup proof-drill proof-faults proof-upgrade-postgres bench bench-memory bench-backup fuzz-sizing matrix docs site release
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -78,11 +78,20 @@ proof-backup: setup ## Backups with all that can go wrong; restores that are kil
 proof-drill: setup ## A backup is restored beside what lives, asked and removed, and nothing that lives is touched
 	@$(BIN)/python tests/lab/molecule.py drill
 
+proof-faults: setup ## Whatever is killed, full, away or damaged in the middle of a backup or a restore, nothing is lost
+	@$(BIN)/python tests/lab/molecule.py faults
+
+proof-upgrade-postgres: setup ## PostgreSQL 15 becomes 17: rehearsed, killed in the middle, done, and led back
+	@$(BIN)/python tests/lab/molecule.py upgrade_postgres
+
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md
 
 bench-memory: setup ## Memory under load against the plan, its settings against upstream's; writes docs/memory.md
 	@$(BIN)/python tests/bench/memory.py --write docs/memory.md
+
+bench-backup: setup ## Backups, restores and drills against the programs alone, the application meanwhile (SIZE=5 for 5 GB); writes docs/benchmarks-backup.md
+	@$(BIN)/python tests/bench/backup.py --size $(or $(SIZE),1) --write docs/benchmarks-backup.md
 
 fuzz-sizing: setup ## Plans a million random hosts and holds each plan against what must hold for any
 	@$(BIN)/python tests/fuzz/fuzz_sizing.py

@@ -34,9 +34,11 @@ START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
 FIRST = ("restore", "default", "backup", "docker", "caddy", "api")
 #: Long ones, which run only when they are named.
-PROOFS = ("rollout", "drill")
+PROOFS = ("rollout", "drill", "faults", "upgrade_postgres")
 #: {scenario: commit of the history that it deploys first}.
 HISTORY = {"upgrade": "09d8a07"}
+#: {scenario: images of the lab that it alone needs}.
+IMAGES = {"upgrade_postgres": ("postgres-15",)}
 
 
 def say(text: str) -> None:
@@ -133,6 +135,10 @@ def main() -> int:
     say("the images")
     subprocess.run(
         [sys.executable, "tests/lab/images/build.py", "--registry", REGISTRY, "--push"], cwd=ROOT, check=True)
+    if more := [image for name in chosen for image in IMAGES.get(name, ())]:
+        subprocess.run(
+            [sys.executable, "tests/lab/images/build.py", "--registry", REGISTRY, "--push", "--only", *more],
+            cwd=ROOT, check=True)
     write_secrets()
     with ThreadPoolExecutor(max_workers=arguments.workers) as pool:
         results = list(pool.map(run, chosen))
