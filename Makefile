@@ -10,7 +10,7 @@ LAB := $(BIN)/ansible-playbook -i localhost, molecule/lab
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-backup proof-drill proof-faults proof-upgrade-postgres bench bench-memory bench-backup fuzz-sizing matrix docs site release
+.PHONY: help setup demo demo-down init test lint unit molecule galaxy galaxy-short proof-roles proof-galaxy proof-airgap proof-debian12 proof-postgres proof-rollout proof-backup proof-drill proof-faults proof-upgrade-postgres bench bench-memory bench-backup fuzz-sizing matrix docs site release
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,8 +48,11 @@ unit: setup ## Unit tests, and how much of the plugins they cover
 	    --include='*/converge/*,*/topology.py,*/bundle.py,*/plugin_utils/run.py' >/dev/null || { \
 	    echo "converge, topology, bundle and run: less than 95 %" >&2; exit 1; }
 
-molecule: setup ## The whole stack on one bare server, and each role alone on one
+molecule: setup ## What CI runs on servers: the whole stack, backups and restores, somebody else's services, an earlier edition
 	@$(BIN)/python tests/lab/molecule.py
+
+proof-roles: setup ## Each role alone on a server
+	@$(BIN)/python tests/lab/molecule.py --roles
 
 galaxy: setup ## The artifact as Galaxy gets it: its files, sanity, importer, documentation
 	@tests/galaxy/check.sh

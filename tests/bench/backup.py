@@ -35,7 +35,7 @@ from figures import GB, Part
 sys.path.insert(0, str(ROOT / "tests/lab"))
 from load import Entrance, Load  # noqa: E402 - it is found by the path
 
-SERVER = {"name": "backups1", "address": "172.30.60.161", "image": "docker"}
+SERVER = {"name": "backups1", "address": "172.30.60.165", "image": "docker"}
 FILES = pathlib.Path(__file__).parent / "files/backup"
 PROGRAM = "python3 -B /usr/local/lib/trenova/backup.py"
 TARGET = "/var/backups/trenova"

@@ -51,13 +51,15 @@ docker network ls --no-trunc --format '{{.ID}} {{.Name}}' | sort
 docker volume ls --quiet | sort
 iptables-save -t nat | grep -c DNAT
 """
-#: While a drill is there: where its containers can go, and what is published.
+#: While a drill is there: where its containers can go, and what is published. Jobs, which read the targets, are none.
 INSIDE = """
 for i in $(seq 900); do
     [ "$(docker inspect --format '{{.State.Health.Status}}' drill-tren-api 2>/dev/null)" = healthy ] && break
     sleep 0.2
 done
-docker network inspect --format '{{.Internal}}' $(docker network ls --quiet --filter name=trenova-drill)
+docker network inspect --format '{{.Internal}}' $(docker inspect --format \\
+    '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \\
+    $(docker ps --quiet --filter name=^drill-) | sort --unique)
 docker inspect --format '{{json .NetworkSettings.Ports}}' \
     $(docker ps --quiet --filter label=com.docker.compose.project=trenova-drill) | grep -c HostPort
 docker exec drill-tren-api bash -c 'exec 3<>/dev/tcp/172.30.60.3/1025' 2>&1 | tail -n 1

@@ -23,8 +23,8 @@ CONTAINER = "trenova-lab-faults"
 UNIT, RESTORE = "trenova-backup", "killed"
 #: What a run does, by the command with which it does it, as the server's list of processes has it.
 READING = {
-    "PostgreSQL": "^pg_basebackup ", "its log": "^pg_receivewal ", "a dump": "^pg_dump ", "Redis": "^redis-cli .*--rdb",
-    "objects": "^rclone copy ", "a directory": "^tar --create "}
+    "PostgreSQL": "^[^ ]*pg_basebackup ", "its log": "^[^ ]*pg_receivewal ", "a dump": "^[^ ]*pg_dump ",
+    "Redis": "^redis-cli .*--rdb", "objects": "^rclone copy ", "a directory": "^tar --create "}
 KEEPING = {
     "writing": "^restic .* backup .*part=base", "letting go": "^restic .* forget ", "freeing": "^restic .* prune "}
 #: Stops a process that does something as soon as it is there, so that whoever is killed is killed in the middle.

@@ -36,7 +36,7 @@ CREATE INDEX ON loads (lower(hash)) WHERE id > 7;
 ALTER TABLE loads ALTER hash SET STATISTICS 321;
 GRANT SELECT (id) ON loads TO staff;
 CREATE VIEW recent AS SELECT id, hash FROM loads WHERE id > 49000;
-CREATE EXTENSION pgcrypto;
+CREATE EXTENSION IF NOT EXISTS pgcrypto;
 SELECT lo_from_bytea(4711, decode(repeat('ab', 5000), 'hex'));
 GRANT SELECT ON LARGE OBJECT 4711 TO trenova_backup;
 SELECT setval('loads_id_seq', 70000);
@@ -98,7 +98,8 @@ class Site:
     def sql(self, statement, database="trenova_go_db"):
         """The answer of the database."""
         return self.shell.check_output(
-            f"docker exec tren-db psql -XqAt --set=ON_ERROR_STOP=1 -d {database} -c {shlex.quote(statement)}")
+            f"printf %s {shlex.quote(statement)} | "
+            f"docker exec -i tren-db psql -XqAt --set=ON_ERROR_STOP=1 -d {database}")
 
     def major(self):
         """That of the server that answers."""
