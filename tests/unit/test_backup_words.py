@@ -86,6 +86,13 @@ exit {code}
 """
 
 
+class Told(dict):
+    """As much of the settings as an Engine asks for."""
+
+    def path(self, name):
+        return f"{self['project_dir']}/{name}"
+
+
 @pytest.fixture
 def docker(tmp_path, monkeypatch):
     """An Engine's command that says something on its output, and ends with a code."""
@@ -94,7 +101,7 @@ def docker(tmp_path, monkeypatch):
         (tmp_path / "docker").chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
         monkeypatch.setattr(Engine, "look", lambda _self: None)
-        return Engine({"project": "trenova", "project_dir": str(tmp_path), "jobs": []})
+        return Engine(Told({"project": "trenova", "project_dir": str(tmp_path), "jobs": []}))
     return make
 
 
@@ -124,3 +131,11 @@ def test_a_command_that_was_started_is_not_started_twice(docker, tmp_path, code,
 
 def test_a_file_of_the_host_that_cannot_be_read_is_no_matter_of_the_engine(tmp_path):
     assert "No such file" in ended(Process(["cat", str(tmp_path / "absent")], output=str(tmp_path / "out")))
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (["sh", "-c", "exit 137"], "it was killed (exit code 137), by somebody or because memory was short"),
+    (["sh", "-c", "echo base backup >&2; kill -KILL $$"],
+     "it was killed (exit code -9), by somebody or because memory was short; it last said: base backup")])
+def test_who_was_killed_is_told_so_whatever_it_said_last(words, told):
+    assert ended(Process(words)) == told

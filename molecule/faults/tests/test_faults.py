@@ -162,9 +162,9 @@ BACKUP_CASES = [
 @pytest.mark.parametrize(
     ("phase", "pattern", "victim"), BACKUP_CASES, ids=[f"{phase}-{victim}" for phase, _pattern, victim in BACKUP_CASES])
 def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(host, backups, phase, pattern, victim):
-    before, contents = {snapshot["id"] for snapshot in backups.snapshots()}, host.check_output(CONTENTS)
     # A mirror copies what is new.
     host.check_output(f"date +%N | docker exec -i papers mc pipe --quiet live/papers/of-{victim}")
+    before, contents = {snapshot["id"] for snapshot in backups.snapshots()}, host.check_output(CONTENTS)
     runs = len(backups.records())
     begin(host)
     kill(host, victim, hold(host, pattern))

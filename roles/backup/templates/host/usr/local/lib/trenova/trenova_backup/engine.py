@@ -22,6 +22,8 @@ ENGINE_SECONDS = 120
 #: For a command that could not be started and is asked why.
 ASKED_SECONDS = 20
 DOCKER_EXEC = ["docker", "exec"]
+#: How a command ends that was killed: in a container, and the command of Docker itself.
+KILLED = (137, -9)
 #: For a client whose container was removed.
 STOP_SECONDS = 5
 PULL_SECONDS = 600
@@ -368,6 +370,9 @@ class Process:
         told = reason(self.lines, self.errors)
         if not told and self.code in NOT_STARTED and self._command[:2] == DOCKER_EXEC:
             told = self._not_started() if self._redirected else reason(self._newest, [])
+        if self.code in KILLED:
+            last = f"; it last said: {told}" if told else ""
+            return f"it was killed (exit code {self.code}), by somebody or because memory was short{last}"
         return told or f"exit code {self.code}"
 
     def _not_started(self):
