@@ -253,7 +253,7 @@ def test_what_was_saved_while_the_clock_was_ahead_is_not_the_newest(monkeypatch,
     told = [{"id": f"{number:064}", "tags": [f"run={stamp_of(at)}", "store=cache", f"part={part}"]}
             for number, at in enumerate((NOW - 200, NOW + jump, NOW - 100))]
     engine = type("Engine", (), {"run": lambda *_words: type("Process", (), {"code": 0, "lines": [json.dumps(told)]})})
-    found = Repository({"name": "one", "repository": "/one"}, engine(), None).snapshots()
+    found = Repository({"name": "one", "repository": "/one"}, engine(), {}).snapshots()
     assert [each.run for each in found] == [stamp_of(at) for at in (NOW + jump, NOW - 200, NOW - 100)]
     kind = Redis({"store": "cache", "title": "Cache", "path": "/x"}, None)
     kind.part = part

@@ -256,6 +256,9 @@ class Host:
             if self.left < 0:
                 raise Killed
 
+    def model(self):
+        return {"services": {}}
+
     def services(self):
         return {service: [(f"tren-{name}", self.running[f"tren-{name}"])]
                 for service, name in (("postgres", "db"), ("api", "api"), ("other", "other"))}
