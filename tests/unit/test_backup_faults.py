@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -358,12 +359,14 @@ needs_postgres = pytest.mark.skipif(
     not all(map(shutil.which, ("initdb", "pg_ctl", "pg_basebackup", "pg_receivewal"))), reason="PostgreSQL is not here")
 #: What each reader of the database is called.
 READERS = {"the base": "pg_basebackup", "the log": "pg_receivewal", "a dump": "pg_dump"}
+#: After so many seconds it is killed: the log of a test is there at once.
+READS_SECONDS = {"the log": 0}
 
 
 @pytest.fixture
 def database():
-    """A server whose slots may hold two segments of log."""
-    made = backup_host.Postgres(max_slot_wal_keep_size="32MB", max_wal_size="64MB")
+    """A server of PostgreSQL."""
+    made = backup_host.Postgres(max_wal_size="64MB")
     yield made
     made.end()
 
@@ -376,6 +379,9 @@ def test_a_log_that_nobody_fetches_for_a_day_is_bounded_and_the_next_backup_says
     code, said = host.program("backup")
     assert code == 0, said
     slot = "SELECT wal_status FROM pg_replication_slots"
+    # Two segments.
+    database.ask("ALTER SYSTEM SET max_slot_wal_keep_size = '32MB'")
+    database.ask("SELECT pg_reload_conf()")
     database.ask("CREATE TABLE much (t text)")
     assert database.ask(slot) == "reserved"
     for _hour in range(12):
@@ -400,6 +406,22 @@ def test_a_log_that_nobody_fetches_for_a_day_is_bounded_and_the_next_backup_says
 
 
 @needs_postgres
+def test_a_file_of_the_log_that_nothing_was_written_into_stands_in_nobodys_way(tmp_path, database):
+    """Who is killed while a new one gets its size leaves a shorter one, which pg_receivewal would refuse for ever."""
+    host = Host(tmp_path, database=database.store)
+    host.make_repositories()
+    assert host.program("backup")[0] == 0
+    folder = pathlib.Path(host.settings.path("wal", "rows"))
+    newest = max(name.removesuffix(".partial") for name in os.listdir(folder))
+    shorter = folder / f"{int(newest, 16) + 1:024X}.partial"
+    shorter.write_bytes(bytes(786432))
+    database.ask("CREATE TABLE loads AS SELECT i FROM generate_series(1, 1000) AS i; SELECT pg_switch_wal()")
+    code, said = host.program("cut")
+    assert (code, host.records()[-1]["state"]) == (0, "ok"), said
+    assert not shorter.exists() or shorter.stat().st_size == 2**24
+
+
+@needs_postgres
 @pytest.mark.parametrize("victim", ["reader", "server"])
 @pytest.mark.parametrize("reader", READERS)
 def test_who_is_killed_while_the_database_is_read_takes_nothing_with_it(tmp_path, database, reader, victim):
@@ -409,7 +431,7 @@ def test_who_is_killed_while_the_database_is_read_takes_nothing_with_it(tmp_path
     assert code == 0, said
     database.ask("CREATE TABLE loads AS SELECT i FROM generate_series(1, 1000) AS i")
     before = {snapshot.id for snapshot in host.snapshots() if snapshot.store == "rows"}
-    killing(host, READERS[reader], "*", victim, 0.1)
+    killing(host, READERS[reader], "*", victim, READS_SECONDS.get(reader, 0.1))
     process = host.start("backup", "--full")
     if victim == "server":
         power_off(host)

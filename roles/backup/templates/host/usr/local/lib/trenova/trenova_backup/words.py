@@ -16,8 +16,8 @@ LAST_WORD, FAULT = "exit_error", "error"
 #: How lines begin that restic hands on of the rclone that it works with, and how rclone's own do.
 OF_RCLONE = re.compile(r"(rclone: )?\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ")
 LEVEL = re.compile(r"(ERROR|CRITICAL|NOTICE|INFO|Failed)\s*:\s*")
-#: What tar ends with whatever was the matter, which it said before.
-NO_REASON = "Exiting with failure status due to previous errors"
+#: What tar and pg_receivewal end with whatever was the matter, which they said before.
+NO_REASONS = ("Exiting with failure status due to previous errors", "pg_receivewal: error: disconnected")
 #: More is nothing that somebody reads.
 LONGEST = 400
 
@@ -28,7 +28,7 @@ def reason(lines, errors):
     What rclone says is nearest to the cause, then the last word of restic, then the last line of all.
     """
     said = [line.strip() for line in [*list(lines)[-1:], *errors]
-            if line.strip() and NO_REASON not in line]
+            if line.strip() and not any(words in line for words in NO_REASONS)]
     of_rclone = [line for line in said if line.startswith("rclone: ") and OF_RCLONE.match(line)]
     last_words = [line for kind in (FAULT, LAST_WORD) for line in said if message(line).get("message_type") == kind]
     return cleaned([*said, *last_words, *of_rclone][-1]) if said else ""

@@ -26,6 +26,8 @@ MANIFEST = "backup_manifest"
 FACTS = "facts.json"
 END_OF_MANIFEST = 4096
 SEGMENT_BYTES = 16 * 1024 * 1024
+#: How pg_receivewal calls a segment of which more is to come.
+PARTIAL = ".partial"
 PARTIAL = ".partial"
 #: Tables of so many bytes in all are read for their checksums, and how often a moment without writers is looked for.
 CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
@@ -224,6 +226,7 @@ class Postgres(Kind):
 
     def _receive(self):
         """Fetch the log up to now: (position, moment)."""
+        self._drop_unfinished()
         process = self.run.engine.run(self.store["job"], [
             "sh", "/run/trenova/config/wal.sh", self._connection("postgres"), self.store["slot"], f"{WAL}/{self.name}"])
         if process.code:
@@ -247,6 +250,14 @@ class Postgres(Kind):
         for name in names:
             if len(name) >= 24 and name[8:24] < first:
                 _remove(os.path.join(directory, name))
+
+    def _drop_unfinished(self):
+        """Remove a file that nothing of the log is in yet: who fetches it gives it its size first, or refuses it."""
+        directory, names = self._wal_files()
+        for name in names:
+            path = os.path.join(directory, name)
+            if name.endswith(PARTIAL) and os.path.getsize(path) != SEGMENT_BYTES:
+                _remove(path)
 
     def _clear_wal(self):
         directory, names = self._wal_files()
