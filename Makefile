@@ -82,6 +82,7 @@ proof-drill: setup ## A backup is restored beside what lives, asked and removed,
 	@$(BIN)/python tests/lab/molecule.py drill
 
 proof-faults: setup ## Whatever is killed, full, away or damaged in the middle of a backup or a restore, nothing is lost
+	@PROOF=1 $(BIN)/pytest -q -n auto tests/unit/test_backup_faults.py
 	@$(BIN)/python tests/lab/molecule.py faults
 
 proof-upgrade-postgres: setup ## PostgreSQL 15 becomes 17: rehearsed, killed in the middle, done, and led back

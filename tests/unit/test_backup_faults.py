@@ -49,6 +49,8 @@ case "$*" in *"--create"*) ;; *) exec /usr/bin/tar "$@" ;; esac
     sleep 0.3
 done
 """
+#: Marks what takes long and has a short form here, or another one.
+LONG = pytest.mark.skipif("PROOF" not in os.environ, reason="takes long, with PROOF=1 (make proof-faults)")
 #: What a run of everything does with its targets, by restic's command that does it.
 PHASES = {
     "looking": '*" snapshots "*', "writing": '*" backup "*"store=desk"*', "copying": '*" copy "*',
@@ -96,7 +98,7 @@ def need_good(host, *files):
     assert code == 0, said
 
 
-@pytest.mark.parametrize("victim", ["restic", "server"])
+@pytest.mark.parametrize("victim", [pytest.param("restic", marks=LONG), "server"])
 @pytest.mark.parametrize("phase", PHASES)
 def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(tmp_path, phase, victim):
     host = a_host(tmp_path, *(["one", "two"] if phase == "copying" else ["one"]))
@@ -300,7 +302,7 @@ def copies(host):
     return {path.name for place in host.root.rglob(".papers.before-*") for path in place.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("victim", ["command", "server"])
+@pytest.mark.parametrize("victim", [pytest.param("command", marks=LONG), "server"])
 @pytest.mark.parametrize(("program", "pattern"), [
     ("restic", '*" dump "*"archive.tar"*'), ("tar", '*" --extract "*')], ids=["reading", "writing"])
 def test_who_is_killed_while_a_restore_fetches_has_touched_nothing_live(tmp_path, program, pattern, victim):
@@ -371,6 +373,7 @@ def database():
     made.end()
 
 
+@LONG
 @needs_postgres
 def test_a_log_that_nobody_fetches_for_a_day_is_bounded_and_the_next_backup_says_what_is_lost(tmp_path, database):
     """So many writes, and not the hours, are what a day is to a slot."""
@@ -422,7 +425,7 @@ def test_a_file_of_the_log_that_nothing_was_written_into_stands_in_nobodys_way(t
 
 
 @needs_postgres
-@pytest.mark.parametrize("victim", ["reader", "server"])
+@pytest.mark.parametrize("victim", [pytest.param("reader", marks=LONG), "server"])
 @pytest.mark.parametrize("reader", READERS)
 def test_who_is_killed_while_the_database_is_read_takes_nothing_with_it(tmp_path, database, reader, victim):
     host = Host(tmp_path, database=database.store)
