@@ -133,7 +133,10 @@ class Engine:
             cwd=self.directory, capture_output=True, text=True, check=False, timeout=MODEL_SECONDS)
         if done.returncode:
             raise BackupError(f"Compose does not tell the project: {_last(done.stderr)}.")
-        return json.loads(done.stdout)
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise BackupError("Compose does not tell the project: what it says is no JSON.") from None
 
     def digests(self, references):
         """{reference: repository@digest} of the images that are there and were pulled from a registry."""
