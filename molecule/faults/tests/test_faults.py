@@ -47,6 +47,7 @@ docker run --detach --name papers --restart always --network trenova_data \
     -e MC_HOST_live=http://trenova:{minio}@tren-minio:9000 \
     --entrypoint sleep 172.30.60.2:5000/trenova/backup:1 infinity
 docker exec papers mc mb --quiet --ignore-existing live/papers
+head -c 30000000 /dev/urandom >/var/lib/trenova/caddy/data/large
 for i in $(seq 10); do echo paper $i | docker exec -i papers mc pipe --quiet live/papers/$i; done
 """
 #: All that the stores hold, as their clients read it.
