@@ -26,6 +26,7 @@ OF_SERVICES = ("plugin_utils/sizing/", "plugin_utils/preflight/of_services/")
 #: File -> (names that it may say, why).
 EXCEPTIONS = {
     "action/backup_now.py": ({"backup"}, "what the work is called"),
+    "action/upgrade_postgres.py": ({"postgres"}, "whose major it is that is upgraded, and the playbook's name"),
     "module_utils/host.py": ({"postgres"}, "the version of its data is measured before any description is known"),
     "module_utils/reach.py": ({"postgres", "redis"}, "the protocol that a server speaks"),
     "modules/probe.py": ({"redis"}, "the protocol that a server speaks"),
