@@ -12,11 +12,11 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.catalogue import 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import project_of
 
 ARGUMENTS = {
+    "service": {"type": "str", "required": True},
     "confirm": {"type": "str", "default": ""},
     "back": {"type": "bool", "default": False},
     "end": {"type": "bool", "default": False},
 }
-SERVICE = "postgres"
 
 
 class ActionModule(ActionBase):
@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         if arguments["end"]:
             is_new = not self._task.check_mode and work.ask("upgrade", "--end")["is_new"]
             return {"changed": is_new, "is_new": is_new}
-        words = [*self._wished(task_vars), *(["--back"] if arguments["back"] else []),
+        words = [*self._wished(task_vars, arguments["service"]), *(["--back"] if arguments["back"] else []),
                  *([f"--confirm={arguments['confirm']}"] if arguments["confirm"] else [])]
         plan = work.ask("upgrade", *words, "--plan")
         if plan.get("is_running"):
@@ -56,12 +56,12 @@ class ActionModule(ActionBase):
         work.tell(f"it goes on without this playbook: journalctl -fu {begun['unit']}")
         return self._concluded(work, begun, plan)
 
-    def _wished(self, task_vars):
+    def _wished(self, task_vars, service):
         """Words for the server that the inventory names: its image, and where one of that major has its data."""
-        catalogue = Catalogue(self, task_vars, project_of(self, task_vars), [SERVICE])
-        image = catalogue.early(SERVICE, "image")
-        state = catalogue.early(SERVICE, "state")[0]
-        volume = catalogue.early(SERVICE, "exports")["data_volume"]
+        catalogue = Catalogue(self, task_vars, project_of(self, task_vars), [service])
+        image = catalogue.early(service, "image")
+        state = catalogue.early(service, "state")[0]
+        volume = catalogue.early(service, "exports")["data_volume"]
         machine = self._low_level_execute_command("uname -m").get("stdout", "").strip()
         digest = image_lock.digest_for(image_lock.lock_of(self, task_vars), image, machine)
         told = {"image": image, "major": image_major(image), "folder": state["backup"].get("folder", ""),

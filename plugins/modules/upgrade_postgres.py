@@ -20,6 +20,10 @@ description:
     interrupted is repeated with the same words.
   - The new image and its version are those of C(postgres_image).
 options:
+  service:
+    description: The service whose server it is.
+    type: str
+    required: true
   confirm:
     description: Name of the installation (C(backup_installation)), a colon, and the major that it is to be of then.
     type: str
@@ -53,9 +57,11 @@ author:
 EXAMPLES = r"""
 - name: Rehearse the upgrade to the version of postgres_image
   trenova.selfhost.upgrade_postgres:
+    service: postgres
 
 - name: Do it
   trenova.selfhost.upgrade_postgres:
+    service: postgres
     confirm: erp1:17
 """
 

@@ -589,7 +589,7 @@ def test_the_server_that_is_wished_for_is_that_of_the_inventory(image, expected)
     variables, _known = test_bundle.in_play(json.dumps({"postgres_image": image, "trenova_images_by_digest": False}))
     action = test_bundle.action_for(variables)
     action._low_level_execute_command = lambda command: {"stdout": "x86_64\n"}
-    assert upgrade_postgres.ActionModule._wished(action, variables) == [f"--image={image}", *expected]
+    assert upgrade_postgres.ActionModule._wished(action, variables, "postgres") == [f"--image={image}", *expected]
 
 
 RECORD = {"verb": "upgrade", "state": "ok", "seconds": 70, "upgrade": {"findings": ["x"]},
@@ -605,11 +605,13 @@ def task(monkeypatch, answers, check_mode=False, **arguments):
     """The result of the task, what was asked, and what was shown."""
     seen, shown = [], []
     action = upgrade_postgres.ActionModule(
-        task=types.SimpleNamespace(args=arguments, async_val=0, check_mode=check_mode, action="x", diff=False),
+        task=types.SimpleNamespace(
+            args={"service": "postgres", **arguments}, async_val=0, check_mode=check_mode, action="x", diff=False),
         connection=types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None), reset=lambda: None),
         play_context=None, loader=None, templar=None, shared_loader_obj=None)
     action._display = types.SimpleNamespace(display=shown.append, warning=shown.append)
-    monkeypatch.setattr(upgrade_postgres.ActionModule, "_wished", lambda self, task_vars: ["--image=postgres:17.11"])
+    monkeypatch.setattr(
+        upgrade_postgres.ActionModule, "_wished", lambda self, task_vars, service: ["--image=postgres:17.11"])
     left = list(answers)
 
     def execute(command):
