@@ -61,6 +61,7 @@ galaxy-short: setup
 	@tests/galaxy/check.sh short
 
 proof-galaxy: galaxy ## `make galaxy`, and a deployment from the installed artifact alone
+	@PROOF=1 $(BIN)/pytest -q tests/unit/test_release.py
 	@tests/galaxy/deploy.sh
 
 proof-airgap: setup ## A server that reaches no registry is deployed from one archive of images
