@@ -51,6 +51,8 @@ done
 """
 #: Marks what takes long and has a short form here, or another one.
 LONG = pytest.mark.skipif("PROOF" not in os.environ, reason="takes long, with PROOF=1 (make proof-faults)")
+#: What is killed in CI, too.
+SHORT = ("writing", "freeing", "the log")
 #: What a run of everything does with its targets, by restic's command that does it.
 PHASES = {
     "looking": '*" snapshots "*', "writing": '*" backup "*"store=desk"*', "copying": '*" copy "*',
@@ -99,7 +101,8 @@ def need_good(host, *files):
 
 
 @pytest.mark.parametrize("victim", [pytest.param("restic", marks=LONG), "server"])
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize("phase", [
+    phase if phase in SHORT else pytest.param(phase, marks=LONG) for phase in PHASES])
 def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(tmp_path, phase, victim):
     host = a_host(tmp_path, *(["one", "two"] if phase == "copying" else ["one"]))
     host.write("second", 3_000_000)
@@ -426,7 +429,8 @@ def test_a_file_of_the_log_that_nothing_was_written_into_stands_in_nobodys_way(t
 
 @needs_postgres
 @pytest.mark.parametrize("victim", [pytest.param("reader", marks=LONG), "server"])
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", [
+    reader if reader in SHORT else pytest.param(reader, marks=LONG) for reader in READERS])
 def test_who_is_killed_while_the_database_is_read_takes_nothing_with_it(tmp_path, database, reader, victim):
     host = Host(tmp_path, database=database.store)
     host.make_repositories()
