@@ -29,7 +29,7 @@ STATE = pathlib.Path.home() / ".local/state/trenova-lab"
 RUN_SECONDS = 900
 REGISTRY = "172.30.60.2:5000"
 #: Marks a test of minutes that CI leaves to the proof of its scenario.
-LONG = pytest.mark.skipif("PROOF" not in os.environ, reason="takes minutes: make proof-backup")
+LONG = pytest.mark.skipif("PROOF" not in os.environ, reason="takes minutes, with PROOF=1 (make proof-backup)")
 #: All that a check must leave alone. What running services write into their data changes by itself.
 TRACES = (
     "find /opt /etc /usr/local -xdev -type f -exec sha256sum {} + 2>/dev/null | sort; "

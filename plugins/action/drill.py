@@ -5,7 +5,15 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup.elsewhere import Elsewhere
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup.following import Following
+
+ARGUMENTS = {
+    "kit": {"type": "dict", "no_log": True},
+    "host": {"type": "str", "default": ""},
+    "keep": {"type": "bool", "default": False},
+    "made_on": {"type": "str", "default": ""},
+}
 
 
 class ActionModule(ActionBase):
@@ -15,11 +23,24 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        self.validate_argument_spec(argument_spec={})
-        work = Following(self, task_vars["inventory_hostname"], "drill")
-        if self._task.check_mode:
-            work.tell("would restore the newest backup beside what lives")
+        _result, arguments = self.validate_argument_spec(argument_spec=ARGUMENTS)
+        name = arguments["host"] or task_vars["inventory_hostname"]
+        if self._task.check_mode and arguments["made_on"]:
             return {"changed": False}
+        if self._task.check_mode:
+            where = "beside what lives" if not arguments["host"] else f"on {name}"
+            self._display.display(f"  {task_vars['inventory_hostname']}  would restore the newest backup {where}")
+            return {"changed": False}
+        if arguments["made_on"]:
+            return dict(Following(self, name, "drill").ask("drill", "--take-over"), changed=False)
+        if not arguments["kit"]:
+            return self._made(Following(self, name, "drill"))
+        other = Elsewhere(self, name, arguments["kit"])
+        with other.laid(arguments["keep"]):
+            return self._made(other.work)
+
+    @staticmethod
+    def _made(work):
         begun = work.ask("drill", "--start")
         if begun["is_running"]:
             work.tell("a drill is at work already; this is how it goes on")

@@ -3,11 +3,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils import catalogue, inventory
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.gather import message
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import installations
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
+    KEY_OF_BACKUPS,
+    NAME_OF_BACKUPS,
+    installations,
+)
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology_problems import merged, not_yet, problems_of
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.variables import templated, what_follows
 
@@ -23,7 +29,8 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
         self.validate_argument_spec(argument_spec={})
-        there = inventory.with_variables(task_vars["groups"], task_vars["hostvars"], self._completed)
+        there = inventory.with_variables(
+            task_vars["groups"], task_vars["hostvars"], self._completed, (KEY_OF_BACKUPS, NAME_OF_BACKUPS))
         services = catalogue.services(templated(self, task_vars, "trenova_roles_extra", []))
         # As it is: with expressions resolved, each would be looked through whole, the facts in it included.
         results = {
@@ -40,5 +47,8 @@ class ActionModule(ActionBase):
         return {"changed": False, "problems": problems}
 
     def _completed(self, found):
+        if found.get(KEY_OF_BACKUPS):
+            # Only whether two are the same is asked.
+            found[KEY_OF_BACKUPS] = hashlib.sha256(str(found[KEY_OF_BACKUPS]).encode()).hexdigest()
         templar = self._templar.copy_with_new_env(available_variables=found)
         return {**found, **{name: templar.template(value) for name, value in what_follows(found).items()}}

@@ -27,6 +27,10 @@ class EngineError(Exception):
     """A command of the Engine failed; the text is what it said."""
 
 
+class TookTooLong(EngineError):
+    """A command of the Engine was given up, because it did not end within its time."""
+
+
 def run(command, **options):
     """Run a command, no shell, and return the completed process; the options are those of subprocess.run.
 
@@ -64,7 +68,7 @@ def docker(*arguments, **options):
     except OSError as error:
         raise EngineError(f"docker cannot be run: {error}") from error
     except subprocess.TimeoutExpired as error:
-        raise EngineError(f"docker {arguments[0]} took longer than {error.timeout} s") from error
+        raise TookTooLong(f"docker {arguments[0]} took longer than {error.timeout} s") from error
     if options.get("check", True) and done.returncode != 0:
         raise EngineError((done.stderr or done.stdout).strip() or "docker {} failed".format(" ".join(arguments)))
     return done

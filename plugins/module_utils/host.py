@@ -318,7 +318,20 @@ def data_of(data_dir, project_dir):
         "owners": owners(data_dir, project_dir),
         "daemon_json": read_json(os.path.join(project_dir, "docker", "config", "daemon.json")),
         "postgres_major": postgres_major(os.path.join(data_dir, "postgres")),
+        "postgres_change": postgres_change(os.path.join(data_dir, "backup", "upgrade.json")),
     }
+
+
+def postgres_change(path):
+    """When a change of PostgreSQL's major was begun that is at work on the data, by its journal; None where none is.
+
+    With the data in its place only the deployment is left of it.
+    """
+    journal = read_json(path) or {}
+    phases = (journal.get("phases") or {}).values()
+    if journal.get("done") or not journal.get("touched") or "laid" in phases:
+        return None
+    return journal.get("begun")
 
 
 def certificates(directory):

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: acme
 short_description: Ask a host what it knows of host names and their certificates
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Resolves host names on the host, says which addresses are its own, and reads in the log of Caddy what an ACME
     authority said last of each name.

@@ -17,6 +17,26 @@ description:
   - The drill belongs to the host. It goes on when the connection is lost, which is asked for again for 10 minutes, or
     when the playbook is ended. Where one is at work already, that one is shown.
   - Fails where the drill does, with the reason and its last log lines, and where there is no room for one.
+  - With O(kit), a host on which nothing of the installation lives makes it, with the files, secrets and images of the
+    backup. It has to have a Docker Engine with Compose. What leads to the targets is removed when the drill has ended.
+options:
+  kit:
+    description: What M(trenova.selfhost.drill_kit) has told of the installation.
+    type: dict
+  host:
+    description: Name of the host that makes the drill, where the task is delegated to it.
+    type: str
+    default: ""
+  keep:
+    description: Whether the kit stays there, for drills by C(backup_drill_schedule).
+    type: bool
+    default: false
+  made_on:
+    description:
+      - Name of the host that has made one. The server then learns of it from the record in the targets, which its next
+        backup would do, and makes none itself.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - trenova.selfhost.attributes
 attributes:
@@ -28,6 +48,7 @@ attributes:
     details: There is nothing to compare.
 seealso:
   - module: trenova.selfhost.backup_now
+  - module: trenova.selfhost.drill_kit
   - module: trenova.selfhost.restore
 author:
   - Trenova self-host contributors (@trenova-selfhost)
@@ -36,12 +57,18 @@ author:
 EXAMPLES = r"""
 - name: Prove that the newest backup can be restored
   trenova.selfhost.drill:
+
+- name: Prove it on a host that has nothing of the installation
+  trenova.selfhost.drill:
+    kit: "{{ drill_kit.kit }}"
+    host: spare1
+  delegate_to: spare1
 """
 
 RETURN = r"""
 report:
   description: Lines of the report.
-  returned: always, and not in check mode
+  returned: where one was made
   type: list
   elements: str
 run:

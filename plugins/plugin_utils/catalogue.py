@@ -146,6 +146,10 @@ class Catalogue:
                     str(entry["path"]) for entry in self._early(path, "state", []) if entry.get("apart"))
         return sorted(found)
 
+    def early(self, name, key, default=None):
+        """One entry of the description of a role that takes part, which needs neither plan nor host."""
+        return self._early(self.places[name], key, default)
+
     def _early(self, path, key, default):
         """One entry of a role's description that needs neither plan nor host."""
         value = load(self._action, os.path.join(path, DESCRIPTION)).get(key, default)

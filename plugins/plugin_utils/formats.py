@@ -218,7 +218,9 @@ def _backup_targets(value):
     try:
         targets.targets(value, "installation")
     except ValueError as error:
-        return f"does not say where to: {error}", "a list, as [{name: local, directory: /var/backups}]"
+        found = [line.partition(" Write: ")[::2] for line in str(error).splitlines()]
+        return "does not say where to: {}".format(" ".join(what for what, _write in found).rstrip(".")), "; ".join(
+            write.rstrip(".") for _what, write in found)
     return None
 
 

@@ -35,15 +35,15 @@ def structure(groups, hostvars=None) -> Inventory:
     return Inventory(groups, child_groups(hostvars))
 
 
-def with_variables(groups, hostvars, completed=lambda found: found) -> Inventory:
-    """Groups, child groups, and the variables of all hosts that the topology looks at.
+def with_variables(groups, hostvars, completed=lambda found: found, more=()) -> Inventory:
+    """Groups, child groups, and the variables of all hosts that the topology looks at, with `more` of them.
 
     `completed` adds to those of a host what follows from them.
     """
     hosts = groups.get(ROOT) or []
     return Inventory(
         groups, child_groups(hostvars),
-        {host: completed(resolved(hostvars, host, VARIABLES)) for host in hosts})
+        {host: completed(resolved(hostvars, host, (*VARIABLES, *more))) for host in hosts})
 
 
 def members_here(task_vars, services, recorded, written):

@@ -36,6 +36,8 @@ BUILT_IN = frozenset(("all", "ungrouped"))
 DOMAINS = ("trenova_domain", "trenova_s3_domain", "trenova_jobs_domain")
 #: Variables of hosts that are looked at.
 VARIABLES = ("ansible_host", "trenova_private_address", "trenova_ordinals", *DOMAINS)
+#: Those besides that only a comparison of installations looks at: what opens the backups, and what these are called.
+KEY_OF_BACKUPS, NAME_OF_BACKUPS = "trenova_backup_key", "backup_installation"
 #: How alike two names are, from 0 to 1, when one is taken for a typing error of the other.
 LIKENESS = 0.8
 #: Who may come to an endpoint, and which members answer there.

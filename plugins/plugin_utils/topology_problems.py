@@ -17,8 +17,10 @@ from dataclasses import replace
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.problem import Problem
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.topology import (
     DOMAINS,
+    KEY_OF_BACKUPS,
     LIKENESS,
     MEMBER_PREFIX,
+    NAME_OF_BACKUPS,
     ROOT,
     Places,
     installations,
@@ -47,7 +49,8 @@ def problems_of(inventory, services, records=None, placed=None) -> dict[str | No
     The arguments are those of `topology.installations`.
     """
     there = installations(inventory, services, records, placed)
-    found = [(ids, problem) for check in (_shared_names, _shared_addresses) for ids, problem in check(inventory, there)]
+    checks = (_shared_names, _shared_addresses, _shared_keys)
+    found = [(ids, problem) for check in checks for ids, problem in check(inventory, there)]
     for installation in there:
         found.extend(([installation.id], problem) for problem in _addresses(installation))
         found.extend(
@@ -283,6 +286,26 @@ def _shared_addresses(_inventory, there):
             yield tuple(hosts), Problem(
                 f"{_listed(hosts.values())} have the same private address {address}, and are hosts of "
                 f"{_listed(hosts)}.", "trenova_private_address of these hosts", "an address of its own for each")
+
+
+def _shared_keys(inventory, there):
+    """(ids, problem) for a key of backups that several installations have: whoever has it reads them all.
+
+    What is called alike in its backups is one installation, on another server perhaps.
+    """
+    owners = {}
+    for installation in there:
+        for host in installation.host_names:
+            if key := inventory.variable(host, KEY_OF_BACKUPS):
+                owners.setdefault(key, {})[inventory.variable(host, NAME_OF_BACKUPS) or host] = installation.id
+    for named in owners.values():
+        ids = tuple(dict.fromkeys(named.values()))
+        if len(ids) > 1:
+            yield ids, Problem(
+                f"{_listed(ids)} encrypt their backups with the same trenova_backup_key: whoever has that of one reads "
+                "those of all.", "trenova_backup_key of these installations",
+                "a key for each, in its secrets.yml: take the shared one out of where they all have it, and run "
+                "ansible-playbook playbooks/secrets.yml -i <inventory>")
 
 
 def _listed(names):

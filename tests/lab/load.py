@@ -32,11 +32,13 @@ CLOSED = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
 class Answer(NamedTuple):
-    """When a request was due, in seconds since the start of the load; how long it took; what was wrong with it."""
+    """When a request was due, in seconds since the start of the load; how long it took; what was wrong with it; when it
+    was made, which is later than due where all workers wait for answers."""
 
     due: float
     seconds: float
     fault: str | None
+    began: float
 
 
 class Entrance:
@@ -137,7 +139,7 @@ class Load:
                 self.made_again += 1
                 connection.close()
                 fault = self._ask(connection, path, headers)
-            self.answers.append(Answer(due, self.now() - began, str(fault) if fault else None))
+            self.answers.append(Answer(due, self.now() - began, str(fault) if fault else None, began))
             is_new = bool(fault)
             if fault:
                 connection.close()

@@ -4,12 +4,13 @@
 
 """Runs Molecule scenarios in the lab: servers and images first, then the scenarios, and a table of times.
 
-    molecule.py [--keep] [--workers N] [scenario ...]
+    molecule.py [--keep] [--workers N] [--roles] [scenario ...]
 
-Without a name all scenarios run, but for the long
-proofs. The servers of all of them are created at once and destroyed at the end, unless
---keep is given or a scenario failed: then they stay for a look. Logs are in .cache/molecule/<scenario>.log,
-and the inventory of a scenario, to go on by hand with `ansible-playbook -i`, in .cache/molecule/<scenario>/inventory.
+Without a name those run that CI runs: not the roles alone on a server (--roles), and not the long proofs, which are
+named. The servers of all of them are created at once, stopped as soon as their scenario has passed, and destroyed at
+the end, unless --keep is given or a scenario failed: then they stay for a look. Logs are in
+.cache/molecule/<scenario>.log, and the inventory of a scenario, to go on by hand with `ansible-playbook -i`, in
+.cache/molecule/<scenario>/inventory.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ REGISTRY = "172.30.60.2:5000"
 SECRETS = ROOT / "molecule/shared/inventory/group_vars/trenova/secrets.yml"
 START = time.monotonic()
 #: Longest first, so that the last ones to end are short.
-FIRST = ("restore", "default", "backup", "docker", "caddy", "api")
+FIRST = ("restore", "default", "backup", "external", "docker", "acme", "api", "caddy", "postgres")
+#: Each role alone on a server. CI meets all of them in the whole stack.
+ROLES = ("api", "asynq_dashboard", "caddy", "client", "minio", "pgbouncer", "postgres", "rabbitmq", "redis")
 #: Long ones, which run only when they are named.
-PROOFS = ("rollout", "drill")
+PROOFS = ("rollout", "drill", "faults", "upgrade_postgres")
 #: {scenario: commit of the history that it deploys first}.
 HISTORY = {"upgrade": "09d8a07"}
+#: {scenario: images of the lab that it alone needs}.
+IMAGES = {"upgrade_postgres": ("postgres-15",)}
 
 
 def say(text: str) -> None:
@@ -98,11 +103,19 @@ def write_secrets() -> None:
         sys.exit("The secrets could not be written.")
 
 
-def run(name: str) -> tuple[str, bool, float]:
+def stop(servers: list[dict]) -> None:
+    """Stop servers that nobody asks any more: the health checks of a whole stack take a sixth of a core."""
+    subprocess.run(["docker", "kill", *(f"trenova-lab-{server['name']}" for server in servers)],
+                   capture_output=True, check=False)
+
+
+def run(name: str, keep: bool) -> tuple[str, bool, float]:
     """One scenario: its name, whether it passed, and how long it took."""
     started = time.monotonic()
     say(f"{name}: started")
     passed = logged(name, ["molecule", "test", "--destroy", "never", "--scenario-name", name]) == 0
+    if passed and not keep:
+        stop(servers_of(name))
     seconds = time.monotonic() - started
     say(f"{name}: {'passed' if passed else 'FAILED'} in {seconds:.0f} s")
     return name, passed, seconds
@@ -111,14 +124,16 @@ def run(name: str) -> tuple[str, bool, float]:
 def main() -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenario", nargs="*", help="names below molecule/; all when none is given")
+    parser.add_argument("scenario", nargs="*", help="names below molecule/; those of CI when none is given")
+    parser.add_argument("--roles", action="store_true", help="those of each role alone")
     parser.add_argument("--keep", action="store_true", help="leave the servers for a look")
     parser.add_argument("--workers", type=int, default=2, help="how many scenarios run at a time")
     arguments = parser.parse_args()
-    chosen = [name for name in scenarios()
-              if name in arguments.scenario or not arguments.scenario and name not in PROOFS]
-    if unknown := set(arguments.scenario) - set(chosen):
+    known = scenarios()
+    if unknown := set(arguments.scenario) - set(known):
         parser.error("no such scenario: " + ", ".join(sorted(unknown)))
+    wanted = {*arguments.scenario, *(ROLES if arguments.roles else ())} or {*known} - {*ROLES, *PROOFS}
+    chosen = [name for name in known if name in wanted]
     for name in filter(lacks_history, list(chosen)):
         if name in arguments.scenario:
             parser.error(f"{name} deploys the commit {HISTORY[name]} first, which this checkout lacks")
@@ -133,9 +148,13 @@ def main() -> int:
     say("the images")
     subprocess.run(
         [sys.executable, "tests/lab/images/build.py", "--registry", REGISTRY, "--push"], cwd=ROOT, check=True)
+    if more := [image for name in chosen for image in IMAGES.get(name, ())]:
+        subprocess.run(
+            [sys.executable, "tests/lab/images/build.py", "--registry", REGISTRY, "--push", "--only", *more],
+            cwd=ROOT, check=True)
     write_secrets()
     with ThreadPoolExecutor(max_workers=arguments.workers) as pool:
-        results = list(pool.map(run, chosen))
+        results = list(pool.map(lambda name: run(name, arguments.keep), chosen))
     failed = [name for name, passed, _seconds in results if not passed]
     if not arguments.keep and not failed:
         lab("destroy", servers)

@@ -129,6 +129,7 @@ ROLES = test_bundle.ROOT / "roles"
 OTHER_TEMPLATES = {
     "*/templates/**/*.sh*": "a program: its attempts and patience are those of its steps, and tested with it",
     "*/templates/**/*.py": "a program, tested as one",
+    "backup/templates/config/*.sql": "a question; its numbers are those of PostgreSQL's catalogue",
     "*/templates/host/etc/systemd/**/*": "when and how long a program runs; what an operator chooses is a variable",
     "backup/templates/host/**/settings.json.j2": "how long a program waits; what an operator chooses is a variable",
     "*/profiles/*.j2": "what one version of the application is told besides, its own defaults",

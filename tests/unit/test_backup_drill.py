@@ -8,6 +8,7 @@ A whole one is done in molecule/restore.
 
 from __future__ import annotations
 
+import argparse
 import copy
 import http.server
 import itertools
@@ -19,6 +20,7 @@ import threading
 import time
 
 import pytest
+from backup_figures import FIGURES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -192,7 +194,8 @@ def settings_at(tmp_path, **more):
         (data / "backup" / name).mkdir(parents=True)
     told = {
         "project": "trenova", "project_dir": str(tmp_path / "opt/trenova"), "data_dir": str(data), "host": "erp1",
-        "installation": "erp1", "jobs": ["backup-keep", "backup-check"], "targets": [], "needs": {"api": ["postgres"]},
+        "installation": "erp1", "jobs": ["backup-keep", "backup-check"], "targets": [],
+        "figures": FIGURES, "needs": {"api": ["postgres"]},
         "schedules": [{"verb": "drill", "unit": "trenova-drill.service"}], "mail": {"to": "ops@trucks.co"},
         "webhook": {},
         "drill": {"containers": ["tren-db", "tren-api"], "after_start": [], "logins": []}, "owner": [0, 0],
@@ -303,7 +306,8 @@ class Target:
     name = "local"
 
     def __init__(self, snapshots):
-        self.repository = type("Repository", (), {"snapshots": lambda _self: snapshots})()
+        self.repository = type("Repository", (), {
+            "snapshots": lambda _self: snapshots, "reach": lambda _self: None})()
         self.snapshots = snapshots
 
 
@@ -369,11 +373,18 @@ def quiet(tmp_path, monkeypatch):
     monkeypatch.setattr(place, "remains", lambda _drill: [])
     monkeypatch.setattr(live, "look", lambda _settings: dict(lives))
     monkeypatch.setattr(notify, "wake", lambda: called.append("wake"))
+    monkeypatch.setattr(verbs, "hand_in", lambda _settings: called.append("hand in"))
     return settings, called, lives
 
 
+def words(*more):
+    parser = argparse.ArgumentParser()
+    verbs.add_parser(parser.add_subparsers())
+    return parser.parse_args(["drill", *more])
+
+
 def do(settings):
-    return verbs.drill(settings, type("Words", (), {"report": False, "remove": False, "start": False}))
+    return verbs.drill(settings, words())
 
 
 def last(settings):
@@ -383,7 +394,7 @@ def last(settings):
 def test_a_drill_that_passes_is_a_record_with_what_it_measured_and_no_message(quiet, capsys):
     settings, called, _lives = quiet
     assert do(settings) == 0
-    assert called == ["remove", *STEPS, "remove"]
+    assert called == ["remove", *STEPS, "remove", "hand in"]
     record = last(settings)
     assert (record["state"], record["unit"], record["drill"]["live"]["changes"]) == ("ok", "trenova-drill.service", [])
     assert record["drill"]["rto_seconds"] >= 0
@@ -405,7 +416,7 @@ def test_whatever_happens_it_is_removed_and_told(quiet, monkeypatch, step, error
             do(settings)
     else:
         assert do(settings) == 1
-    assert called[-2:] == ["remove", "wake"]
+    assert called[-3:] == ["remove", "wake", "hand in"]
     record = last(settings)
     assert record["state"] == ("interrupted" if isinstance(error, Interrupted) else "failed")
     assert str(error) in record["because"]
@@ -446,14 +457,13 @@ def test_an_end_that_fails_does_not_hide_why_it_failed(quiet, monkeypatch):
 
 def test_a_report_is_of_the_last_one_that_ended_and_tells_of_one_that_is_at_work(quiet, capsys):
     settings, _called, _lives = quiet
-    words = type("Words", (), {"report": True, "remove": False, "start": False})
     with pytest.raises(BackupError, match="There was no drill yet"):
-        verbs.drill(settings, words)
+        verbs.drill(settings, words("--report"))
     do(settings)
     time.sleep(1.1)  # a record has a stamp of its own second
     records.begin(settings, "drill", time.time())
     capsys.readouterr()
-    assert verbs.drill(settings, words) == 0
+    assert verbs.drill(settings, words("--report")) == 0
     said = capsys.readouterr().out
     assert said.startswith("A drill is at work since")
     assert ": passed in" in said
@@ -466,7 +476,7 @@ def test_where_there_is_no_room_it_is_skipped_which_says_nothing_of_the_backups(
         raise run.Impossible("800 MB of memory are needed.")
     monkeypatch.setattr(run.Drill, "_prepare", refuse)
     assert do(settings) == 1
-    assert (last(settings)["state"], called[-2:]) == ("skipped", ["remove", "wake"])
+    assert (last(settings)["state"], called[-3:]) == ("skipped", ["remove", "wake", "hand in"])
 
 
 def test_a_second_drill_is_refused_and_removes_nothing(quiet):
@@ -475,7 +485,7 @@ def test_a_second_drill_is_refused_and_removes_nothing(quiet):
         assert is_ours
         with pytest.raises(BackupError, match="A drill is at work already"):
             do(settings)
-        verbs.drill(settings, type("Words", (), {"report": False, "remove": True, "start": False}))
+        verbs.drill(settings, words("--remove"))
     assert called == []
     assert last(settings) is None
 
@@ -491,7 +501,7 @@ def test_while_a_restore_has_not_ended_no_drill_is_made(quiet):
         "wish": {"target": None, "until": None, "stores": []}, "touched": True, "begun": "then"}, 0o600)
     assert do(settings) == 1
     assert "has not ended" in last(settings)["because"]
-    assert called == ["wake"]
+    assert called == ["wake", "hand in"]
 
 
 def test_while_a_drill_reads_a_backup_removes_nothing_from_the_targets(tmp_path, monkeypatch, capsys):
@@ -582,12 +592,12 @@ RECORD = {
 
 def test_a_report_says_what_was_restored_how_long_it_took_and_what_was_proved():
     text = " ".join("\n".join(report.lines(RECORD)).split())
-    for words in (
+    for phrase in (
             "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login", "RPO 300 s",
             f"PostgreSQL as of {moment(BEGIN)} 1.0 GB", "15 tables with 50081 rows", "14 of them by checksum: all",
             "5 objects, 40 B, of 5", "Login at tren-api: /me 200 (320 bytes)", "PostgreSQL: fetched 14 s",
             "nothing was touched", "Left of the drill: nothing."):
-        assert words in text, words
+        assert phrase in text, phrase
 
 
 @pytest.mark.parametrize(("found", "words"), [

@@ -31,6 +31,12 @@ DATABASES = st.dictionaries(st.sampled_from(["books", "papers"]), st.fixed_dicti
     "tables": TABLES}), min_size=1)
 
 
+def test_tables_can_be_left_out():
+    held = {"shop": {"lsn": "0/1", "tables": {"a": {"rows": 1}, "b": {"rows": 2}}}}
+    assert facts.without(held, ["b"]) == {"shop": {"lsn": "0/1", "tables": {"a": {"rows": 1}}}}
+    assert facts.without(held, ()) == held
+
+
 def test_what_the_script_says_is_read():
     lines = ['{"lsn": "0/30", "at": "2026-11-23T14:05:00Z", "is_exact": true, "timeline": 1}',
              '{"table": "public.a", "rows": 2, "checksum": "-77"}',

@@ -21,8 +21,11 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 # No byte code among the templates.
 sys.dont_write_bytecode = True
 
-from trenova_backup import files, mirror  # noqa: E402
+from trenova_backup import files  # noqa: E402
 from trenova_backup.errors import BackupError, SourceError, TargetError  # noqa: E402
+from trenova_backup.mirror.lists import compared, is_bucket, key_of, path_of, read, sort  # noqa: E402
+from trenova_backup.mirror.names import encrypted, upload_headers  # noqa: E402
+from trenova_backup.mirror.target import Mirror  # noqa: E402
 
 START = files.seconds_of("20261123T013000Z")
 
@@ -205,7 +208,7 @@ class World:
         class Settings(dict):
             def path(inner, *words):  # noqa: N805
                 return os.path.join(self.directory, *words)
-        return mirror.Mirror({"name": "disk", "kind": kind}, self, Settings(more))
+        return Mirror({"name": "disk", "kind": kind}, self, Settings(more))
 
     def sync(self, **more):
         self.now = int(self.now) + 10
@@ -526,9 +529,9 @@ LINES = st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters=
 @given(LINES, LINES)
 def test_two_sorted_lists_compare_as_two_dicts_do(known, source):
     def lines(content, *more):
-        return sorted((line(path, size, "t", *more) for path, size in content.items()), key=mirror.key_of)
-    found = {mirror.path_of(old or new): action for action, old, new in mirror.compared(
-        lines(known, "m", "{}"), lines(source)) if not mirror.is_bucket(old or new)}
+        return sorted((line(path, size, "t", *more) for path, size in content.items()), key=key_of)
+    found = {path_of(old or new): action for action, old, new in compared(
+        lines(known, "m", "{}"), lines(source)) if not is_bucket(old or new)}
     assert found == {
         path: "new" if path not in known else "gone" if path not in source else
         "same" if known[path] == source[path] else "changed"
@@ -540,18 +543,18 @@ def test_sort_has_the_order_that_the_comparison_has(paths):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "list")
         path.write_bytes("".join(line(name, 1, "t") + "\n" for name in paths).encode())
-        mirror.sort(str(path))
-        keys = [mirror.key_of(text) for text in mirror.read(str(path))]
+        sort(str(path))
+        keys = [key_of(text) for text in read(str(path))]
         assert keys == sorted(keys)
         assert sorted(map(json.loads, keys)) == sorted(paths)
 
 
 @pytest.mark.parametrize(("size", "length"), [(1, 26), (15, 26), (16, 52), (143, 231), (144, 256)])
 def test_the_length_of_an_encrypted_name(size, length):
-    assert mirror.encrypted(size) == length
+    assert encrypted(size) == length
 
 
 @pytest.mark.parametrize(("when", "seconds"), [
     ("2026-11-30T08:22:00.65448423Z", "1796026920.65448423"), ("2026-11-30T08:22:00Z", "1796026920"), ("x", "x")])
 def test_the_time_that_rclone_keeps_with_an_object_comes_back_as_it_was(when, seconds):
-    assert mirror.upload_headers({"mtime": when, "tier": "STANDARD"}) == [{"Key": "X-Amz-Meta-mtime", "Value": seconds}]
+    assert upload_headers({"mtime": when, "tier": "STANDARD"}) == [{"Key": "X-Amz-Meta-mtime", "Value": seconds}]

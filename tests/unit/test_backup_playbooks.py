@@ -11,7 +11,7 @@ import types
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
-from ansible_collections.trenova.selfhost.plugins.action import backup_now, backups, drill, restore
+from ansible_collections.trenova.selfhost.plugins.action import backup_now, backups, drill, drill_kit, restore
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup import following
 
 
@@ -241,6 +241,29 @@ def test_a_drill_that_fails_fails_the_task_and_says_why(record, words):
     result = Host(DRILLING, dict(part("one"), is_running=False, record=record)).task(drill)
     assert result["failed"]
     assert words in result["msg"]
+
+
+LOOKED = {"targets": ["offsite"]}
+
+
+def test_another_host_is_given_what_the_program_tells():
+    host = Host(LOOKED, {"home": "/x", "content": "c2VjcmV0"})
+    result = host.task(drill_kit, host="spare1", keep=True)
+    assert host.asked == ["drill --look", "drill --kit spare1 --keep"]
+    assert result == {"changed": False, "targets": ["offsite"], "kit": {"home": "/x", "content": "c2VjcmV0"}}
+
+
+@pytest.mark.parametrize("more", [{"only_look": True}, {"check_mode": True}])
+def test_who_only_looks_is_told_no_secret(more):
+    host = Host(LOOKED)
+    assert host.task(drill_kit, host="spare1", **more) == {"changed": False, "targets": ["offsite"]}
+    assert host.asked == ["drill --look"]
+
+
+def test_the_server_is_told_of_a_drill_on_another_host_and_makes_none():
+    host = Host({"taken": ["20261123T040000Z"]})
+    assert host.task(drill, made_on="spare1") == {"changed": False, "taken": ["20261123T040000Z"]}
+    assert host.asked == ["drill --take-over"]
 
 
 def test_a_drill_in_check_mode_is_not_begun():

@@ -248,18 +248,93 @@ def record(seconds_ago, verb="cut", state="ok", **more):
                  "finished": moment(time), "seconds": 1}, **more)
 
 
-def test_the_newest_records_are_kept_and_what_alarms_are_made_of(settings):
-    """A cycle of five minutes writes four hundred of them in a day and a half, and a drill is made once a week."""
+def test_the_newest_records_are_kept_and_what_alarms_are_made_of(settings, monkeypatch):
+    monkeypatch.setattr(records, "KEPT", 1)
     good = [record(20 * DAY, "drill"), record(19 * DAY, "backup", level="full"),
             record(18 * DAY, "backup", level="incremental"),
             record(17 * DAY, "backup", "failed", stores=[
                 {"name": "postgres", "state": "ok", "targets": [{"name": "disk", "state": "ok"}]}])]
     write(settings, record(21 * DAY, "drill"), record(19.5 * DAY, "backup", "failed"), *good,
-          *(record(HOUR + number * 300) for number in range(records.KEPT + 50)))
+          *(record(HOUR + number * 300) for number in range(50)))
     run(settings, "cut")
     found = records.read(settings, NOW + 60)
     assert [entry["stamp"] for entry in found if entry["verb"] != "cut"] == [entry["stamp"] for entry in good]
     assert len(found) == records.KEPT + len(good)
+
+
+VERBS = ("backup", "cut", "check", "drill", "restore")
+STATES = ("ok", "failed", "skipped", "interrupted")
+RECORDS = st.lists(
+    st.tuples(st.integers(0, 400 * 24 * 12), st.sampled_from(VERBS), st.sampled_from(STATES)), max_size=40,
+    unique_by=lambda entry: entry[0])
+
+
+def history(drawn):
+    """Records of every so many five minutes ago, oldest first."""
+    return [record(ago * 5 * MINUTE, verb, state, level="full" if ago % 7 else "incremental")
+            for ago, verb, state in sorted(drawn, reverse=True)]
+
+
+@given(RECORDS, RECORDS, st.integers(1, 5), st.data())
+def test_small_backups_push_out_no_record_of_others_and_none_goes_before_what_it_tells_of(drawn, more, kept, data):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "KEPT", kept)
+        found = history(drawn)
+        held = data.draw(st.sets(st.sampled_from([entry["stamp"] for entry in found]))) if found else set()
+        stay = records.wanted(found, held)
+        assert held <= stay
+        # However many small ones come in between, before or after.
+        times = {ago for ago, _verb, _state in drawn}
+        cuts = [(ago, "cut", state) for ago, _verb, state in more if ago not in times]
+        among = records.wanted(history([*drawn, *cuts]), held)
+        others = {entry["stamp"] for entry in found if entry["verb"] != "cut"}
+        assert among & others == stay & others
+        for verb in VERBS:
+            of_verb = [entry["stamp"] for entry in found if entry["verb"] == verb]
+            assert set(of_verb[-kept:]) <= stay
+            # What an alarm is made of: two levels, and the verb; and what is held.
+            assert len(stay.intersection(of_verb) - held) <= kept + 3
+
+
+def test_small_backups_of_two_days_leave_the_nights_of_a_month(settings):
+    nights = [record(days * DAY, "backup") for days in range(1, 31)]
+    drills = [record(days * DAY + HOUR, "drill") for days in range(7, 31, 7)]
+    write(settings, *nights, *drills, *(record(2 * MINUTE + number * 300) for number in range(576)))
+    run(settings, "cut")
+    found = records.read(settings, NOW + 60)
+    assert {entry["stamp"] for entry in [*nights, *drills]} <= {entry["stamp"] for entry in found}
+    assert len([entry for entry in found if entry["verb"] == "cut"]) == records.KEPT
+
+
+def test_the_record_of_what_a_target_holds_stays_until_the_target_lets_it_go(settings, monkeypatch):
+    monkeypatch.setattr(records, "KEPT", 2)
+    old = [record(days * DAY, "backup", "failed") for days in (400, 300, 200, 100)]
+    write(settings, *old)
+    records.note_held(settings, "disk", [old[0]["stamp"], old[2]["stamp"]])
+    records.note_held(settings, "bucket", [old[1]["stamp"]])
+    run(settings, "cut")
+    assert [entry["stamp"] for entry in old] == [
+        entry["stamp"] for entry in records.read(settings, NOW) if entry["verb"] == "backup"]
+    records.note_held(settings, "disk", [old[2]["stamp"]])
+    # What a target held that is none any more counts no longer.
+    settings.targets.remove({"name": "bucket"})
+    records.note_held(settings, "disk", [])
+    run(settings, "cut", now=NOW + HOUR)
+    assert [entry["stamp"] for entry in records.read(settings, NOW) if entry["verb"] == "backup"] == [
+        entry["stamp"] for entry in old[2:]]
+
+
+def test_a_restore_is_known_as_long_as_what_it_replaced_is_there(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "KEPT", 1)
+    copy = tmp_path / ".postgres.before"
+    copy.mkdir()
+    restore = record(3 * DAY, "restore", "failed", copies={"postgres": str(copy)})
+    write(settings, restore, record(2 * DAY, "restore"), record(DAY, "restore"))
+    run(settings, "cut")
+    assert restore["stamp"] in {entry["stamp"] for entry in records.read(settings, NOW)}
+    copy.rmdir()
+    run(settings, "cut", now=NOW + HOUR)
+    assert restore["stamp"] not in {entry["stamp"] for entry in records.read(settings, NOW)}
 
 
 def test_a_record_of_a_clock_that_was_ahead_is_not_the_newest(settings):

@@ -13,8 +13,10 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 import pytest
+from backup_figures import FIGURES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +29,7 @@ from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
-from trenova_backup.repository import Snapshot  # noqa: E402
+from trenova_backup.repository import Repository, Snapshot  # noqa: E402
 from trenova_backup.restore import copies, journal, laying, plan, run, verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -154,7 +156,8 @@ def histories(draw):
 def postgres(tmp_path):
     for name in ("wal", "manifests"):
         (tmp_path / "backup" / name).mkdir(parents=True, exist_ok=True)
-    told = {"data_dir": str(tmp_path), "stores": [], "targets": [], "owner": [os.getuid(), os.getgid()]}
+    told = {"data_dir": str(tmp_path), "stores": [], "targets": [], "owner": [os.getuid(), os.getgid()],
+            "figures": FIGURES}
     work = type("Work", (), {"settings": Settings(told), "stamp": "x"})()
     return Postgres({"store": "rows", "title": "Rows", "physical": True, "databases": []}, work)
 
@@ -235,6 +238,46 @@ def test_other_stores_are_chosen_as_they_were_last_before_the_moment():
         kind.choose(Target([]), None)
 
 
+# -- Clocks -----------------------------------------------------------------------------------------------------------
+
+NOW = BEGIN + 10_000
+#: When a clock was wrong, in seconds from now: it was ahead, or the present one is behind.
+JUMPS = [3600, 400 * 86400]
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+@pytest.mark.parametrize("part", ["snapshot", "archive"])
+def test_what_was_saved_while_the_clock_was_ahead_is_not_the_newest(monkeypatch, part, jump):
+    """Who asks for the newest gets what was saved last, and not what would bring back the state of before."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    told = [{"id": f"{number:064}", "tags": [f"run={stamp_of(at)}", "store=cache", f"part={part}"]}
+            for number, at in enumerate((NOW - 200, NOW + jump, NOW - 100))]
+    engine = type("Engine", (), {"run": lambda *_words: type("Process", (), {"code": 0, "lines": [json.dumps(told)]})})
+    found = Repository({"name": "one", "repository": "/one"}, engine(), {}).snapshots()
+    assert [each.run for each in found] == [stamp_of(at) for at in (NOW + jump, NOW - 200, NOW - 100)]
+    kind = Redis({"store": "cache", "title": "Cache", "path": "/x"}, None)
+    kind.part = part
+    assert kind.choose(Target(found), None).at == NOW - 100
+    with pytest.raises(BackupError, match=f"from {moment(NOW - 200)} to {moment(NOW + jump)}"):
+        kind.choose(Target(found), BEGIN - 1)
+
+
+@pytest.mark.parametrize("jump", JUMPS)
+def test_a_database_comes_back_from_the_log_that_was_fetched_last_although_a_clock_was_ahead(
+        tmp_path, monkeypatch, jump):
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+    def saved(at, lsn):
+        return [snapshot(at, level="full"), snapshot(at, part="wal", base=stamp_of(at), until=moment(at), lsn=lsn)]
+
+    made = [*saved(NOW - 500, "0/10"), *saved(NOW + jump, "0/20"), *saved(NOW - 100, "0/30")]
+    kind = postgres(tmp_path)
+    assert [each.run for each in kind.choose(Target(made), None).snapshots] == [stamp_of(NOW - 100)] * 2
+    # Of one base the log only grows, whatever the clock says of it.
+    made += [snapshot(NOW - 90, part="wal", base=stamp_of(NOW - 100), until=moment(NOW - 200), lsn="0/40")]
+    assert kind.choose(Target(made), None).snapshots[-1].pairs["lsn"] == "0/40"
+
+
 @pytest.mark.parametrize("mark", [b"", b"0123456789abcdef0123456789abcdef01234567"])
 def test_a_snapshot_ends_where_redis_says_so(tmp_path, mark):
     """Not with the mark that a replica is sent, which redis-cli leaves in its output."""
@@ -278,7 +321,8 @@ def test_what_is_no_moment_is_refused(text, words):
 def settings_of(tmp_path):
     (tmp_path / "backup").mkdir()
     (tmp_path / ".state").mkdir()
-    return Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": []})
+    return Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": [],
+                     "figures": FIGURES})
 
 
 WISH = {"target": None, "until": None, "stores": ["postgres"]}
@@ -437,6 +481,18 @@ def attempt(settings_of, engine, path):
     return work
 
 
+def test_a_restore_takes_down_what_took_its_time(tmp_path):
+    """Stopping and starting as well: that part is the same however much is restored."""
+    (tmp_path / "backup").mkdir()
+    (tmp_path / "rows").mkdir()
+    told = Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": [],
+                     "needs": NEEDS})
+    steps = [(step["service"], step["name"]) for step in attempt(told, Engine(), str(tmp_path / "rows")).steps]
+    assert steps == [
+        ("rows", "fetched"), ("papers", "fetched"), ("restore", "stopped what works with it"),
+        ("rows", "laid in its place"), ("restore", "started what is written into"), ("papers", "written")]
+
+
 def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_path, monkeypatch):
     """Twice in a row, too. Then the store is the restored one, the copy the live one, and all that ran runs."""
     lay = laying.lay
@@ -446,7 +502,7 @@ def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_pat
         (folder / "rows").mkdir()
         (folder / "rows/row").write_text("live")
         told = Settings({"data_dir": str(folder), "project_dir": str(folder), "stores": [], "targets": [],
-                         "needs": NEEDS})
+                         "needs": NEEDS, "figures": FIGURES})
         engine = Engine()
 
         def cut(*words, engine=engine):

@@ -16,6 +16,7 @@ import threading
 import time
 
 import pytest
+from backup_figures import FIGURES
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
@@ -78,6 +79,8 @@ class Restic:
     def __init__(self, *places):
         self.repositories = {place: [] for place in places}
         self.refusing = {}
+        #: What rclone answers of a place.
+        self.reached = {}
         self.commands = []
 
     def add(self, place, tags, file, content=b""):
@@ -133,6 +136,14 @@ class Engine:
     def fetch_images(self):
         pass
 
+    def model(self):
+        sources = self.settings["data_dir"] + "/backup", "/etc/hosts"
+        return {"services": {"api": {"image": "api:1", "volumes": [
+            {"type": "bind", "source": source} for source in sources]}}}
+
+    def digests(self, references):
+        return {reference: f"{reference}@sha256:1" for reference in references}
+
     def left(self):
         return []
 
@@ -143,6 +154,9 @@ class Engine:
         pass
 
     def start(self, job, command, read_lines=None):
+        if command[0] == "timeout":
+            self.restic.commands.append((command[-1], ["reach"]))
+            return self.restic.reached.get(command[-1], Said())
         if command[0] == "restic":
             return self.restic.command(command, self.settings.path("pipes"), read_lines)
         names = [os.path.basename(word) for word in command if word.startswith("/pipes/")]
@@ -191,6 +205,7 @@ def settings(tmp_path, monkeypatch):
     told = {
         "project": "trenova", "project_dir": str(tmp_path), "data_dir": str(tmp_path), "installation": "erp1",
         "host": "erp1", "keeper": "erp1-backup", "jobs": [], "full_days": 7, "record": "", "schedules": [],
+        "figures": FIGURES,
         "retention": {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, "mail": {}, "webhook": {},
         "targets": [{"name": name, "kind": "s3", "repository": "/" + name, "objects": ""} for name in ("one", "two")],
         "stores": [
@@ -207,7 +222,7 @@ def work(settings, verb="backup", is_full=True):
 
 def kept(place):
     return [(Snapshot(each).store, Snapshot(each).part, each["content"])
-            for each in Engine.restic.repositories[place] or [] if Snapshot(each).part != "record"]
+            for each in Engine.restic.repositories[place] or [] if Snapshot(each).part not in ("record", "deployed")]
 
 
 def told_in(place):
@@ -252,6 +267,30 @@ def test_a_target_that_refuses_does_not_keep_the_others_from_it(settings, away, 
     assert os.path.exists(settings.path("check-wanted")) is (code == 10), "what the playbook takes for a wish"
 
 
+REFUSED = 'Post "http://s3": dial tcp 192.0.2.9:9000: connect: connection refused'
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    (Said(1, errors=["2026/11/30 01:30:15 ERROR : error listing: " + REFUSED, "2026/11/30 01:30:15 NOTICE: Failed to "
+                     "lsf with 2 errors: last error was: error in ListJSON: " + REFUSED]), "connection refused."),
+    (Said(124), "Target two: it does not answer within 45 s.")])
+def test_a_target_that_is_away_is_asked_once_in_a_run_and_told_once(settings, answer, words):
+    Engine.restic.repositories["rclone:target-two:trucks"] = []
+    settings.targets[1]["repository"] = "rclone:target-two:trucks"
+    Engine.restic.reached["target-two:trucks"] = answer
+    assert work(settings) == 1
+    assert kept("/one") == ALL
+    assert [command for place, command in Engine.restic.commands if "two" in place] == [["reach"]]
+    because = status(settings)["because"]
+    assert because.count("Target two") == 1
+    assert words in because
+    assert "ERROR" not in because
+    # Without a directory there is no repository, and restic says so.
+    Engine.restic.reached["target-two:trucks"] = Said(3, errors=["directory not found"])
+    time.sleep(1)
+    assert work(settings) == 0
+
+
 def test_a_target_that_was_away_takes_over_what_it_lacks(settings):
     Engine.restic.refusing["/two"] = 1
     work(settings)
@@ -275,6 +314,23 @@ def test_a_target_that_breaks_off_is_replaced_by_the_next_one_in_the_same_run(se
     assert ("cache", "snapshot", b"REDIS") in kept("/two")
 
 
+@pytest.mark.parametrize(("free", "growth", "left", "is_enough"), [
+    (1000, 1.25, 875, True), (999, 1.25, 875, False), (1000, 1.25, 876, False), (1000, 9, 100, True),
+    (999, 9, 100, False)])
+def test_a_disk_has_room_for_a_stream_that_grew_and_for_what_is_left_alone(
+        settings, tmp_path, monkeypatch, free, growth, left, is_enough):
+    """By the figures of the plan: 100 bytes the last time."""
+    settings.content["figures"] = dict(FIGURES, stream_growth=growth, left_free_bytes=left)
+    settings.targets[0]["directory"] = str(tmp_path)
+    monkeypatch.setattr(runs.places, "free", lambda _path: free)
+    run = runs.Run(settings, "backup")
+    if is_enough:
+        run._have_space(run.targets[0], 100)
+    else:
+        with pytest.raises(TargetError, match=f"Target one: .* are free .* are needed and {left} B left alone"):
+            run._have_space(run.targets[0], 100)
+
+
 def test_every_target_holds_the_record_of_a_run_once(settings):
     work(settings)
     work(settings, "cut", False)
@@ -284,6 +340,24 @@ def test_every_target_holds_the_record_of_a_run_once(settings):
     [record, _cut] = told_in("/one")
     assert record == json.loads(pathlib.Path(settings.path("records", record["stamp"] + ".json")).read_text())
     assert {"level", "seconds", "checked", "restorable", "stores", "targets"} <= set(record)
+
+
+@pytest.mark.parametrize(("number", "words"), [
+    (1, ["Target one: the snapshot {} is missing."]), (8, ["Target one: 8 snapshots are missing, the oldest is {}."])])
+def test_what_a_target_holds_no_more_is_warned_of_once(settings, monkeypatch, number, words):
+    """Nobody but a backup removes anything there, and it takes that down."""
+    monkeypatch.setattr(runs, "unwanted", lambda *_details: [])
+    settings["retention"].update(daily=30)
+    for _night in range(4):
+        work(settings)
+    held = Engine.restic.repositories["/one"]
+    gone = held[:number]
+    del held[:number]
+    work(settings)
+    work(settings)
+    # Runs of one second have the next ones for their stamps.
+    warned = [record["warnings"] for record in records.read(settings, time.time() + 60)][-2:]
+    assert warned == [[text.format(gone[0]["id"]) for text in words], []]
 
 
 def test_the_record_of_a_run_that_failed_is_kept_too_and_a_target_that_was_away_gets_it_later(settings):
@@ -354,6 +428,15 @@ def test_a_full_backup_is_due_after_its_days_and_when_there_is_none(settings):
     [path] = pathlib.Path(settings.path("records")).iterdir()
     record = json.loads(path.read_text())
     record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 6.6 * DAY))
+    path.write_text(json.dumps(record))
+    assert main._is_full_due(settings)
+
+
+def test_a_full_backup_of_a_clock_that_was_ahead_does_not_put_off_the_next_one_for_years(settings):
+    work(settings)
+    [path] = pathlib.Path(settings.path("records")).iterdir()
+    record = json.loads(path.read_text())
+    record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 700 * DAY))
     path.write_text(json.dumps(record))
     assert main._is_full_due(settings)
 
@@ -477,6 +560,26 @@ def test_a_host_that_knows_nothing_reads_of_the_last_failure_in_a_target(setting
     failure = listed(settings, capsys)["failure"]
     assert "no route to host" in failure["because"]
     assert failure["good_since"]
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_what_an_earlier_version_has_saved_is_told_and_how_it_is_read(settings, tmp_path, capsys, is_readable):
+    """Beside our own repository, and where there is none yet."""
+    for name, content in (("20261101T013000Z", {"steps": []}), ("20261102T013000Z", {"steps": []}),
+                          ("20261103T013000Z", {}), ("attic", {"steps": []})):
+        (tmp_path / "disk" / name).mkdir(parents=True)
+        (tmp_path / "disk" / name / "manifest.json").write_text(json.dumps(content))
+    settings.targets[0]["directory"] = str(tmp_path / "disk")
+    if is_readable:
+        work(settings)
+    else:
+        Engine.restic.refusing["/one"] = 10
+    told = listed(settings, capsys)
+    text = " ".join(told["text"].split())
+    assert (f"{tmp_path}/disk holds 2 backups of an earlier version of this collection, too: 20261101T013000Z - "
+            "20261102T013000Z. They are plain files") in text
+    assert "docs/recovery.md tells how" in text
+    assert told["targets"][1]["earlier"] == ""
 
 
 def test_errors_are_sentences(settings, capsys):

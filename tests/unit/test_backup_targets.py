@@ -60,6 +60,19 @@ def test_the_host_key_of_an_sftp_server_stands_as_ssh_wants_it():
     ([dict(LOCAL, directory="backups")], ["directory is no absolute path: backups", "begins with /"]),
     ([dict(LOCAL, directory="/a/../b")], ["directory is no absolute path"]),
     ([dict(S3, s3=dict(S3["s3"], endpoint="s3.else.co"))], ["s3.endpoint is no address of the web: s3.else.co"]),
+    ([LOCAL, dict(LOCAL, name="second", directory="/mnt/backups/")],
+     ["The targets local and second of backup_targets are the same place: /mnt/backups.", "another place for second"]),
+    ([LOCAL, dict(LOCAL, name="second", directory="/mnt/backups/second")],
+     ["local and second", "lie in one another: /mnt/backups and /mnt/backups/second"]),
+    ([dict(S3, s3=dict(S3["s3"], prefix="a")),
+      dict(S3, name="again", s3=dict(S3["s3"], endpoint="https://S3.else.co:443/", prefix="a/"))],
+     ["offsite and again", "the same place: trucks/a"]),
+    ([SFTP, dict(SFTP, name="again", sftp=dict(SFTP["sftp"], host="Box.else.co"))], ["box and again", "place: erp1"]),
+    ([dict(SFTP, sftp=dict(SFTP["sftp"], path="/srv")),
+      dict(SFTP, name="again", sftp=dict(SFTP["sftp"], path="/srv/", user="other"))], ["the same place: /srv/erp1"]),
+    ([dict(SFTP, sftp=dict(SFTP["sftp"], host_key="box.else.co ssh-ed25519 AAAA"))],
+     ["sftp.host_key is no key of a server", "without the host before it"]),
+    ([dict(SFTP, sftp=dict(SFTP["sftp"], host_key=["ssh-ed25519 AAAA", "ssh-rsa"]))], ["host_key is no key"]),
     ([dict(SFTP, sftp="box")], ["sftp is not a mapping", "host, user, host_key"]),
 ])
 def test_what_is_no_target_is_told_with_what_to_write(told, words):
@@ -67,7 +80,28 @@ def test_what_is_no_target_is_told_with_what_to_write(told, words):
         backup_targets(told, "erp1")
     assert [word for word in words if word not in str(caught.value)] == []
     if told:
-        assert formats.fault("backup_targets", told) is not None
+        what, write = formats.fault("backup_targets", told)
+        assert "Write:" not in what
+        assert not what.endswith(".")
+        assert write
+
+
+@pytest.mark.parametrize("second", [
+    dict(LOCAL, directory="/mnt/backups2"), S3, SFTP, dict(SFTP, sftp=dict(SFTP["sftp"], path="/mnt/backups"))])
+def test_places_that_only_look_alike_are_two(second):
+    assert len(backup_targets([LOCAL, dict(second, name="second")], "erp1")) == 2
+
+
+@pytest.mark.parametrize(("one", "other"), [
+    (dict(S3["s3"], bucket="a"), dict(S3["s3"], bucket="b")), (S3["s3"], dict(S3["s3"], endpoint="http://s3.else.co")),
+    (S3["s3"], dict(S3["s3"], endpoint="https://s3.else.co:9000")), (S3["s3"], dict(S3["s3"], prefix="erp2"))])
+def test_another_server_or_bucket_is_another_place(one, other):
+    assert len(backup_targets([dict(S3, s3=one), dict(S3, name="other", s3=other)], "erp1")) == 2
+
+
+def test_relative_directories_of_two_users_are_two_places():
+    other = dict(SFTP, name="other", sftp=dict(SFTP["sftp"], user="other"))
+    assert len(backup_targets([SFTP, other], "erp1")) == 2
 
 
 def test_secrets_that_are_needed_are_named_with_the_target_that_needs_them():

@@ -79,6 +79,18 @@ def test_one_domain_of_two_customers_is_told_of_both(preflight):
     assert {host for host, text in told.items() if SAME in text} == {"acme1", "borealis1"}
 
 
+def test_one_key_of_backups_is_told_of_all_who_have_it_and_not_shown(preflight):
+    key = "kD8-fW2_qL5xR9tZ3vB7nM1c"
+    tree = customers()
+    for name in ("acme", "castor"):
+        tree["trenova"]["children"][name]["vars"] = {"trenova_backup_key": key}
+    _code, output = preflight(tree)
+    told = dict(re.findall(r"fatal: \[(\w+)\]: FAILED! => (.*?)(?=\[ERROR\]|fatal:|PLAY RECAP)", output))
+    same = "acme and castor encrypt their backups with the same trenova_backup_key"
+    assert {host for host, text in told.items() if same in text} == {"acme1", "castor1"}
+    assert key not in output
+
+
 def test_a_problem_of_others_is_not_told_of_a_customer(preflight):
     _code, output = preflight(customers(), "--limit", "castor")
     assert "problems were found" in output

@@ -27,8 +27,9 @@ CAPACITY = {
 def host():
     """(action, variables) of a host that is well; modules that are executed are kept in action.executed."""
     variables = copy.copy(test_bundle.in_play()[0])
-    passwords = [name for name in variables if name.endswith(("_password", "_backup_key"))]
+    passwords = [name for name in variables if name.endswith("_password")]
     variables.update(dict.fromkeys(passwords, "kD8-fW2_qL5xR9tZ3vB7nM1c"))
+    variables["trenova_backup_key"] = "c1Mn7Bv3Zt9Rx5Lq_2Wf-8Dk"
     variables.update(
         inventory_hostname="erp1", trenova_capacity=dict(variables["trenova_capacity"], **CAPACITY),
         trenova_accept_backup_on_data_disk=True)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import host
@@ -37,3 +39,18 @@ def test_major_of_the_data_of_postgresql(tmp_path, files, major):
         (tmp_path / "postgres" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "postgres" / path).write_text(content)
     assert host.data_of(str(tmp_path), str(tmp_path / "project"))["postgres_major"] == major
+
+
+@pytest.mark.parametrize(("journal", "begun"), [
+    (None, None),
+    ({"touched": True, "begun": "then", "phases": {}}, "then"),
+    ({"touched": True, "begun": "then", "phases": {"postgres": "fetched"}}, "then"),
+    # Only the deployment is left, and the upgrade has ended, or has touched nothing.
+    ({"touched": True, "begun": "then", "phases": {"postgres": "laid"}}, None),
+    ({"touched": True, "begun": "then", "phases": {}, "done": True}, None),
+    ({"touched": False, "begun": "then", "phases": {}}, None)])
+def test_a_change_of_the_major_that_is_at_work_on_the_data(tmp_path, journal, begun):
+    (tmp_path / "backup").mkdir()
+    if journal:
+        (tmp_path / "backup/upgrade.json").write_text(json.dumps(journal))
+    assert host.data_of(str(tmp_path), str(tmp_path / "project"))["postgres_change"] == begun

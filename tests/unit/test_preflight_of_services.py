@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -38,7 +39,116 @@ def test_a_key_that_nobody_keeps_elsewhere_is_told_and_keeps_nobody(variables, i
     facts = preflight.Facts(variables, {}, {}, {"backup": {}})
     [tell] = of_services.module_of("backup").WARNINGS
     assert bool(list(tell(facts))) == is_told
-    assert of_services.checks(["backup"]) == []
+
+
+#: Backups as their description says them, with what a plan reckons with.
+BACKUP = {"backup_status": {
+    "file": "/x/status.json", "schedule": "*-*-* 01:30:00", "command": "x", "delay_seconds": 900,
+    "drill_schedule": "Sun *-*-* 04:00:00", "timeout_seconds": 21600}}
+MINUTES = {"refusals": [], "services": {"backup": {"settings": {"usual_minutes": 30, "drill_minutes": 60}}}}
+
+
+def of_backups(status=None, variables=None, plan=None, services=None, **more):
+    described = dict(BACKUP, backup_status=dict(BACKUP["backup_status"], **(status or {})), **more)
+    return [(problem.what, problem.write) for problem in test_preflight.problems(
+        services=dict(services or {}, backup=described), plan=plan or MINUTES, variables=variables)]
+
+
+@pytest.mark.parametrize("status", [
+    {}, {"drill_schedule": ""}, {"drill_schedule": "Sun *-*-* 02:15:00"}, {"drill_schedule": "Sun *-*-* 00:15:00"},
+    {"schedule": "hourly", "drill_schedule": ""}, {"schedule": "*:0/50", "delay_seconds": 0, "timeout_seconds": 600,
+                                                   "drill_schedule": ""}])
+def test_schedules_that_leave_each_other_time(status):
+    assert of_backups(status) == []
+
+
+@pytest.mark.parametrize(("status", "words"), [
+    ({"drill_schedule": "Sun *-*-* 02:14:00"}, ["backup_schedule (*-*-* 01:30:00) and backup_drill_schedule (Sun",
+                                                "backup_drill_schedule: Sun *-*-* 02:30:00"]),
+    ({"drill_schedule": "Sun *-*-* 00:16:00"}, ["from 00:16 to about 01:31", "Sun *-*-* 02:30:00"]),
+    ({"schedule": "*:0/30", "drill_schedule": ""}, ["is due again after 30 minutes", "for 45 minutes"])])
+def test_schedules_that_overlap_are_told_with_what_to_write(status, words):
+    [(what, write)] = of_backups(status)
+    assert [word for word in words if word not in what + write] == []
+
+
+def test_where_there_is_no_drill_it_meets_nobody():
+    away = {"title": "PostgreSQL", "absent": True, "external": True, "exports": {}, "state": [
+        {"path": "postgres", "backup": {"kind": "postgres"}}]}
+    status = {"drill_schedule": "*-*-* 01:30:00"}
+    assert of_backups(status) != []
+    assert of_backups(status, services={"postgres": away}) == []
+
+
+@pytest.mark.parametrize(("path", "how"), [
+    ("/var/lib/trenova/backups", "lies in /var/lib/trenova, where the data is"),
+    ("/var/lib/trenova", "lies in /var/lib/trenova, where the data is"), ("/var/lib", "holds /var/lib/trenova, where"),
+    ("/", "holds /var/lib/trenova"), ("/opt/trenova/backups/", "lies in /opt/trenova, where the project is"),
+    ("/var/lib/trenova-drill/x", "lies in /var/lib/trenova-drill, where a drill is")])
+def test_a_target_among_the_data_is_refused(path, how):
+    [(what, write)] = of_backups(state=[{"path": "backup"}, {"path": path}])
+    assert how in what
+    assert "/var/backups/trenova" in write
+
+
+def test_a_target_beside_the_data_is_not():
+    state = [{"path": "backup"}, {"path": "/var/lib/trenova-backups"}, {"path": "/opt/trenova.backups"}]
+    assert of_backups(state=state) == []
+
+
+def test_a_key_that_is_another_secret_too_is_told_without_it():
+    secret = test_preflight.VARIABLES["trenova_postgres_password"]
+    secrets = {"trenova_backup_key": {"kind": "password"}}
+    [(what, write)] = of_backups(variables={"trenova_backup_key": secret}, secrets=secrets)
+    assert what == ("trenova_backup_key and trenova_postgres_password are the same: whoever knows "
+                    "trenova_postgres_password reads all backups.")
+    assert secret not in what + write
+    assert of_backups(variables={"trenova_backup_key": secret[::-1]}, secrets=secrets) == []
+
+
+BOX = {"name": "box", "sftp": {"host": "box.trucks.co", "user": "erp", "host_key": "ssh-ed25519 AAAA"}}
+
+
+def key(folder, *more):
+    path = folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-f", path, *more], check=True)
+    return path.read_text()
+
+
+@pytest.mark.parametrize(("more", "fault"), [
+    (("-t", "ed25519", "-N", ""), None), (("-t", "rsa", "-m", "PEM", "-N", ""), None),
+    (("-t", "ed25519", "-N", "a password"), "is encrypted"),
+    (("-t", "rsa", "-m", "PEM", "-N", "abcde"), "is encrypted")])
+def test_a_key_of_an_sftp_server_can_be_used_at_night(tmp_path, more, fault):
+    text = key(tmp_path, *more)
+    # As a block of YAML gives it, and without its last line end.
+    for content in (text, text.strip()):
+        found = of_backups(variables={"backup_targets": [BOX], "trenova_backup_sftp_key": content})
+        assert [what for what, _write in found] == ([
+            f"trenova_backup_sftp_key {fault}, and nobody is there at night who knows its password, and target box is "
+            "entered with it."] if fault else [])
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: text[:len(text) // 2], lambda text: "not a key", lambda text: text.replace("\n", " ")])
+def test_a_key_that_cannot_be_read_is_told_without_it(tmp_path, change):
+    text = change(key(tmp_path, "-t", "ed25519", "-N", ""))
+    target = dict(BOX, secret_variable="trenova_backup_box_key")
+    [(what, write)] = of_backups(variables={"backup_targets": [target], "trenova_backup_box_key": text})
+    assert what == ("trenova_backup_box_key is no private key that can be read, and target box is entered with it.")
+    assert text not in what + write
+
+HERE, AWAY = {"name": "a", "directory": "/a"}, {"name": "b", "s3": {"bucket": "b"}}
+
+
+@pytest.mark.parametrize(("host", "targets", "is_told"), [
+    (None, None, False), ("spare1", [HERE], True), ("spare1", [HERE, AWAY], False), ("", [HERE], False)])
+def test_a_host_for_drills_that_can_read_no_target_is_refused(host, targets, is_told):
+    check = of_services.module_of("backup").check_drill_host
+    facts = preflight.Facts({"backup_drill_host": host, "backup_targets": targets}, {}, {}, {"backup": {}})
+    found = [problem.what for problem in check(facts)]
+    assert bool(found) is is_told
+    assert all("spare1 is to make the drills and cannot read any target" in text for text in found)
 
 
 def test_a_service_without_such_a_file_has_no_checks_of_its_own():
@@ -80,6 +190,22 @@ def test_data_that_was_deployed_and_is_gone():
     deployed = {"services": {"postgres": {"enabled": True}}, "postgres_major": None}
     assert what(capacity={"deployed": deployed}) == ["PostgreSQL was deployed here, and its data is gone."]
     assert what(capacity={"deployed": dict(deployed, postgres_major="17")}) == []
+
+
+def test_data_of_another_major_names_the_way_to_it():
+    services = {"postgres": {"image": "docker.io/library/postgres:17.11"}}
+    said = {major: str([problem.lines() for problem in test_preflight.problems(services=services, capacity={
+        "deployed": {"services": {}, "postgres_major": major}})]) for major in ("15", "17", "18")}
+    assert "playbooks/upgrade_postgres.yml" in said["15"]
+    assert said["17"] == "[]"
+    assert "which cannot read it" in said["18"]
+    assert "upgrade_postgres" not in said["18"]
+
+
+def test_nothing_is_deployed_beside_an_upgrade():
+    deployed = {"services": {}, "postgres_major": "17", "postgres_change": "2026-11-30T17:00:00Z"}
+    assert what(capacity={"deployed": deployed}) == [
+        "A change of PostgreSQL's major was begun at 2026-11-30T17:00:00Z and has not ended."]
 
 
 def test_policy_that_throws_queued_jobs_away():

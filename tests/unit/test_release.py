@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+#: A release is made of a whole checkout, twice.
+LONG = pytest.mark.skipif("PROOF" not in os.environ, reason="takes minutes, with PROOF=1 (make proof-galaxy)")
 #: What comes with ansible-core.
 WITH_ANSIBLE = {"ansible", "ansible_collections", "cryptography", "jinja2", "yaml"}
 
@@ -107,6 +109,7 @@ def judged(checkout):
     return release
 
 
+@LONG
 def test_a_release_is_one_commit_with_a_tag_and_nothing_beside(checkout, judged):
     done = judged(0)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -125,6 +128,7 @@ def test_a_release_is_one_commit_with_a_tag_and_nothing_beside(checkout, judged)
         assert len(again.stderr.splitlines()) == 1
 
 
+@LONG
 def test_what_the_judges_refuse_is_not_released(checkout, judged):
     assert judged(0, "0").returncode == 2
     there = git(checkout, "rev-parse", "HEAD"), git(checkout, "tag")

@@ -26,7 +26,10 @@ OF_SERVICES = ("plugin_utils/sizing/", "plugin_utils/preflight/of_services/")
 #: File -> (names that it may say, why).
 EXCEPTIONS = {
     "action/backup_now.py": ({"backup"}, "what the work is called"),
-    "module_utils/host.py": ({"postgres"}, "the version of its data is measured before any description is known"),
+    "action/upgrade_postgres.py": ({"backup"}, "a key of descriptions"),
+    "module_utils/host.py": (
+        {"backup", "postgres"},
+        "the version of its data and an upgrade that is at work are measured before any description is known"),
     "module_utils/reach.py": ({"postgres", "redis"}, "the protocol that a server speaks"),
     "modules/probe.py": ({"redis"}, "the protocol that a server speaks"),
     "plugin_utils/hashes.py": ({"rabbitmq"}, "the form of a hash, which is that server's"),
@@ -45,6 +48,7 @@ EXCEPTIONS_OF_PLAYBOOKS = {
     "playbooks/drill.yml": ({"backup"}, "a word of a message"),
     "playbooks/restore.yml": ({"backup"}, "a word of a message"),
     "playbooks/tasks/archive.yml": ({"client"}, "a word of a message"),
+    "playbooks/upgrade_postgres.yml": ({"postgres"}, "the one that it upgrades"),
 }
 #: What can be imported and tested without Ansible, with all that it imports.
 WITHOUT_ANSIBLE = (

@@ -29,6 +29,28 @@ def told(tree, variables=None, records=None, placed=None):
             for name, problems in problems_of(inventory(tree, **hosts), SERVICES, records, placed).items()}
 
 
+ONE_KEY = ("{} encrypt their backups with the same trenova_backup_key: whoever has that of one reads those of all.")
+
+
+@pytest.mark.parametrize(("variables", "owners"), [
+    ({"a": {"trenova_backup_key": "x"}, "b": {"trenova_backup_key": "y"}}, ""),
+    ({"a": {"trenova_backup_key": ""}, "b": {"trenova_backup_key": ""}}, ""),
+    ({"a": {"trenova_backup_key": "x"}, "b": {"trenova_backup_key": "x"}}, "acme and borealis"),
+    ({host: {"trenova_backup_key": "x"} for host in "abc"}, "acme, borealis and castor"),
+    # One installation, whose server is another one now.
+    ({"a": {"trenova_backup_key": "x"}, "b": {"trenova_backup_key": "x", "backup_installation": "a"}}, ""),
+    ({"a": {"trenova_backup_key": "x"}, "b": {"trenova_backup_key": "x", "backup_installation": "b"}},
+     "acme and borealis")])
+def test_a_key_of_backups_is_that_of_one_installation(variables, owners):
+    found = told(FLEET, variables)
+    assert set(found) == {name for name in ("acme", "borealis", "castor") if name in owners}
+    assert all(sentences == [ONE_KEY.format(owners)] for sentences in found.values())
+
+
+def test_the_hosts_of_one_installation_have_one_key():
+    assert told(TWO, {host: {"trenova_backup_key": "x"} for host in "ab"}) == {}
+
+
 def ordinals(**hosts):
     """Variables of hosts that write the numbers of PostgreSQL."""
     return {host: {"trenova_ordinals": {"postgres": number}} for host, number in hosts.items()}

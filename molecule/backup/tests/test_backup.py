@@ -236,8 +236,8 @@ def test_a_run_that_was_killed_is_told_of_and_leaves_nothing(host, backups):
 
 
 def test_schedule_is_changed_without_a_restart_of_anything(server, host):
-    with server.change({"backup_schedule": "*-*-* 04:15:00"}, shows=["+OnCalendar=*-*-* 04:15:00"]):
-        assert "04:15" in host.check_output("systemctl show trenova-backup.timer --property TimersCalendar")
+    with server.change({"backup_schedule": "*-*-* 02:15:00"}, shows=["+OnCalendar=*-*-* 02:15:00"]):
+        assert "02:15" in host.check_output("systemctl show trenova-backup.timer --property TimersCalendar")
 
 
 @LONG
@@ -313,6 +313,9 @@ def test_a_target_that_is_away_is_told_of_and_catches_up(server, host, backups, 
     assert code != 0
     [away] = [target for target in status["targets"] if target["state"] == "failed"]
     assert away["name"] == "offsite"
+    # Once, and as people read it.
+    assert status["because"].count("Target offsite") == 1
+    assert not re.search(r"message_type|[{}]", status["because"])
     assert {step["state"] for step in status["steps"]} == {"ok"}
     host.check_output(MAKE_BUCKET.format(address=server.address))
     # A target on tmpfs has lost what it held with its stop. The night does not take that for a new target; the playbook

@@ -165,6 +165,11 @@ CASES = [
          ("backup_schedule", "25 of 25:00:00 is not from 0 to 23")),
     Case("words-for-a-calendar", {"backup_schedule": "every night"}, ("backup_schedule is no calendar expression",)),
     Case("unknown-time-zone", {"backup_schedule": "Sun 03:00 Europe/Berln"}, ("there is no time zone Europe/Berln",)),
+    Case("schedules-that-overlap", {"backup_drill_schedule": "Sun *-*-* 01:40:00"},
+         ("backup_schedule (*-*-* 01:30:00) and backup_drill_schedule (Sun *-*-* 01:40:00) overlap",
+          "backup_drill_schedule: Sun *-*-* 0")),
+    Case("schedule-that-meets-itself", {"backup_schedule": "*:0/10"},
+         ("backup_schedule (*:0/10) is due again after 10 minutes", "due every hour or less often")),
     Case("port-out-of-range", {"caddy_https_port": 70000}, ("caddy_https_port is 70000", "a number from 1 to 65535")),
     Case("port-in-words", {"caddy_https_port": "eighty"}, ("caddy_https_port", "eighty", "int")),
     Case("nothing-to-keep", {"backup_retention": {"daily": 0, "weekly": 0, "monthly": 0}},
@@ -200,6 +205,9 @@ CASES = [
          ("trenova_postgres_password may hold only A-Z a-z 0-9 _ and -",)),
     Case("secret-with-line-end", {"trenova_rabbitmq_password": STRONG + "\n"},
          ("trenova_rabbitmq_password may hold only",)),
+    Case("key-of-backups-that-is-another-secret", {
+        "trenova_backup_key": STRONG, "trenova_redis_password": STRONG},
+         ("trenova_backup_key and trenova_redis_password are the same", "reads all backups")),
     Case("number-for-a-secret", {"trenova_redis_password": 12345678901234567890123},
          ("trenova_redis_password is not text; put it in quotes",)),
     Case("key-that-is-no-base64", {"trenova_api_secret_key": "secretKey!"},
@@ -250,6 +258,22 @@ CASES = [
          ("backup_targets[0] has directory and sftp", "exactly one of them")),
     Case("target-in-a-relative-directory", {"backup_targets": [{"name": "local", "directory": "backups"}]},
          ("backup_targets[0].directory is no absolute path: backups",)),
+    Case("target-among-the-data", {"backup_directory": "/var/lib/trenova/backups"},
+         ("The target /var/lib/trenova/backups lies in /var/lib/trenova, where the data is", "/var/backups/trenova")),
+    Case("target-that-holds-the-data", {"backup_targets": [{"name": "local", "directory": "/var/lib"}]},
+         ("The target /var/lib holds /var/lib/trenova, where the data is",)),
+    Case("two-targets-in-one-place", {"backup_targets": [
+        {"name": "local", "directory": "/mnt/backups"}, {"name": "second", "directory": "/mnt/backups/"}]},
+         ("The targets local and second of backup_targets are the same place: /mnt/backups",)),
+    Case("sftp-server-with-its-host", {
+        "backup_targets": [{"name": "box", "sftp": {
+            "host": "box.trucks.co", "user": "erp", "host_key": "box.trucks.co ssh-ed25519 AAAA"}}],
+        "trenova_backup_sftp_key": STRONG}, ("backup_targets[0].sftp.host_key is no key of a server",)),
+    Case("sftp-key-that-cannot-be-read", {
+        "backup_targets": [{"name": "box", "sftp": {
+            "host": "box.trucks.co", "user": "erp", "host_key": "ssh-ed25519 AAAA"}}],
+        "trenova_backup_sftp_key": STRONG},
+         ("trenova_backup_sftp_key is no private key that can be read, and target box", "ssh-keygen")),
     Case("mail-without-server", {"backup_mail_to": "ops@trucks.co"},
          ("backup_smtp_host is missing, and backup_mail_to is set",)),
     Case("bad-mail-for-reports", {"backup_mail_to": "ops", "backup_smtp_host": "mail.trucks.co"},

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import re
@@ -28,6 +29,8 @@ def host_variables(server, case):
     capacity = {**LARGE, **own.pop("trenova_capacity", {})}
     return {
         "ansible_host": server.name, "trenova_domain": f"{case.name}.trenova.test", "trenova_tier": "minimum",
+        # A key of backups is that of one installation.
+        "trenova_backup_key": hashlib.sha256(case.name.encode()).hexdigest(),
         "trenova_accept_undersized_host": False, **own, "trenova_capacity": capacity}
 
 
@@ -106,6 +109,19 @@ def test_hosts_with_one_domain_are_refused(server, host, tmp_path):
     run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=tmp_path, expect=2)
     assert "one and two are to serve the same host name erp.trucks.co." in run.output
     assert "a host name for each" in run.output
+
+
+def test_installations_with_one_key_of_backups_are_refused(server, host, tmp_path):
+    hosts = {name: {"ansible_host": server.name, "trenova_domain": f"{name}.trucks.co"} for name in ("one", "two")}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
+    (tmp_path / "group_vars").symlink_to(ROOT / "molecule/shared/inventory/group_vars")
+    run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=tmp_path, expect=2)
+    assert "one and two encrypt their backups with the same trenova_backup_key" in run.output
+    # One that was moved to another server is no other one.
+    hosts["two"]["backup_installation"] = "one"
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"trenova": {"hosts": hosts}}))
+    run = server.run(playbook=ROOT / "playbooks/preflight.yml", inventory=tmp_path, expect=0)
+    assert "the same trenova_backup_key" not in run.output
 
 
 @pytest.mark.parametrize(("inventory", "words"), [

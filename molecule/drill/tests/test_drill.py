@@ -11,19 +11,33 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import threading
 
 import pytest
-from conftest import ROOT
+import testinfra
+import yaml
+from conftest import ROOT, STATE
 from mails import mail, mailed
 
+SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
 PLAYBOOK = ROOT / "playbooks/drill.yml"
+SPARE, ADDRESS = "spare", "172.30.60.121"
 MAIL = {"backup_mail_to": "operator@trucks.test", "backup_smtp_host": "172.30.60.3", "backup_smtp_port": 1025,
         "backup_smtp_tls": "none"}
 #: Whatever a drill may leave.
 LEFT = ("docker ps --all --quiet --filter label=com.docker.compose.project=trenova-drill; docker network ls --quiet "
         "--filter name=trenova-drill; docker volume ls --quiet --filter name=trenova-drill; "
         "ls -d /var/lib/trenova-drill* 2>/dev/null || :")
+#: Whatever one may leave on a host that only lends itself, but what it is to know of drills.
+ELSEWHERE = """
+docker ps --all --quiet; docker network ls --quiet --filter type=custom; docker volume ls --quiet; docker images --quiet
+find /var/lib/trenova* /etc/docker /etc/tmpfiles.d /run/systemd/system /etc/systemd/system /opt /root \
+    -newer /root/before 2>/dev/null |
+    grep -v -e /var/lib/trenova-drills/drill/backup -e '^/root$' -e '/root/.ansible' -e '/root/before' \
+        -e '^/var/lib/trenova-drills$' -e '^/var/lib/trenova-drills/drill$' -e 'drill.lock$' -e '^/[a-z/]*/system$' \
+        -e '^/etc/docker$' -e '^/etc/tmpfiles.d$' -e '^/etc/docker/certs.d$'
+"""
 #: Contents of all that lives, read as its clients do, and all files that nobody writes by himself.
 CONTENTS = """
 docker exec tren-db pg_dumpall | grep -v -e '^--' -e 'restrict ' | sha256sum
@@ -37,13 +51,15 @@ docker network ls --no-trunc --format '{{.ID}} {{.Name}}' | sort
 docker volume ls --quiet | sort
 iptables-save -t nat | grep -c DNAT
 """
-#: While a drill is there: where its containers can go, and what is published.
+#: While a drill is there: where its containers can go, and what is published. Jobs, which read the targets, are none.
 INSIDE = """
 for i in $(seq 900); do
     [ "$(docker inspect --format '{{.State.Health.Status}}' drill-tren-api 2>/dev/null)" = healthy ] && break
     sleep 0.2
 done
-docker network inspect --format '{{.Internal}}' $(docker network ls --quiet --filter name=trenova-drill)
+docker network inspect --format '{{.Internal}}' $(docker inspect --format \\
+    '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \\
+    $(docker ps --quiet --filter name=^drill-) | sort --unique)
 docker inspect --format '{{json .NetworkSettings.Ports}}' \
     $(docker ps --quiet --filter label=com.docker.compose.project=trenova-drill) | grep -c HostPort
 docker exec drill-tren-api bash -c 'exec 3<>/dev/tcp/172.30.60.3/1025' 2>&1 | tail -n 1
@@ -63,9 +79,44 @@ docker exec -e REDISCLI_AUTH=$(cat /opt/trenova/redis/secrets/password) tren-red
 
 
 @pytest.fixture(scope="module")
-def host(server):
+def spare():
+    """The second server, a target of the backups that has nothing of the installation."""
+    shell = testinfra.get_host(f"ssh://{SPARE}", ssh_config=str(STATE / "ssh/config"))
+    shell.check_output("[ -f /root/box ] || ssh-keygen -q -t ed25519 -N '' -f /root/box; mkdir -p /srv/box; "
+                       "cat /root/box.pub >>/root/.ssh/authorized_keys")
+    return shell
+
+
+@pytest.fixture(scope="module")
+def variables(spare):
+    """What the inventory says besides: two targets, and who is told."""
+    keys = spare.check_output("cut -d ' ' -f 1,2 /etc/ssh/ssh_host_*_key.pub").splitlines()
+    return dict(
+        MAIL, trenova_backup_sftp_key=spare.file("/root/box").content_string, backup_targets=[
+            {"name": "local", "directory": "/var/backups/trenova"},
+            {"name": "box", "sftp": {"host": ADDRESS, "user": "root", "host_key": keys, "path": "/srv/box"}}])
+
+
+@pytest.fixture(scope="module")
+def inventory(variables, tmp_path_factory):
+    """An inventory in which the second server stands beside the installation."""
+    folder = tmp_path_factory.mktemp("inventory")
+    ours = yaml.safe_load((SHARED / "main.yml").read_text())
+    reach = {name: ours[name] for name in ("ansible_user", "ansible_ssh_common_args")}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({
+        "trenova": {"hosts": {"drill": None}}, "spares": {"hosts": {SPARE: reach}}}))
+    group = folder / "group_vars/trenova"
+    group.mkdir(parents=True)
+    for name in ("main.yml", "secrets.yml"):
+        shutil.copy(SHARED / name, group / name)
+    (group / "more.yml").write_text(yaml.safe_dump(variables))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def host(server, variables):
     """The server with the whole stack, some data, and a backup of it."""
-    server.run(variables=MAIL)
+    server.run(variables=variables)
     shell = server.shell
     minio = shell.file("/opt/trenova/minio/secrets/password").content_string.strip()
     shell.check_output(CLIENT.format(minio=minio))
@@ -172,7 +223,60 @@ def test_what_is_missing_in_a_target_fails_a_drill_which_alarms(host):
     host.check_output(f"mv /root/victim {shlex.quote(victim)}")
 
 
-def test_the_timer_is_due_and_can_be_switched_off(host, server):
+def test_a_host_that_has_nothing_of_the_installation_makes_a_drill_and_keeps_nothing_but_its_record(
+        host, server, spare, inventory):
+    """What failed before is good again with it, although the server itself has made none."""
+    spare.check_output("touch /root/before; sleep 1")
+    before = host.check_output(CONTENTS)
+    run = server.run(playbook=PLAYBOOK, inventory=inventory, variables={"trenova_drill_host": SPARE})
+    assert host.check_output(CONTENTS) == before
+    told = record(host)
+    assert (told["state"], told["drill"]["host"], told["drill"]["target"]) == ("ok", SPARE, "box")
+    [compared] = told["drill"]["compared"].values()
+    assert (compared["differences"], compared["uncertain"]) == ([], [])
+    assert compared["checksums"] == compared["tables"]
+    assert told["drill"]["objects"]["MinIO"]["objects"] == 20
+    [login] = told["drill"]["login"]
+    assert [status for _path, status, _bytes in login["read"]] == [200, 200]
+    assert f"Drill of {told['started']} on {SPARE}: passed" in flat(run.output)
+    assert spare.run(ELSEWHERE).stdout == ""
+    assert spare.check_output("ls /var/lib/trenova-drills/drill/backup/records | wc -l") == "1"
+    key = host.check_output("cat /opt/trenova/backup/secrets/targets/key")
+    assert spare.run(f"grep -rl {shlex.quote(key)} /var/lib /etc /opt /run/systemd /root /tmp").stdout == ""
+    assert key not in run.output
+    # The server has learned of it from the target.
+    assert re.search(rf"The last drill passed, .* ago on {SPARE}: RTO \d+ s", flat(program(host, "list")))
+    assert program(host, "health") == "All backups are made as their schedules say.\n"
+    assert "It is good again" in mailed("The drill with the backups of Trenova is good again on drill")
+
+
+def test_what_another_host_cannot_do_is_one_sentence_and_leaves_nothing(server, spare, inventory):
+    spare.check_output("touch /root/before; sleep 1")
+    run = server.run(playbook=PLAYBOOK, inventory=inventory, expect=2, variables={"trenova_drill_host": "nobody"})
+    assert "The inventory has no host nobody; nothing was done." in flat(run.output)
+    spare.check_output("systemctl stop docker.socket docker")
+    run = server.run(playbook=PLAYBOOK, inventory=inventory, expect=2, variables={"trenova_drill_host": SPARE})
+    assert f"{SPARE} has no Docker Engine with Compose that runs. Nothing was done." in flat(run.output)
+    spare.check_output("systemctl start docker")
+    assert spare.run(ELSEWHERE).stdout == ""
+
+
+def test_another_host_goes_on_making_drills(host, server, spare, inventory, variables):
+    there = dict(variables, backup_drill_host=SPARE)
+    server.run(variables=there)
+    assert "trenova-drill.timer" not in host.check_output("systemctl list-timers --all --no-pager")
+    server.run(playbook=PLAYBOOK, inventory=inventory, variables={"backup_drill_host": SPARE})
+    assert "trenova-drill-drill.timer" in spare.check_output("systemctl list-timers --all --no-pager")
+    last = record(host)["stamp"]
+    spare.check_output("systemctl start trenova-drill-drill")
+    program(host, "cut")
+    told = record(host)
+    assert (told["state"], told["drill"]["host"]) == ("ok", SPARE)
+    assert told["stamp"] > last
+
+
+def test_the_timer_is_due_and_can_be_switched_off(host, server, variables):
+    server.run(variables=variables)
     assert "trenova-drill.timer" in host.check_output("systemctl list-timers --all --no-pager")
-    server.run(variables=dict(MAIL, backup_drill_schedule=""))
+    server.run(variables=dict(variables, backup_drill_schedule=""))
     assert "trenova-drill.timer" not in host.check_output("systemctl list-timers --all --no-pager")

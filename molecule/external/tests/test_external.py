@@ -65,7 +65,7 @@ def test_backup_saves_what_is_elsewhere(host):
     code, status = backups.make()
     assert (code, status["because"]) == (0, "")
     assert {step["service"]: step["state"] for step in status["steps"]} == dict.fromkeys(
-        ["installation", "caddy-data", "rabbitmq", "postgres", "objects", "redis"], "ok")
+        ["installation", "caddy-data", "rabbitmq", "postgres", "objects", "redis", "deployment"], "ok")
     # Nobody else's server lets us replicate.
     assert {snapshot["part"] for snapshot in backups.snapshots() if snapshot["store"] == "postgres"} == {
         "dump", "globals"}

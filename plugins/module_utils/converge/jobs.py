@@ -16,12 +16,14 @@ import os
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import directories
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge.errors import ConvergeError
-from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
+from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError, TookTooLong
 from ansible_collections.trenova.selfhost.plugins.module_utils.files import RecordedFile, sha256
 from ansible_collections.trenova.selfhost.plugins.module_utils.images import is_made_from
 
 #: Successes of a job that are remembered.
 REMEMBERED = 2
+#: What the Engine says of a container that somebody else is removing, or has removed.
+GOING = ("already in progress", "No such container")
 #: Lines of its output that tell why a job failed.
 LAST_LINES = 40
 
@@ -118,8 +120,16 @@ def run(job, project, engine):
     try:
         done = engine.compose("run", "--rm", "--no-deps", "-T", job["service"], seconds=job["seconds"])
     except EngineError as error:
-        remove_leftovers(job, project, engine)
-        raise ConvergeError("{} did not end; nothing was replaced: {}".format(job["says"], error)) from error
+        sentence = "{} did not end; nothing was replaced: {}".format(job["says"], error)
+        if isinstance(error, TookTooLong):
+            sentence = "{} took longer than its {} s and was ended; nothing was replaced".format(
+                job["says"], job["seconds"])
+        try:
+            remove_leftovers(job, project, engine)
+        except EngineError as left:
+            # What came first is what helps.
+            sentence += f"; its container is still there: {left}"
+        raise ConvergeError(sentence) from error
     if done.returncode != 0:
         lines = (done.stdout + done.stderr).splitlines()[-LAST_LINES:]
         raise ConvergeError("{} failed; nothing was replaced".format(job["says"]), lines)
@@ -133,7 +143,12 @@ def remove_leftovers(job, project, engine):
         if all(found.get(label) == value for label, value in wanted.items()))
     if left:
         engine.stop(*left)
-        engine.remove(*left)
+        try:
+            engine.remove(*left)
+        except EngineError as error:
+            # Such a container is removed by whoever started it, once it has stopped.
+            if any(not any(words in line for words in GOING) for line in str(error).splitlines()):
+                raise
 
 
 def _digest(managed):

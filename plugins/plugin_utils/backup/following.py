@@ -20,15 +20,17 @@ LAST_LINES = 20
 
 
 class Following:
-    """Shows what work on a host says. what: name of the work, as "backup"."""
+    """Shows what work on a host says. what: name of the work, as "backup". command: the program's, where it lies."""
 
-    def __init__(self, action, host, what):
-        self._action, self._host, self._what = action, host, what
+    def __init__(self, action, host, what, command=program.COMMAND):
+        self._action, self._host, self._what, self._command = action, host, what, command
         self.said = []
+        #: Whether it goes on there, as far as is known.
+        self.is_at_work = False
 
     def ask(self, *words):
         """What the program answers, as data."""
-        return program.ask(self._action, self._host, *words)
+        return program.ask(self._action, self._host, *words, command=self._command)
 
     def tell(self, line):
         """Show a line."""
@@ -37,6 +39,7 @@ class Following:
     def until_end(self, begun):
         """Show what a run says until it has ended: (its record or None, the table of what it did)."""
         cursor, unit = "", ["--unit", begun["unit"]]
+        self.is_at_work = True
         while True:
             told = self._patiently("follow", begun["invocation"], *unit, *([f"--cursor={cursor}"] if cursor else []))
             cursor = told["cursor"]
@@ -44,6 +47,7 @@ class Following:
                 self.said.append(line)
                 self.tell(line)
             if not told["is_running"]:
+                self.is_at_work = False
                 return told["record"], told["text"]
             time.sleep(POLL_SECONDS)
 

@@ -17,9 +17,9 @@ NOT_THERE = "No backups are made on {}: it was not deployed yet, or backup_enabl
 TOO_OLD = "The program of the backups on {} is that of another version. Run site.yml."
 
 
-def ask(action, host, *words):
+def ask(action, host, *words, command=COMMAND):
     """What the program answers to words, as data. Raises AnsibleActionFail, with one sentence, where it cannot."""
-    done = action._low_level_execute_command(shlex.join([*COMMAND, *words]))
+    done = action._low_level_execute_command(shlex.join([*command, *words]))
     said = (done.get("stderr") or "") + (done.get("stdout") or "")
     if MISSING in said:
         raise AnsibleActionFail(NOT_THERE.format(host))

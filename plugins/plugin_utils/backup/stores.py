@@ -40,7 +40,8 @@ def stores(services, data_dir, project_dir=None):
     the Compose project; with it, configuration, plan and secrets are a store, too.
 
     Each has `store` (its name), `service`, `title` and `kind`, and where its files are on this host `path` (of their
-    directory, absolute) and `owner` (user and group by number). By its kind, it has besides:
+    directory, absolute), `owner` (user and group by number), and `folder` where that is one of the declared directory.
+    By its kind, it has besides:
     directory: `inside` (where the reader sees it), `without` (paths below that are declared themselves).
     command: `container`, `command`, `restore` (what takes the output again, [] where nothing does), `file`.
     postgres: `host`, `port`, `login`, `password_variable`, `sslmode`, `ca`, `databases`, `physical`, `incremental`,
@@ -63,6 +64,14 @@ def stores(services, data_dir, project_dir=None):
     if problems:
         raise ValueError("\n".join(problems))
     return sorted(made, key=lambda store: ORDER.index(store["kind"]))
+
+
+def elsewhere(services):
+    """Titles of the services whose data is saved from a server of somebody else's: there is no second one to drill."""
+    return [
+        service["title"] for _name, service in sorted(services.items()) if is_available(service)
+        and not runs_here(service) and any(
+            entry["backup"]["kind"] not in (*LOCAL, "none") for entry in service.get("state") or [])]
 
 
 def _is_saved_from_here(_name, service, _index, entry):
@@ -111,6 +120,8 @@ def _store(name, service, entry, data_dir, places):
     if runs_here(service):
         store.update(path=os.path.join(_place(entry, data_dir), declared.get("folder", "")).rstrip("/"),
                      owner=_owner(service, entry))
+        if declared.get("folder"):
+            store["folder"] = declared["folder"]
     endpoint = service["endpoints"][declared["endpoint"]]
     return dict(
         store, password_variable=declared["password_variable"], **_REMOTE[declared["kind"]](

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import itertools
+import posixpath
 import re
+import urllib.parse
 
 #: Names of targets stand in names of files and of rclone's remotes.
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 PATH = re.compile(r"/[^:]*")
 URL = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?(/\S*)?")
+#: A key of an SFTP server as ssh-keyscan tells it, without the host before it.
+HOST_KEY = re.compile(r"(ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]+={0,3}( .*)?")
+#: Ports that an address need not name.
+PORTS = {"http": 80, "https": 443}
 #: What makes a target one of a kind, and what that kind needs besides.
 KINDS = {
     "directory": (),
@@ -41,6 +48,8 @@ def targets(told, installation):
     if not told:
         problems.append("backup_targets is empty. Write: - {name: local, directory: /var/backups/trenova}, or "
                         "backup_enabled: false.")
+    if not problems:
+        problems = list(_shared_places(told, installation))
     if problems:
         raise ValueError("\n".join(problems))
     return [_target(target, installation) for target in told]
@@ -51,6 +60,13 @@ def needed_secrets(told):
     return {
         target.get("secret_variable") or SECRETS[kind]: f"target {target.get('name')} of backup_targets has {kind}"
         for target in told if isinstance(target, dict) for kind in SECRETS if target.get(kind)}
+
+
+def private_keys(told):
+    """{variable of the inventory: name of the target} of the private keys by which servers are entered."""
+    return {
+        target.get("secret_variable") or SECRETS["sftp"]: target.get("name")
+        for target in (told if isinstance(told, list) else []) if isinstance(target, dict) and target.get("sftp")}
 
 
 def places(told):
@@ -85,6 +101,38 @@ def _problems(number, target):
         yield from _lacking(f"{where}.{kinds[0]}", target[kinds[0]], KINDS[kinds[0]])
 
 
+def _shared_places(told, installation):
+    """Problems of targets that are one place, or lie in one another: a second copy there is none."""
+    known = [(target["name"], *_place_of(target, installation)) for target in told]
+    for (name, server, path), (other, other_server, other_path) in itertools.combinations(known, 2):
+        if server == other_server and (is_within(path, other_path) or is_within(other_path, path)):
+            how = f"are the same place: {path}" if path == other_path else (
+                f"lie in one another: {path} and {other_path}")
+            yield (f"The targets {name} and {other} of backup_targets {how}. Write: another place for {other}, on "
+                   "another disk or server; or one target.")
+
+
+def _place_of(target, installation):
+    """(server, path) of a target, equal for those that are one place. A server of two names is two."""
+    if target.get("directory"):
+        return "", posixpath.normpath(target["directory"])
+    if target.get("s3"):
+        details = target["s3"]
+        address = urllib.parse.urlsplit(details["endpoint"].lower())
+        server = (address.hostname, address.port or PORTS[address.scheme], address.path.strip("/"))
+        return server, posixpath.normpath(_s3(target, installation)[1])
+    details = target["sftp"]
+    path = posixpath.normpath(_sftp(target, installation)[1])
+    # A relative path begins where the user is at home.
+    user = "" if path.startswith("/") else details["user"]
+    return (details["host"].lower(), int(details.get("port", 22)), user), path
+
+
+def is_within(path, other):
+    """Whether a path is another one, or below it. Both are normalised."""
+    return path == other or path.startswith(other.rstrip("/") + "/")
+
+
 def _lacking(where, details, needed):
     if not isinstance(details, dict):
         yield f"{where} is not a mapping. Write: {', '.join(needed)}."
@@ -95,6 +143,10 @@ def _lacking(where, details, needed):
     for key in needed:
         if not details.get(key):
             yield f"{where}.{key} is missing. Write: {where.rpartition('.')[2]}: {{{key}: ...}}."
+    keys = details.get("host_key") or []
+    if any(not HOST_KEY.fullmatch(str(key)) for key in (keys if isinstance(keys, list) else [keys])):
+        yield (f"{where}.host_key is no key of a server. Write: as ssh-keyscan tells it, without the host before it: "
+               "ssh-ed25519 AAAA...")
 
 
 def _target(told, installation):

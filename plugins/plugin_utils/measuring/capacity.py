@@ -54,6 +54,7 @@ def empty():
         "docker": {"installed": False, "version": None, "compose_version": None, "daemon_json": None},
         "packages": {"manager": None, "installed": [], "lock": None, "repositories": [], "release": None},
         "deployed": {"services": {}, "images": {}, "plan": {}, "files": {}, "daemon_json": None, "postgres_major": None,
-                     "registry_logins": [], "disk_free_gb_before": None, "unchanged": {}, "differing": {}, "places": {},
-                     "members": {}, "newer": [], "ca_certificate": None, "certificates": []},
+                     "postgres_change": None, "registry_logins": [], "disk_free_gb_before": None, "unchanged": {},
+                     "differing": {}, "places": {}, "members": {}, "newer": [], "ca_certificate": None,
+                     "certificates": []},
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup import targets
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.preflight.model import INVENTORY, Problem
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.quoting import has_control
 
@@ -26,6 +27,8 @@ def check_one_line(facts):
     told = {}
     for service in facts.all_services.values():
         told.update(service.get("formats") or {})
+    # Whatever their names are.
+    told.update(dict.fromkeys(targets.private_keys(facts.variables.get("backup_targets")), SEVERAL_LINES))
     for name, value in sorted(facts.variables.items()):
         if told.get(name) != SEVERAL_LINES and any(map(has_control, texts_of(value))):
             yield Problem(

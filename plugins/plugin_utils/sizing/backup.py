@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Backups: what the jobs may take of the host, and the storage they need elsewhere."""
+"""Backups: what the jobs may take of the host, what they leave of it, and the storage they need elsewhere."""
 
 from __future__ import annotations
 
+import math
+
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import container, tiers
-from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import formula, part
+from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import above_zero, formula, part
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 ENVELOPE = container.Envelope(
@@ -19,6 +21,14 @@ OBJECT_COPIES = 2
 COMPRESSED_SHARE = 0.3
 #: Never less than this of the objects, however little is deleted.
 LEAST_OBJECT_COPIES = 1.1
+#: What one core packs and encrypts of a stream, and unpacks again, in a second.
+COPY_MB_PER_SECOND = 60
+#: Containers, checks and small stores take as long whatever the size.
+BASE_MINUTES = 10
+#: What is left free of a disk, what a stream may have grown by, bases that are put together, hours of small backups.
+LEFT_FREE_GB, STREAM_GROWTH, CHAIN_BASES, CUTS_HOURS = 1.0, 1.25, 14, 24
+#: No run takes longer than backup_timeout_seconds can say.
+_WEEK = Bounds(high=7 * 1440)
 
 
 @formula
@@ -53,6 +63,15 @@ def objects_storage_gb(objects_gb: float, deleted_share: float = 1) -> float:
     return objects_gb * max(LEAST_OBJECT_COPIES, 1 + deleted_share)
 
 
+@formula(mb_per_second=above_zero)
+def usual_minutes(read_gb: float, mb_per_second: float = COPY_MB_PER_SECOND) -> int:
+    """Time in whole minutes of a run that reads so many decimal GB: ten, and what copying them takes.
+
+    Source: 60 MB/s of one core, an assumption; ten minutes for what does not grow with the data.
+    """
+    return BASE_MINUTES + math.ceil(round(read_gb * 1000 / mb_per_second / 60, 9))
+
+
 def plan(draft):
     """Decide the backup jobs; the volumes of PostgreSQL and MinIO must be decided before."""
     sheet, database = container.plan_container(draft, "backup", ENVELOPE), draft.sheet("postgres")["volume_gb"]
@@ -70,3 +89,37 @@ def plan(draft):
         "storage_need_gb", of_database + of_objects, unit="GB", rule="3 * database + 2 * objects",
         source=f"{tiers.BACKUP_DATABASE}; {tiers.BACKUP_OBJECTS}", derived=True,
         inputs={"database_storage_gb": of_database, "object_storage_gb": of_objects})
+    _plan_runs(sheet, database, objects)
+
+
+def _plan_runs(sheet, database, objects):
+    """Decide how long runs usually take, and what they leave, keep and build upon."""
+    speed = sheet.setting(
+        "copy_mb_per_second", COPY_MB_PER_SECOND, unit="MB/s", rule="60", inputs={},
+        source="chosen: one core packs, encrypts and unpacks 60 MB/s and more; what a first restore is reckoned with")
+    volumes = {"postgres_volume_gb": database, "copy_mb_per_second": speed}
+    sheet.setting(
+        "usual_minutes", usual_minutes(2 * database, speed), unit="min", bounds=_WEEK,
+        rule="10 + 2 * database / copy_mb_per_second",
+        source="assumed: a full backup reads the database twice, as base and as dump, when its volume is full",
+        inputs=volumes)
+    sheet.setting(
+        "drill_minutes", usual_minutes(database + objects, speed), unit="min", bounds=_WEEK,
+        rule="10 + (database + objects) / copy_mb_per_second",
+        source="assumed: a drill copies all of it once, when the volumes are full",
+        inputs=dict(volumes, minio_volume_gb=objects))
+    sheet.setting(
+        "left_free_gb", LEFT_FREE_GB, unit="GB", rule="1",
+        source="chosen: the system, its journal and PostgreSQL go on writing; of each disk that a run writes to, that "
+               "of the log that was fetched included. PostgreSQL holds the rest, up to max_slot_wal_keep_size_mb")
+    sheet.setting(
+        "stream_growth", STREAM_GROWTH, rule="1.25",
+        source="chosen: a stream that grows by more than a quarter from one run to the next is rare; that much is to "
+               "be free before it begins")
+    sheet.setting(
+        "chain_bases", CHAIN_BASES, rule="14",
+        source="chosen: two weeks of nights; PostgreSQL 17, pg_combinebackup reads every one of a chain, and one that "
+               "is damaged takes all after it along")
+    sheet.setting(
+        "cuts_hours", CUTS_HOURS, unit="h", rule="24",
+        source="chosen: until the next night's backup has taken their place; of older ones each day's last stays")

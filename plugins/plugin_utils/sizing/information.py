@@ -13,6 +13,7 @@ from collections.abc import Mapping
 _VOLUME = ("Docker's directories have no quota: it is what the disk is planned for, and what follows from the volume "
            "(WAL, growth, backups) follows from it")
 _PEAK = "what all that is planned for takes at once, held against memory_limit_mb"
+_MINUTES = "preflight holds the schedules against it: two that overlap are refused"
 _STORAGE = "what to have elsewhere for backups; nobody reserves it"
 
 #: {sheet: {figure: what it is good for}}.
@@ -29,5 +30,7 @@ INFORMATION: Mapping[str, Mapping[str, str]] = {
         "asynq_concurrency": "fixed in the application, as its profile says; the pools follow from it",
         "asynq_memory_mb": "what the document recommends for jobs, within memory_limit_mb"},
     "caddy": {"volume_mb": _VOLUME},
-    "backup": {"database_storage_gb": _STORAGE, "object_storage_gb": _STORAGE, "storage_need_gb": _STORAGE},
+    "backup": {
+        "database_storage_gb": _STORAGE, "object_storage_gb": _STORAGE, "storage_need_gb": _STORAGE,
+        "usual_minutes": _MINUTES, "drill_minutes": _MINUTES},
 }

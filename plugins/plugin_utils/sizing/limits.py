@@ -134,6 +134,13 @@ LIMITS: Mapping[str, Limit] = {
     "caddy.upstream_health_timeout_seconds": Limit(1, _DAY, _CADDY),
     "backup.database_storage_gb": Limit(0, 100 * _DISK_GB, "no storage has more"),
     "backup.object_storage_gb": Limit(0, 100 * _DISK_GB, "no storage has more"),
+    "backup.copy_mb_per_second": Limit(1, 100_000, "no disk is as fast"),
+    "backup.usual_minutes": Limit(1, 7 * _DAY // 60, "chosen: backup_timeout_seconds ends a run after a week at most"),
+    "backup.drill_minutes": Limit(1, 7 * _DAY // 60, "chosen: backup_timeout_seconds ends a run after a week at most"),
+    "backup.left_free_gb": Limit(0.1, _DISK_GB, "chosen: a file system without a rest refuses every write"),
+    "backup.stream_growth": Limit(1, 10, "chosen: less than there was the last time is no reckoning"),
+    "backup.chain_bases": Limit(1, 366, "chosen: a year of nights"),
+    "backup.cuts_hours": Limit(0, 8784, "chosen: a year; each one lies in the target"),
 }
 
 

@@ -27,6 +27,8 @@ import yaml
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[2]
 LABEL = "trenova-lab.digest"
+#: Makes a minimal Debian of a release.
+BASE_IMAGE = TOP / "molecule/lab/files/base-image"
 SYSTEM_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 IGNORED = {"ca-bundle.crt", "README.md", "image.yml", "__pycache__", "target", ".gitignore"}
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
@@ -168,6 +170,7 @@ class Builder:
         if present and not self.options.force and (present["Config"].get("Labels") or {}).get(LABEL) == digest:
             say(name, "unchanged", since)
         else:
+            self.need_base(image)
             with tempfile.TemporaryDirectory(prefix="trenova-lab-") as folder:
                 self.lay_out(image, sources, Path(folder))
                 args = {"DEBIAN_IMAGE": self.options.base, **self.args(image)}
@@ -184,6 +187,15 @@ class Builder:
             size = inspect(self.local(name))["Size"] / 1e6
             say(name, "built", since, f"{size:.0f} MB  {image['path']}:{image['tag']}")
         self.publish(name, image)
+
+    def need_base(self, image):
+        """Have the release of Debian that an image is made from, where that is another one than the others'."""
+        if "suite" in image:
+            done = subprocess.run(
+                [str(BASE_IMAGE), image["args"]["DEBIAN_IMAGE"], image["suite"], "trenova.lab.image=1"],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if done.returncode:
+                raise Failed("the base image", done.stdout)
 
     def tell(self):
         """A line about each image that is still being built."""

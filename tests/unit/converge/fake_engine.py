@@ -15,7 +15,7 @@ import pathlib
 import subprocess
 import threading
 
-from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
+from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError, TookTooLong
 
 #: What Docker 26.1.5 said of a container and a network that Compose 2.26.1 had made: all keys that it reports.
 INSPECTED = json.loads((pathlib.Path(__file__).parents[1] / "data/inspected.json").read_text())
@@ -374,7 +374,7 @@ class FakeEngine:
                     "com.docker.compose.service": service, "trenova.role": definition["labels"]["trenova.role"]}},
                 "HostConfig": {}, "NetworkSettings": {"Networks": {}},
                 "State": {"Status": "running", "StartedAt": "2026-11-25T10:00:00Z", "ExitCode": 0}}
-            raise EngineError(f"docker compose took longer than {seconds} s")
+            raise TookTooLong(f"docker compose took longer than {seconds} s")
         return _done(result[0], result[1])
 
     # -- For tests ----------------------------------------------------------------------------------------------------

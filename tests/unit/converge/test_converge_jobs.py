@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.trenova.selfhost.plugins.module_utils import mounts
 from ansible_collections.trenova.selfhost.plugins.module_utils.converge import releases
+from ansible_collections.trenova.selfhost.plugins.module_utils.engine import EngineError
 
 PREPARE = {"service": "api-prepare", "seconds": 60}
 RUN = "compose run --rm --no-deps -T api-prepare"
@@ -93,9 +94,28 @@ def test_a_job_that_does_not_end_is_stopped_and_replaces_nothing(host):
     host.engine.job_results["api-prepare"] = "hangs"
     run = host.run(api(host, image="api:2"))
     assert run.failure().startswith(
-        "api: The job api-prepare did not end; nothing was replaced: docker compose took longer than 60 s")
+        "api: The job api-prepare took longer than its 60 s and was ended; nothing was replaced")
     assert set(host.engine.found) == {"tren-api"}
     assert host.engine.calls[-2:] == ["stop tren-api-prepare", "rm tren-api-prepare"]
+
+
+@pytest.mark.parametrize(("said", "more"), [
+    ("Error response from daemon: removal of container 5f is already in progress", ""),
+    ("Error response from daemon: No such container: tren-api-prepare", ""),
+    ("Error response from daemon: device or resource busy",
+     "; its container is still there: Error response from daemon: device or resource busy")])
+def test_a_job_over_its_time_tells_that_and_not_what_came_after(host, monkeypatch, said, more):
+    """Who has started it with --rm removes its container, too, as soon as it has stopped."""
+    host.converge(api(host))
+    host.engine.job_results["api-prepare"] = "hangs"
+
+    def remove(*_containers, **_more):
+        raise EngineError(said)
+
+    monkeypatch.setattr(host.engine, "remove", remove)
+    failure = host.run(api(host, image="api:2")).failure()
+    assert failure.splitlines()[0] == (
+        "api: The job api-prepare took longer than its 60 s and was ended; nothing was replaced" + more)
 
 
 def test_what_an_interrupted_run_has_left_of_a_job_goes_before_it_runs_again(host):

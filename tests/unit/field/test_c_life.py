@@ -448,13 +448,13 @@ class Nightly:
         shutil.copytree(PROGRAM, root / "lib", ignore=shutil.ignore_patterns("__pycache__"))
         self._replace("places.py", '"/proc/self/mounts", "/etc/fstab"', f'"{root}/mounts", "{root}/fstab"')
         self._replace("engine.py", "ENGINE_SECONDS = 120", "ENGINE_SECONDS = 0.5")
-        self._replace("runs.py", "LEFT_ALONE = 1_000_000_000", "LEFT_ALONE = 0")
         stores = [{"store": name, "name": name, "title": name.title(), "kind": "directory", "inside": "/" + name,
                    "without": [], "job": "backup-directories"} for name in ("files", "more")]
         self.settings = {
             "project": "trenova", "project_dir": str(root), "data_dir": str(root), "installation": "erp1",
             "keeper": "erp1-backup", "host": "erp1", "jobs": ["backup-check", "backup-keep", "backup-directories"],
-            "stores": stores, "full_days": 7, "record": str(root / "record.json"), "mail": {}, "timeout_seconds": 60,
+            "stores": stores, "full_days": 7, "record": str(root / "record.json"),
+            "figures": {"left_free_bytes": 0, "stream_growth": 1.25}, "mail": {}, "timeout_seconds": 60,
             "retention": {"daily": 7, "weekly": 4, "monthly": 6, "cuts_hours": 24}, "targets": [
                 {"name": "local", "kind": "directory", "directory": str(root), "repository": "/targets/local"}]}
         self.mailing(1)

@@ -347,7 +347,8 @@ def test_a_plan_takes_milliseconds():
             fastest = min(fastest, time.process_time() - start)
     finally:
         sys.settrace(tracer)
-    assert fastest < 0.005
+    # A quiet machine takes 2 to 4; one with other work three times as long.
+    assert fastest < 0.02
 
 
 def test_sums_are_those_of_the_services_on_the_host():

@@ -211,3 +211,9 @@ def test_time_until_it_serves_again():
 def test_recovery_says_what_it_did_not_understand(call, message):
     with pytest.raises(ValueError, match="^" + message):
         call()
+
+
+@pytest.mark.parametrize(("read_gb", "speed", "minutes"), [
+    (0, 60, 10), (3.6, 60, 11), (3.601, 60, 12), (36, 60, 20), (36, 30, 30), (266, 60, 84)])
+def test_a_run_takes_ten_minutes_and_what_copying_takes(read_gb, speed, minutes):
+    assert backup.usual_minutes(read_gb, speed) == minutes

@@ -18,7 +18,19 @@ def check_postgres_major(facts):
         yield Problem(
             f"The data on the host is of PostgreSQL {found}; postgres_image is {image}, which cannot read it.",
             INVENTORY,
-            f"postgres_image: an image of PostgreSQL {found}; a new major needs a dump and a restore")
+            f"postgres_image: an image of PostgreSQL {found}" + (
+                "; or have it made one of the new major by playbooks/upgrade_postgres.yml"
+                if int(str(found).partition(".")[0]) < wanted else ""))
+
+
+def check_no_change_is_at_work(facts):
+    """Nothing that changes the major of the data is at work there, or was and left it half done."""
+    begun = facts.capacity["deployed"].get("postgres_change")
+    if begun:
+        yield Problem(
+            f"A change of PostgreSQL's major was begun at {begun} and has not ended.",
+            f"{facts.project.data_dir}/postgres on this host",
+            "playbooks/upgrade_postgres.yml again with the same words, or with -e trenova_upgrade_back=true")
 
 
 def check_data_is_there(facts):
@@ -35,4 +47,4 @@ def check_data_is_there(facts):
 
 
 VARIABLES = ()
-CHECKS = (check_postgres_major, check_data_is_there)
+CHECKS = (check_postgres_major, check_no_change_is_at_work, check_data_is_there)

@@ -4,6 +4,8 @@
 set -u
 pipe=$1
 if [ $# = 3 ]; then
+    # That of an increment that was refused is there, where a full backup follows in the same run.
+    rm -f /tmp/passing
     mkfifo /tmp/passing || exit 1
     tar --extract --to-stdout --file=/tmp/passing "$2" >"$3.new" &
     side=$!

@@ -12,6 +12,7 @@ from trenova_backup import listing, records
 from trenova_backup.drill import report
 from trenova_backup.errors import BackupError
 from trenova_backup.files import write_text
+from trenova_backup.upgrade import report as upgrades
 
 #: How long systemd may take to begin.
 START_SECONDS = 30
@@ -105,7 +106,8 @@ def follow(settings, invocation, cursor, unit=""):
 
 
 def _lines(record):
-    return report.lines(record) if record["verb"] == "drill" else listing.saved(record)
+    told = {"drill": report.lines, "rehearsal": upgrades.lines, "upgrade": upgrades.lines}
+    return told.get(record["verb"], listing.saved)(record)
 
 
 def _unit(unit):

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -12,17 +14,28 @@ import threading
 import time
 
 from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.files import write_text
+from trenova_backup.words import LONGEST, NOT_STARTED, reason
 
 #: An Engine that is being upgraded is away for a while.
 ENGINE_SECONDS = 120
+#: For a command that could not be started and is asked why.
+ASKED_SECONDS = 20
+DOCKER_EXEC = ["docker", "exec"]
+#: How a command ends that was killed: in a container, and the command of Docker itself.
+KILLED = (137, -9)
 #: For a client whose container was removed.
 STOP_SECONDS = 5
 PULL_SECONDS = 600
+#: For Compose, to tell what a project is.
+MODEL_SECONDS = 120
 #: What a container says on its error output and is kept of it.
 LAST_LINES = 200
 LABEL = "com.docker.compose.oneoff=True"
 #: Of all jobs, in the files of Compose.
 PROFILE = "jobs"
+#: What the names of jobs begin with that those files do not know.
+DEFINED = "backup-upgrade-"
 UNIT = "docker.service"
 PROC = "/proc"
 #: Label with the service that a container belongs to.
@@ -37,7 +50,7 @@ class Engine:
     def __init__(self, settings):
         self.project, self.directory = settings["project"], settings["project_dir"]
         self.jobs, self._containers = settings["jobs"], {}
-        self._volumes = {}
+        self._volumes, self._defined = {}, settings.path("jobs.json")
         self._numbers = itertools.count(1)
         self._life, self._was_waited_for = None, False
 
@@ -88,8 +101,8 @@ class Engine:
              "--format", '{{.ID}} {{.Label "com.docker.compose.service"}} {{.State}} {{.Names}}'],
             stdout=subprocess.PIPE, text=True, check=False)
         lines = [line.split() for line in done.stdout.splitlines()]
-        return [words[0] for words in lines if len(words) == 4 and words[1] in self.jobs
-                and self._is_forsaken(words[3], words[2])]
+        return [words[0] for words in lines if len(words) == 4
+                and (words[1] in self.jobs or words[1].startswith(DEFINED)) and self._is_forsaken(words[3], words[2])]
 
     def _is_forsaken(self, name, state):
         found = re.fullmatch(re.escape(self.project) + r"-.+-(\d+)-\d+", name)
@@ -110,6 +123,49 @@ class Engine:
         if containers and Engine.runs():
             subprocess.run(["docker", "rm", "--force", "--volumes", *containers], stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, check=False)
+
+    # -- The project --------------------------------------------------------------------------------------------------
+
+    def model(self):
+        """The project with its jobs, as Compose tells it. Raises BackupError where it does not."""
+        done = subprocess.run(
+            ["docker", "compose", "--profile", PROFILE, "config", "--format", "json"], stdin=subprocess.DEVNULL,
+            cwd=self.directory, capture_output=True, text=True, check=False, timeout=MODEL_SECONDS)
+        if done.returncode:
+            raise BackupError(f"Compose does not tell the project: {_last(done.stderr)}.")
+        try:
+            return json.loads(done.stdout)
+        except ValueError:
+            raise BackupError("Compose does not tell the project: what it says is no JSON.") from None
+
+    def digests(self, references):
+        """{reference: repository@digest} of the images that are there and were pulled from a registry."""
+        found = {}
+        for reference in references:
+            told = self._ask("image", "inspect", "--format", "{{json .RepoDigests}}", reference)
+            names = json.loads(told.stdout or "null") or [] if not told.returncode else []
+            mine = [name for name in names if name.rpartition("@")[0] == repository_of(reference)]
+            if mine:
+                found[reference] = mine[0]
+        return found
+
+    def pull(self, image, logins):
+        """Have an image; whether it was pulled. Raises BackupError where it cannot be had.
+
+        logins: directory with logins at registries, where it is there.
+        """
+        if self._ask("image", "inspect", image).returncode == 0:
+            return False
+        self.look()
+        done = self._ask(*(["--config", logins] if os.path.isdir(logins) else []), "pull", "--quiet", image)
+        if done.returncode:
+            raise BackupError(f"{image} is not on this host, and cannot be pulled: {_last(done.stderr)}.")
+        return True
+
+    def remove_images(self, images):
+        """Remove images that no container needs."""
+        for image in images:
+            self._ask("image", "rm", image)
 
     # -- Images -------------------------------------------------------------------------------------------------------
 
@@ -140,6 +196,21 @@ class Engine:
                 errors="replace", check=False, timeout=PULL_SECONDS)
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(words, 1, "", f"no end within {PULL_SECONDS} s")
+
+    def need_image(self, image, digest=""):
+        """Have an image that no file of the project names. digest: what it is pulled by; its tag by default.
+
+        Raises BackupError where it cannot be had.
+        """
+        if not self._ask("image", "inspect", image).returncode:
+            return
+        self.look()
+        name, _colon, tag = image.rpartition(":")
+        source = f"{name if '/' not in tag else image}@{digest}" if digest else image
+        pulled = self._ask("pull", "--quiet", source)
+        if pulled.returncode or digest and self._ask("tag", source, image).returncode:
+            raise BackupError(f"{image} is not on this host, and cannot be pulled: {_last(pulled.stderr)}. Push it to "
+                              "the registry (playbooks/images.yml), or load it from an archive.")
 
     # -- Work ---------------------------------------------------------------------------------------------------------
 
@@ -175,6 +246,10 @@ class Engine:
             if job in self._containers:
                 self._end(job, self._containers[job])
 
+    def define(self, definitions):
+        """Have jobs that the project's files do not know: {name, which begins with DEFINED: definition}."""
+        write_text(self._defined, json.dumps({"name": self.project, "services": definitions}), 0o600)
+
     def _container(self, job):
         """The container of a job in this run. Starting one costs a second; a command in one that is there does not."""
         self.look()
@@ -182,9 +257,10 @@ class Engine:
             # Who waits for it stands in its name.
             name = self._containers[job] = f"{self.project}-{job}-{os.getpid()}-{next(self._numbers)}"
             volume = ["--volume", ":".join(self._volumes[job])] if job in self._volumes else []
+            file = ["--file", self._defined] if job.startswith(DEFINED) else []
             done = subprocess.run(
-                ["docker", "compose", "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T", *volume,
-                 "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
+                ["docker", "compose", *file, "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T",
+                 *volume, "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode:
                 self._end(job, name)
@@ -256,8 +332,10 @@ class Process:
     """A command that runs, and what it said. ending: ends what the command has begun elsewhere."""
 
     def __init__(self, command, read_lines=None, output=None, ending=None, source=None):
-        self._ending = ending
+        self._ending, self._command, self._redirected = ending, list(command), bool(output)
         self.lines, self.errors = [], collections.deque(maxlen=LAST_LINES)
+        # Of an output that somebody else reads.
+        self._newest = collections.deque(maxlen=1)
         # Opening waits for whoever reads: that must not keep us.
         redirected = {output: 'exec "$@" >"$file"', source: 'exec "$@" <"$file"'}
         file = output or source
@@ -266,11 +344,18 @@ class Process:
             [*shell, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, errors="replace", start_new_session=True)
         self._threads = [
-            threading.Thread(target=self._read, args=(self._process.stdout, read_lines or self.lines.append)),
+            threading.Thread(target=self._read, args=(
+                self._process.stdout, self._remembering(read_lines) if read_lines else self.lines.append)),
             threading.Thread(target=self._read, args=(self._process.stderr, self.errors.append))]
         for thread in self._threads:
             thread.daemon = True
             thread.start()
+
+    def _remembering(self, take):
+        def remember(line):
+            self._newest.append(line)
+            take(line)
+        return remember
 
     @staticmethod
     def _read(stream, take):
@@ -284,9 +369,26 @@ class Process:
 
     @property
     def said(self):
-        """The last line that tells something."""
-        lines = [line.strip() for line in [*self.lines[-1:], *self.errors] if line.strip()]
-        return lines[-1] if lines else f"exit code {self.code}"
+        """Why it failed, or what it said last."""
+        told = reason(self.lines, self.errors)
+        if not told and self.code in NOT_STARTED and self._command[:2] == DOCKER_EXEC:
+            told = self._not_started() if self._redirected else reason(self._newest, [])
+        if self.code in KILLED:
+            last = f"; it last said: {told}" if told else ""
+            return f"it was killed (exit code {self.code}), by somebody or because memory was short{last}"
+        return told or f"exit code {self.code}"
+
+    def _not_started(self):
+        """Why docker exec could not start a command whose output goes elsewhere, into which it wrote that.
+
+        What cannot be started does nothing, and neither does it the second time.
+        """
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(self._command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                                  errors="replace", check=False, timeout=ASKED_SECONDS)
+            if done.returncode == self.code:
+                return reason(done.stdout[:LONGEST].splitlines(), done.stderr.splitlines())
+        return ""
 
     def read_bytes(self):
         """Bytes that it has read up to now; 0 where nobody tells."""
@@ -320,6 +422,12 @@ class Process:
             self._process.kill()
             self._process.wait()
         self._join()
+
+
+def repository_of(reference):
+    """What stands before the tag or the digest of an image."""
+    name = reference.partition("@")[0]
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
 
 
 def _last(text):

@@ -34,6 +34,12 @@ def target_of(facts):
     return "{lsn}@{timeline}".format(**first)
 
 
+def without(held, names):
+    """Facts without tables of these names."""
+    return {database: dict(facts, tables={name: told for name, told in facts["tables"].items() if name not in names})
+            for database, facts in held.items()}
+
+
 def compared(recorded, found):
     """How what came back differs from what was recorded.
 

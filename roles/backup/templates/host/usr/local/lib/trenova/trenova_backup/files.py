@@ -47,6 +47,17 @@ def seconds_of(stamp):
     return calendar.timegm(time.strptime(stamp, STAMP))
 
 
+def by_age(now):
+    """Key that sorts stamps, oldest first. One that lies in the future, of a clock that was ahead, counts as old."""
+    def key(stamp):
+        try:
+            seconds = seconds_of(stamp)
+        except ValueError:
+            seconds = float("inf")
+        return seconds <= now, stamp
+    return key
+
+
 def moment(seconds):
     """A time as records and people have it, in UTC."""
     return time.strftime(MOMENT, time.gmtime(seconds))

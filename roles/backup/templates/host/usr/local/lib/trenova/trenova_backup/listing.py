@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import textwrap
 
-from trenova_backup import points, records
+from trenova_backup import earlier, points, records
 from trenova_backup.files import duration, moment, seconds_of, seconds_of_moment, size
 
 WIDTH = 100
 #: Levels as people call them.
 LEVELS = {"": "-", points.CUT: "small"}
 STATES = {records.FAILED: "failed", records.INTERRUPTED: "was interrupted", records.SKIPPED: "was skipped"}
-VERBS = {"backup": "backup", "cut": "small backup", "check": "check", "drill": "drill"}
+VERBS = {"backup": "backup", "cut": "small backup", "check": "check", "drill": "drill", "rehearsal": "rehearsal",
+         "upgrade": "upgrade"}
 DAY = 86400
 
 
@@ -30,7 +31,7 @@ def _target(settings, target):
     kept = points.points(target.snapshots, settings.stores, target.objects) if target.is_good else []
     return {
         "name": target.name, "kind": target.kind, "directory": target.directory or "", "free": target.free,
-        "because": target.because,
+        "because": target.because, "earlier": earlier.sentence(target.directory) if target.directory else "",
         "snapshots": [dict(snapshot.pairs, id=snapshot.id, bytes=snapshot.bytes, file=snapshot.file)
                       for snapshot in target.snapshots],
         "objects": {name: list(stamps) for name, stamps in target.objects.items()},
@@ -66,7 +67,8 @@ def drill(found):
                  and record["state"] != records.RUNNING), None)
     told = (last or {}).get("drill") or {}
     return {"state": last["state"], "stamp": last["stamp"], "rto_seconds": told.get("rto_seconds"),
-            "rpo_seconds": told.get("rpo_seconds")} if last else {}
+            "rpo_seconds": told.get("rpo_seconds"),
+            "elsewhere": told.get("host", "") if last.get("origin") else ""} if last else {}
 
 
 # -- Lines ------------------------------------------------------------------------------------------------------------
@@ -85,7 +87,8 @@ def _target_lines(settings, target, now):
     where = target["directory"] or target["kind"]
     if target["because"]:
         because = target["because"].removeprefix("Target {}: ".format(target["name"]))
-        return _wrapped("{} ({}) cannot be read: {}".format(target["name"], where, because), 2)
+        return [*_wrapped("{} ({}) cannot be read: {}".format(target["name"], where, because), 2),
+                *_earlier_lines(target)]
     free = "" if target["free"] is None else ", {} free".format(size(target["free"]))
     whole = [point for point in target["points"] if point["level"] != points.CUT]
     cuts = [point for point in target["points"] if point["level"] == points.CUT]
@@ -101,7 +104,12 @@ def _target_lines(settings, target, now):
         found += _wrapped("{} between them, the newest of {} ago: {}".format(
             _counted(len(cuts), "small one"), _age(end, now), begin if begin == end else f"{begin} - {end}"), 4)
     rows = [row for store in settings.stores for row in _store_rows(store, target, now)]
-    return [*found, "", *_table(("store", "newest", "can be brought back to"), rows, right=())]
+    return [*found, "", *_table(("store", "newest", "can be brought back to"), rows, right=()),
+            *_earlier_lines(target)]
+
+
+def _earlier_lines(target):
+    return _wrapped(target["earlier"], 4) if target.get("earlier") else []
 
 
 def _held(point, titles):
@@ -138,7 +146,8 @@ def _drill_lines(drill, now):
     how = STATES.get(drill["state"], "passed")
     measured = "" if drill["rto_seconds"] is None or how != "passed" else (
         ": RTO {rto_seconds} s, RPO {rpo_seconds} s".format(**drill))
-    return ["  The last drill {}, {} ago{}.".format(how, _age(drill["stamp"], now), measured)]
+    where = " on " + drill["elsewhere"] if drill["elsewhere"] else ""
+    return ["  The last drill {}, {} ago{}{}.".format(how, _age(drill["stamp"], now), where, measured)]
 
 
 def _failure_lines(failure, now):

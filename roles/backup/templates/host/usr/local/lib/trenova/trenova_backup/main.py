@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -18,8 +19,12 @@ from trenova_backup.errors import BackupError, Interrupted, NothingYet
 from trenova_backup.restore import verbs as restoring
 from trenova_backup.restore.journal import need_none
 from trenova_backup.settings import Settings
+from trenova_backup.upgrade import verbs as upgrading
 
 DAY_SECONDS = 86400
+#: What keeps this host from taking anything down, and what helps.
+NOT_WRITABLE = {
+    errno.ENOSPC: "Make room there.", errno.EDQUOT: "Make room there.", errno.EROFS: "Mount it for writing."}
 #: How long a backup of everything waits for a small one, or for a check.
 PATIENCE_SECONDS = 1800
 #: systemd counts from before the program was there.
@@ -36,6 +41,16 @@ def main(words):
             return VERBS[arguments.verb](settings, arguments)
     except (BackupError, Interrupted) as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in NOT_WRITABLE:
+            raise
+        because = (f"Nothing can be written to {os.path.dirname(error.filename or '') or settings.state_dir}: "
+                   f"{error.strerror}. {NOT_WRITABLE[error.errno]}")
+        print(because, file=sys.stderr)
+        if arguments.verb == "watch":
+            # What is owed is a file, too.
+            notify.tell_now(settings, "disk", {"verb": "backup", "because": because}, time.time())
         return 1
 
 
@@ -56,6 +71,7 @@ def _parser():
     check.add_argument("--part", help="a part of the data, as 1/4")
     restoring.add_parser(verbs)
     drilling.add_parser(verbs)
+    upgrading.add_parser(verbs)
     start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
     start.add_argument("--full", action="store_true", help="a full backup, not an increment")
     start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
@@ -104,7 +120,11 @@ def _work(settings, verb, is_full=False):
         try:
             run.prepare()
             run.look_at_targets()
+            for drill in run.take_over_drills():
+                drilling.tell(settings, drill)
             run.all_stores()
+            if verb == "backup":
+                run.describe()
             run.copy_to_others()
             if verb == "backup":
                 run.let_go()
@@ -171,7 +191,9 @@ def _is_full_due(settings):
     found = records.read(settings, time.time())
     last = records.newest(found, "backup", records.OK, "full")
     # Half a day, because no two nights begin at the same second.
-    return last is None or time.time() - (records.finished(last) or 0) > (settings["full_days"] - 0.5) * DAY_SECONDS
+    # One of the future is of a clock that was ahead.
+    return last is None or not 0 <= time.time() - (records.finished(last) or 0) <= (
+        settings["full_days"] - 0.5) * DAY_SECONDS
 
 
 def _start(settings, arguments):
@@ -193,6 +215,10 @@ def _follow(settings, arguments):
 
 
 def _cut(settings, _arguments):
+    waits = upgrading.waits(settings)
+    if waits:
+        print(waits)
+        return 0
     try:
         return _work(settings, "cut")
     except NothingYet as error:
@@ -236,8 +262,8 @@ def _read_with(run, arguments):
         if len(parts) > 1:
             raise BackupError(f"{arguments.store} has several parts. Write --part and one of: {', '.join(parts)}.")
         if found:
-            return run.engine.pass_on(target.repository.job, target.repository.command(
-                "dump", "--no-lock", found[-1].id, "/" + found[-1].file))
+            return run.engine.pass_on(
+                target.repository.job, target.repository.command(*target.repository.dump(found[-1])))
     raise BackupError(f"There is no such backup of {arguments.store}. `list` tells what there is.")
 
 
@@ -284,6 +310,12 @@ def _drill(settings, arguments):
     return drilling.drill(settings, arguments)
 
 
+def _upgrade(settings, arguments):
+    if not arguments.plan and not arguments.start:
+        _tell_interrupted(settings)
+    return upgrading.upgrade(settings, arguments)
+
+
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
     drilling.remove_left(settings)
@@ -301,6 +333,8 @@ def _end(settings, _arguments):
         # Who is at work meanwhile tidies up, and knows what is its own.
         with contextlib.suppress(runs.Busy), runs.alone(settings, "end"):
             runs.Run(settings, "end").clean()
+        if settings.get("away"):
+            drilling.hand_in(settings)
     if notify.owed(settings):
         notify.wake()
     return 0
@@ -322,6 +356,7 @@ def _sentences(found):
 VERBS = {
     "backup": _backup, "cut": _cut, "list": _list, "read": _read, "check": _check, "watch": _watch, "end": _end,
     "start": _start, "follow": _follow, "health": _health, "restore": _restore, "drill": _drill,
+    "upgrade": _upgrade,
     "deliver": lambda settings, _arguments: _sentences(notify.deliver(settings, time.time())),
     "test": lambda settings, _arguments: _sentences(notify.test(settings, time.time())),
     "prove": lambda settings, arguments: _sentences(notify.prove(settings, time.time(), arguments.patient)),

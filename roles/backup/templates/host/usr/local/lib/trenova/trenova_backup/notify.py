@@ -48,7 +48,8 @@ HTTP_LATER = (408, 425, 429)
 #: What a verb does, in a subject.
 TITLES = {
     "backup": "backup of Trenova", "cut": "backup of Trenova between the nights",
-    "check": "check of the backups of Trenova", "drill": "drill with the backups of Trenova"}
+    "check": "check of the backups of Trenova", "drill": "drill with the backups of Trenova",
+    "rehearsal": "rehearsal of an upgrade of PostgreSQL", "upgrade": "upgrade of PostgreSQL"}
 SUBJECTS = {
     "failed": "The {title} failed on {host}",
     "overdue": "The {title} is overdue on {host}",
@@ -97,6 +98,14 @@ def owe(settings, kind, about, now, **more):
     for old in owed(settings)[:-OWED]:
         _remove(os.path.join(folder, old))
     return True
+
+
+def tell_now(settings, kind, about, now):
+    """Send a message of a kind at once, once by each way: for who cannot take down that it is owed."""
+    message = {"kind": kind, "since": moment(now), **about}
+    for way in ways(settings):
+        with contextlib.suppress(BackupError, OSError):
+            {"mail": send_mail, "webhook": send_webhook}[way](settings, message, now)
 
 
 def owed(settings):

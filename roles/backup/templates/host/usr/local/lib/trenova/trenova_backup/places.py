@@ -43,6 +43,14 @@ def missing_mount(paths, known):
     return None
 
 
+def is_read_only(path):
+    """Whether the disk of a path is mounted read-only; not where it cannot be asked."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 def free(path):
     """Bytes that anybody may still write at a path, which need not be there yet. Raises OSError."""
     while not os.path.lexists(path) and path != os.path.dirname(path):

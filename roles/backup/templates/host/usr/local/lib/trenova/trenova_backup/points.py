@@ -11,12 +11,15 @@ from __future__ import annotations
 import collections
 import dataclasses
 
+from trenova_backup import deployed
 from trenova_backup.files import seconds_of_moment
 
 BASE, WAL, DUMP, GLOBALS, RECORD = "base", "wal", "dump", "globals", "record"
 #: The part that a store of a kind consists of, where it has but one.
 PARTS = {"directory": "archive", "command": "output", "redis": "snapshot"}
 CUT = "cut"
+#: What tells of runs, and of the installation, and is no part of what can be brought back.
+ABOUT = (RECORD, deployed.PART)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +141,7 @@ def points(snapshots, stores, objects=None):
     stores: as settings.json has them; with none, those that the snapshots tell of. objects: {store: stamps of the
     states that its mirror holds}.
     """
-    snapshots, objects = [snapshot for snapshot in snapshots if snapshot.part != RECORD], objects or {}
+    snapshots, objects = [snapshot for snapshot in snapshots if snapshot.part not in ABOUT], objects or {}
     stores = list(stores) or _told_by(snapshots, objects)
     reach = {store["store"]: {window.bases[-1].run: (window.begin, window.end)
                               for window in windows(snapshots, store["store"])}

@@ -3,11 +3,14 @@
 
 A record is there before its run does anything, so that one which was killed is told of at the next start.
 
-    stamp, verb (backup, cut, check, drill), unit, invocation, started, finished, seconds, because,
+    stamp, verb (backup, cut, check, drill, restore, rehearsal, upgrade), unit, invocation, started, finished, seconds,
+    because,
     state: running, ok, failed, interrupted, or skipped (it gave way to another one)
     level, place, bytes, objects_bytes, exit_status, checked, next, restorable {from, to},
     steps [{service, name, file, state, seconds}], targets [{name, state, because}],
-    drill {target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
+    origin (the stamp of one that was made on another host, there),
+    drill {host, target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
+    upgrade {way, from, to, image, findings, compared, bytes}, copies {store: path},
     stores [{name, state, bytes, seconds, targets [{name, state}], restorable {from, to}, wal_lag_seconds}]
 """
 
@@ -20,7 +23,10 @@ import os
 
 from trenova_backup.files import moment, read_json, seconds_of, seconds_of_moment, stamp_of, write_json, write_text
 
+#: How many of each verb are kept at least: small ones of every five minutes are many, and push out no others.
 KEPT = 400
+#: {target: runs of which it holds something}, as they were seen last.
+HELD = "held.json"
 OK, FAILED, RUNNING, INTERRUPTED, SKIPPED = "ok", "failed", "running", "interrupted", "skipped"
 #: What the status tells of a run, and what where the run says nothing of it. The first ones are read by `verify`.
 STATUS = {
@@ -28,7 +34,7 @@ STATUS = {
     "because": "", "stamp": "", "state": "", "level": "", "targets": [], "restorable": {}, "checked": "", "next": "",
 }
 #: A unit of systemd that each verb has where the schedules name none.
-UNIT = "trenova-backup.service"
+UNIT, UNITS = "trenova-backup.service", {"drill": "trenova-drill.service"}
 PROC = "/proc"
 STOPPED = "It was interrupted: the unit was stopped, or the server was."
 TOO_LONG = "It took longer than backup_timeout_seconds allows, and was ended."
@@ -39,11 +45,27 @@ TOO_LONG = "It took longer than backup_timeout_seconds allows, and was ended."
 
 def begin(settings, verb, now, **known):
     """The record of a run that begins, written. Its stamp is of this second, or of the next one that no run has."""
+    return _written(settings, dict({
+        "verb": verb, "state": RUNNING, "started": moment(now), "unit": unit_of(settings, verb),
+        "invocation": os.environ.get("INVOCATION_ID", ""), "process": _myself()}, **known), now)
+
+
+def adopt(settings, record, now):
+    """Write the record of a run that was made on another host; as it is here. origin: its stamp there."""
+    told = dict(record, origin=record["stamp"], invocation="")
+    if told.get("because"):
+        told["because"] = "On {}: {}".format((told.get("drill") or {}).get("host", "another host"), told["because"])
+    told = _written(settings, told, seconds_of(record["stamp"]))
+    with alone(settings.path("records.lock")):
+        _remove_old(settings, told, now)
+        write_metrics(settings, now)
+    return told
+
+
+def _written(settings, record, now):
+    """A new record, with the stamp of this time, or of the next second that no run has."""
     folder = settings.path("records")
     os.makedirs(folder, mode=0o755, exist_ok=True)
-    record = dict({
-        "verb": verb, "state": RUNNING, "started": moment(now), "unit": unit_of(settings, verb),
-        "invocation": os.environ.get("INVOCATION_ID", ""), "process": _myself()}, **known)
     draft = settings.path(f"record-{os.getpid()}")
     try:
         while True:
@@ -115,7 +137,7 @@ def why(environment):
 def unit_of(settings, verb):
     """The unit of systemd that runs a verb."""
     return next((schedule["unit"] for schedule in settings.get("schedules") or []
-                 if schedule.get("verb") == verb and schedule.get("unit")), UNIT)
+                 if schedule.get("verb") == verb and schedule.get("unit")), UNITS.get(verb, UNIT))
 
 
 # -- What is there ----------------------------------------------------------------------------------------------------
@@ -161,13 +183,36 @@ def _is_outdated(settings, record, now):
     return record["stamp"] < stamp <= stamp_of(now)
 
 
+def note_held(settings, target, runs):
+    """Take down of which runs a target holds something."""
+    known = read_json(settings.path(HELD))
+    runs = sorted(set(runs))
+    if known.get(target) != runs:
+        names = {each["name"] for each in settings.targets}
+        write_json(settings.path(HELD), {
+            name: stamps for name, stamps in dict(known, **{target: runs}).items() if name in names})
+
+
+def wanted(found, held):
+    """Stamps of the records that stay, of all there are, oldest first: the one rule of it.
+
+    The newest of each verb, by number; those of which a metric or an alarm is made; those of runs in `held`, as a
+    target holds something of them; and those whose copies of what a restore has replaced are still on the host.
+    """
+    stay = {*held, *_newest_successes(found).values()}
+    for verb in {record["verb"] for record in found}:
+        stay.update([record["stamp"] for record in found if record["verb"] == verb][-KEPT:])
+    stay.update(record["stamp"] for record in found if any(map(os.path.isdir, (record.get("copies") or {}).values())))
+    return stay
+
+
 def _remove_old(settings, record, now):
-    """Keep the newest records, those of which a metric or an alarm is made, and what runs."""
+    """Remove the records that are not wanted any more, but for that of this run, and of what runs."""
     records = read(settings, now)
-    wanted = {record["stamp"], *_newest_successes(records).values()}
-    wanted.update(old["stamp"] for old in records[-KEPT:])
+    stay = {record["stamp"], *wanted(records, {
+        stamp for stamps in read_json(settings.path(HELD)).values() for stamp in stamps})}
     for old in records:
-        if old["stamp"] not in wanted and not (old["state"] == RUNNING and is_alive(old)):
+        if old["stamp"] not in stay and not (old["state"] == RUNNING and is_alive(old)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(_path(settings, old))
 

@@ -14,18 +14,29 @@ import re
 import time
 
 from trenova_backup.errors import SourceError, TargetError
-from trenova_backup.files import write_text
+from trenova_backup.files import by_age, write_text
 
 #: Exit codes of restic 0.17 and later.
 NO_REPOSITORY, LOCKED, WRONG_KEY = 10, 11, 12
+#: What ends by a signal has a code above this one.
+KILLED = 128
 RETRY_LOCK = "10m"
+#: How rclone is asked whether it reaches what it serves to restic, and that there is no such directory yet.
+RCLONE, NO_DIRECTORY = "rclone:", 3
+ASK = ("rclone", "lsf", "--retries", "1", "--low-level-retries", "1", "--contimeout", "15s", "--timeout", "30s")
+#: For a name that nobody knows any more, and the code of `timeout`.
+REACH_SECONDS, TIMED_OUT = 45, 124
 #: How often a running stream tells how far it is.
 SECONDS_BETWEEN_LINES = 5
 JOB = "backup-keep"
+#: The name in locks of hosts that make drills of an installation.
+DRILLS = "{}-drill"
 #: While this file is there, the playbook has every target looked at, as the description of the role says.
 CHECK_WANTED = "check-wanted"
 #: The name of a file of a repository, and what restic's check says of one that is not damaged.
 NAME = re.compile(r"\b[0-9a-f]{64}\b")
+#: What it calls a file that it cannot read, by the begin of its name.
+SHORT_NAME = re.compile(r"<(\w+)/([0-9a-f]{10})>")
 HOW = {"does not exist": "missing", "not referenced": "too much"}
 
 
@@ -62,7 +73,10 @@ class Repository:
 
     def run(self, *words, seconds=None, read_lines=None):
         """Run restic to its end; the Process. Raises TargetError where it fails."""
-        process = self._engine.run(JOB, self.command(*words), seconds, read_lines)
+        return self._good(self._engine.run(JOB, self.command(*words), seconds, read_lines))
+
+    def _good(self, process):
+        self.unlock_after(process)
         if process.code:
             if process.code == NO_REPOSITORY:
                 # Only the playbook makes one: what lacks it may be a disk that is not mounted.
@@ -80,18 +94,42 @@ class Repository:
         }.get(process.code)
         return f"Target {self.name}: {what or process.said.rstrip('.')}."
 
+    def reach(self):
+        """Ask a target that is elsewhere for itself, in bounded time. Raises TargetError where it does not answer.
+
+        restic repeats each request for a quarter of an hour, and has no option for less: good for a line that is cut
+        during a stream, and no use where nobody is there from the beginning.
+        """
+        if not self._place.startswith(RCLONE):
+            return
+        process = self._engine.run(JOB, ["timeout", str(REACH_SECONDS), *ASK, self._place[len(RCLONE):]])
+        if process.code == TIMED_OUT:
+            raise TargetError(f"Target {self.name}: it does not answer within {REACH_SECONDS} s.")
+        if process.code not in (0, NO_DIRECTORY):
+            raise TargetError(self.why(process))
+
     # -- Reading ------------------------------------------------------------------------------------------------------
 
     def snapshots(self, **wanted):
-        """The snapshots that are there, oldest first, of all that have these tags."""
+        """The snapshots that are there, oldest first as `by_age` has it, of all that have these tags."""
         tags = ",".join(f"{key}={value}" for key, value in wanted.items())
-        process = self.run("snapshots", "--json", "--no-lock", *(["--tag", tags] if tags else []))
+        process = self.run("snapshots", "--json", *self.reading, *(["--tag", tags] if tags else []))
         found = [Snapshot(told) for told in json.loads("\n".join(process.lines) or "[]") or []]
-        return sorted(found, key=lambda snapshot: snapshot.run)
+        key = by_age(time.time())
+        return sorted(found, key=lambda snapshot: key(snapshot.run))
 
     def read(self, snapshot):
         """Text of a snapshot's file."""
-        return "\n".join(self.run("dump", "--no-lock", snapshot.id, "/" + snapshot.file).lines)
+        return "\n".join(self.run(*self.dump(snapshot)).lines)
+
+    def dump(self, snapshot):
+        """Words of restic that write a snapshot's file to the output."""
+        return ["dump", *self.reading, snapshot.id, "/" + snapshot.file]
+
+    @property
+    def reading(self):
+        """Words of whoever reads. The server itself knows what it removes; another host says that it reads."""
+        return [] if self._settings.get("away") else ["--no-lock"]
 
     # -- Writing ------------------------------------------------------------------------------------------------------
 
@@ -129,6 +167,7 @@ class Repository:
                 if process:
                     process.end()
             pipe.remove()
+        self.unlock_after(keeper)
         if producer_code:
             raise SourceError(producer.said.rstrip(".") + ".")
         if keeper_code:
@@ -158,7 +197,10 @@ class Repository:
 
     def copy_from(self, other, snapshots):
         """Take over snapshots of another target's repository that are not here."""
-        self.run("copy", "--from-repo", other.target["repository"], *(snapshot.id for snapshot in snapshots))
+        process = self._engine.run(JOB, self.command(
+            "copy", "--from-repo", other.target["repository"], *(snapshot.id for snapshot in snapshots)))
+        other.unlock_after(process)
+        self._good(process)
 
     def forget(self, snapshots):
         """Let snapshots go; their space is freed by `prune`."""
@@ -175,14 +217,34 @@ class Repository:
             "check", "--verbose", *(["--read-data-subset", part] if part else ["--read-data"])))
         found = {}
         for line in [*process.lines, *process.errors]:
-            for name in NAME.findall(line)[:1]:
+            short = [f"{kind} {name}..." for kind, name in SHORT_NAME.findall(line)]
+            for name in (NAME.findall(line) or short)[:1]:
                 found.setdefault(name, next((how for words, how in HOW.items() if words in line), "damaged"))
         if process.code and not found:
             raise TargetError(self.why(process))
         return [f"Target {self.name}: {name} is {how}." for name, how in found.items()]
 
+    def unlock_after(self, process):
+        """Where a restic of ours was killed, remove its lock: whoever needs the repository alone would wait for it."""
+        if process.code and (process.code < 0 or process.code > KILLED):
+            self.unlock()
+
     def unlock(self):
         """Remove locks that an interrupted run of this host left behind; those of others stay."""
+        if self._holders() == {self._settings["keeper"]}:
+            process = self._engine.run(JOB, self.command("unlock", "--remove-all"))
+            if process.code:
+                raise TargetError(self.why(process))
+
+    def is_read_elsewhere(self):
+        """Whether a drill on another host reads it just now. What one has left that was cut off is half an hour old."""
+        if DRILLS.format(self._settings["installation"]) not in self._holders():
+            return False
+        self.run("unlock")
+        return DRILLS.format(self._settings["installation"]) in self._holders()
+
+    def _holders(self):
+        """Names of the hosts that hold locks."""
         process = self._engine.run(JOB, self.command("list", "locks", "--no-lock"))
         hosts = set()
         for lock in process.lines if not process.code else []:
@@ -191,5 +253,4 @@ class Repository:
                 hosts.add(json.loads("\n".join(told.lines))["hostname"])
             except (ValueError, KeyError):
                 hosts.add("")
-        if hosts == {self._settings["keeper"]}:
-            self.run("unlock", "--remove-all")
+        return hosts

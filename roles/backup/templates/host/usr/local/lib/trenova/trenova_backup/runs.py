@@ -16,31 +16,32 @@ import os
 import sys
 import time
 
-from trenova_backup import kinds, places, points, retention
+from trenova_backup import deployed, kinds, places, points, records, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
-from trenova_backup.files import duration, moment, size, stamp_of
-from trenova_backup.mirror import Mirror
+from trenova_backup.files import duration, moment, read_json, size, stamp_of, write_json
+from trenova_backup.mirror.target import Mirror
 from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
 from trenova_backup.restore import copies
 from trenova_backup.stream import Stream
 
-#: Bytes of the disk of a target that a backup leaves free at least.
-LEFT_ALONE = 1_000_000_000
+DRILL = "drill"
 #: Verbs that change nothing, and may run beside another run, whose locks are its own.
 ASKING = frozenset(("list", "read", "end"))
 DAY = 86400
 #: Parts of a database: a base backup, and the log since one.
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
-SMALL = {"cut": "small backup", "check": "check", "end": "end of another one"}
+SMALL = {"cut": "small backup", "check": "check", "end": "end of another one", "drill": "record of a drill"}
 #: What the record of a run is kept as.
 RECORDS, RECORD_FILE = "records", "record.json"
-#: What a stream may have grown by since the last time.
-GROWTH = 1.25
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
 READING = "reading.lock"
+#: The snapshots that each target held when a backup last looked through it.
+KNOWN = "known.json"
+#: Of more that are missing only the number is told: it is another repository.
+NAMED = 5
 
 
 class Busy(BackupError):
@@ -74,7 +75,7 @@ class Run:
         self.started = time.time()
         self.targets = [Target(told, self.engine, settings) for told in settings.targets]
         self.steps, self.warnings, self.facts = [], [], {}
-        self._has_looked = False
+        self._has_looked, self._made_room = False, set()
 
     # -- Told ---------------------------------------------------------------------------------------------------------
 
@@ -126,12 +127,25 @@ class Run:
                 if missing:
                     raise TargetError(
                         f"The disk of the backups is not mounted on {missing}. Nothing was saved there. Mount it.")
+                if self.verb not in ASKING and target.directory and places.is_read_only(target.directory):
+                    # restic would try for a quarter of an hour.
+                    raise TargetError(
+                        f"Target {target.name}: the disk of {target.directory} is mounted read-only. Nothing was saved "
+                        "there. Mount it for writing.")
+                target.repository.reach()
                 if self.verb not in ASKING:
                     target.repository.unlock()
                 target.snapshots = target.repository.snapshots()
+                if self.verb not in ASKING:
+                    self._note_held(target, target.snapshots)
             except BackupError as error:
                 self.lose(target, error)
         self._need_target()
+
+    def _note_held(self, target, snapshots):
+        """Have the records of what a target holds stay on this host."""
+        records.note_held(self.settings, target.name, [
+            snapshot.run for snapshot in snapshots if snapshot.part != RECORD])
 
     def _need_target(self):
         """Raises TargetError where no target takes anything any more, with the reason of each."""
@@ -205,6 +219,18 @@ class Run:
                 self._note(store["store"], store["title"], "", "failed", 0, because=str(error))
                 self.say(f"{store['title']}: failed: {error}")
 
+    def describe(self):
+        """Take down what the installation is deployed with, for drills elsewhere. A backup is good without it."""
+        path = self.settings.path(deployed.FILE)
+        try:
+            write_json(path, deployed.taken_down(self.settings, self.engine), 0o600)
+        except BackupError as error:
+            self.engine.look()
+            self.warn(f"No drill can be made on another host: {error}")
+            return
+        self.keep(Stream(self.stamp, deployed.STORE, deployed.PART, deployed.FILE),
+                  lambda pipe: self.engine.hand_on(path, pipe.path))
+
     def copy_to_others(self):
         """Let every other target take over what it lacks of the first one."""
         if not self.good:
@@ -233,21 +259,52 @@ class Run:
     def _let_go(self):
         for target in self.good:
             try:
-                snapshots = target.repository.snapshots()
-                gone = unwanted(snapshots, self.settings["retention"], self.started)
-                target.repository.forget(gone)
-                if self.is_full:
-                    target.repository.prune()
-                left = [snapshot for snapshot in snapshots if snapshot not in gone]
-                self._tell_since(left)
-                kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
-                for store in self.settings.stores:
-                    if store["kind"] == "objects" and kept:
-                        target.mirror.retain(store["store"], min(kept))
+                if target.repository.is_read_elsewhere():
+                    self.say(f"a drill on another host reads the target {target.name}: what is not kept any more goes "
+                             "with the next backup")
+                    continue
+                self._tell_since(self._let_go_in(target, self.is_full))
             except TargetError as error:
                 self.lose(target, error)
         for path in copies.let_go(self.settings, self.started) if not self.failures else []:
             self.say(f"removed {path}, which a restore had replaced")
+
+    def _let_go_in(self, target, is_pruned):
+        """Remove from a target what retention does not keep; the snapshots that are left."""
+        snapshots = target.repository.snapshots()
+        for sentence in self._missing(target, snapshots):
+            self.warn(sentence)
+        gone = unwanted(snapshots, self.settings["retention"], self.started)
+        target.repository.forget(gone)
+        if is_pruned:
+            target.repository.prune()
+        left = [snapshot for snapshot in snapshots if snapshot not in gone]
+        self._note_held(target, left)
+        known = read_json(self.settings.path(KNOWN))
+        write_json(self.settings.path(KNOWN), {**known, target.name: [snapshot.id for snapshot in left]})
+        kept = [snapshot.run for snapshot in left if snapshot.part != RECORD]
+        for store in self.settings.stores:
+            if store["kind"] == "objects" and kept:
+                target.mirror.retain(store["store"], min(kept))
+        return left
+
+    def _missing(self, target, snapshots):
+        """Sentences on snapshots that a target held and holds no more, which nobody but a backup may remove."""
+        there = {snapshot.id for snapshot in snapshots}
+        gone = [name for name in read_json(self.settings.path(KNOWN)).get(target.name) or () if name not in there]
+        if len(gone) > NAMED:
+            return [f"Target {target.name}: {len(gone)} snapshots are missing, the oldest is {gone[0]}."]
+        return [f"Target {target.name}: the snapshot {name} is missing." for name in gone]
+
+    def _make_room(self, target):
+        """Let go before a backup what would be let go after it: one that finds no room never comes to that."""
+        if self.verb != "backup" or target.name in self._made_room:
+            return
+        self._made_room.add(target.name)
+        with held(self.settings, READING) as is_ours:
+            if is_ours and not target.repository.is_read_elsewhere():
+                self.say(f"target {target.name}: there is little room; what is not kept any more goes now")
+                self._let_go_in(target, True)
 
     def _tell_since(self, snapshots):
         """Note from when on the databases can be brought back."""
@@ -265,6 +322,8 @@ class Run:
         stream = Stream(self.stamp, RECORDS, RECORD, RECORD_FILE, verb=record["verb"], state=record["state"],
                         level=record.get("level"))
         for target in self.good:
+            if any((snapshot.part, snapshot.run) == (RECORD, self.stamp) for snapshot in target.snapshots):
+                continue
             try:
                 target.repository.keep(
                     stream, lambda pipe: self.engine.hand_on(path, pipe.path), lambda done: None)
@@ -303,13 +362,29 @@ class Run:
                     return sorted(found, key=lambda record: record["stamp"])
         return []
 
+    def take_over_drills(self):
+        """Take down the newest drill in the targets, where it was made elsewhere and is not known here: [record]."""
+        known = max((record.get("origin") or record["stamp"] for record in records.read(self.settings, time.time())
+                     if record["verb"] == DRILL), default="")
+        found = [(snapshot.run, target, snapshot) for target in self.good for snapshot in target.snapshots
+                 if snapshot.part == RECORD and snapshot.pairs.get("verb") == DRILL and snapshot.run > known]
+        try:
+            for _run, target, snapshot in sorted(found, key=lambda entry: entry[0])[-1:]:
+                record = records.adopt(self.settings, json.loads(target.repository.read(snapshot)), time.time())
+                self.say("learned of the drill of {started} on {host}: {state}".format(
+                    host=(record.get("drill") or {}).get("host", "another host"), **record))
+                return [record]
+        except (BackupError, ValueError, KeyError) as error:
+            self.say(f"the record of a drill that was made elsewhere cannot be read: {error}")
+        return []
+
     def check(self, part):
         """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
         self.look_at_targets()
         found = []
         for target in self.good:
             try:
-                found += target.repository.check(part)
+                found += [*target.repository.check(part), *self._missing(target, target.snapshots)]
                 for store in self.settings.stores:
                     if store["kind"] == "objects":
                         told = target.mirror.verify(store["store"])
@@ -360,11 +435,15 @@ class Run:
     def _have_space(self, target, needed):
         if not target.directory:
             return
+        left = self.settings.left_free
+        needed *= self.settings["figures"]["stream_growth"]
+        if places.free(target.directory) < needed + left:
+            self._make_room(target)
         free = places.free(target.directory)
-        if free < needed * GROWTH + LEFT_ALONE:
+        if free < needed + left:
             raise TargetError(
-                f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed * GROWTH)} are "
-                f"needed and {size(LEFT_ALONE)} left alone. Give it a larger disk, or lower backup_retention.")
+                f"Target {target.name}: {size(free)} are free in {target.directory}, {size(needed)} are needed and "
+                f"{size(left)} left alone. Give it a larger disk, or lower backup_retention.")
 
     def told(self):
         """What the record of the run tells besides."""
@@ -421,7 +500,8 @@ def unwanted(snapshots, policy, now):
         stamps = {point.stamp for point in decision.keep}
         if part == BASE:
             kept[store] = stamps
-            windows[store] = [stamp for stamp in stamps if stamp >= since]
+            # Where no days are kept, no moments between the points are, either.
+            windows[store] = [stamp for stamp in stamps if since and stamp >= since]
         gone += [snapshot for snapshot in those if snapshot.run not in stamps]
     for (store, part, _file), those in series.items():
         if part == WAL:
@@ -430,10 +510,11 @@ def unwanted(snapshots, policy, now):
             gone += [snapshot for snapshot, wal in zip(those, wals) if wal not in keep]
     told = [snapshot for snapshot in snapshots if snapshot.part == RECORD]
     runs = {snapshot.run for snapshot in snapshots if snapshot.part != RECORD and snapshot not in gone}
-    # Of a run that failed there may be nothing else.
+    # Of a run that failed, and of a drill, there may be nothing else.
     since = stamp_of(now - policy["daily"] * DAY)
-    return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and not (
-        snapshot.pairs.get("verb") == "backup" and snapshot.run >= since)]
+    drills = [snapshot.run for snapshot in told if snapshot.pairs.get("verb") == DRILL]
+    return gone + [snapshot for snapshot in told[:-1] if snapshot.run not in runs and snapshot.run not in drills[-1:]
+                   and not (snapshot.pairs.get("verb") in ("backup", DRILL) and snapshot.run >= since)]
 
 
 def _window_begin(of_series, decision, policy):

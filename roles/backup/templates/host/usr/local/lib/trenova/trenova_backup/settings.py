@@ -16,7 +16,8 @@ class Settings:
     """The settings of an installation's backups on this host.
 
     project, project_dir, data_dir: of the Compose project. installation, host: names for people. jobs: services of
-    Compose that may run for a backup. stores: what is saved, in the order in which it is. targets: where to.
+    Compose that may run for a backup. stores: what is saved, in the order in which it is. targets: where to. figures:
+    numbers of the plan.
     """
 
     def __init__(self, content):
@@ -39,6 +40,11 @@ class Settings:
 
     def __getitem__(self, key):
         return self.content[key]
+
+    @property
+    def left_free(self):
+        """Bytes that a run leaves free on each disk that it writes to."""
+        return self["figures"]["left_free_bytes"]
 
     def get(self, key, otherwise=None):
         """A setting, where it is there."""

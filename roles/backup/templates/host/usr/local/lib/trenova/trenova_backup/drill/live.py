@@ -14,29 +14,47 @@ import subprocess
 from trenova_backup.errors import BackupError
 
 SECONDS = 120
+PROJECT = "com.docker.compose.project"
 #: Changes of it are those of a deployment.
 DEPLOYED = ".state/host.json"
 
 
 def look(settings):
     """{what: state} of the live project: containers, networks, volumes, directories with data, files."""
-    project, found = settings["project"], {}
-    listing = _ask("ps", "--all", "--quiet", "--no-trunc", "--filter", "label=com.docker.compose.project=" + project)
-    for entry in json.loads(_ask("inspect", *listing.split())) if listing.split() else []:
-        if entry["Config"]["Labels"].get("com.docker.compose.oneoff") != "True":
+    found = _things(lambda labels: labels.get(PROJECT) == settings["project"], settings["project"])
+    for store in settings.stores:
+        if store.get("path") and store["path"] != settings["project_dir"]:
+            found["directory " + store["path"]] = _identity(store["path"])
+    found["files of the project"] = [_digest_of_files(settings["project_dir"])]
+    return found
+
+
+def others(project):
+    """{what: state} of all containers, networks and volumes of this host but those of a project."""
+    return _things(lambda labels: labels.get(PROJECT) != project)
+
+
+def of_project(project):
+    """Names of the containers of a project on this host."""
+    return sorted(_ask("ps", "--all", "--filter", f"label={PROJECT}={project}", "--format", "{{.Names}}").split())
+
+
+def _things(is_meant, project=None):
+    """Those whose labels are meant. project: the only one that there can be any of."""
+    narrowed, found = ["--filter", f"label={PROJECT}={project}"] if project else [], {}
+    listing = _ask("ps", "--all", "--quiet", "--no-trunc", *narrowed).split()
+    for entry in json.loads(_ask("inspect", *listing)) if listing else []:
+        labels = entry["Config"]["Labels"] or {}
+        if is_meant(labels) and labels.get("com.docker.compose.oneoff") != "True":
             state = entry["State"]
             found["container " + entry["Name"].lstrip("/")] = [
                 entry["Id"][:12], state["Status"], state["StartedAt"], entry["RestartCount"],
                 sorted(network["NetworkID"][:12] for network in entry["NetworkSettings"]["Networks"].values())]
     for kind in ("network", "volume"):
-        names = _ask(kind, "ls", "--filter", "label=com.docker.compose.project=" + project, "--format", "{{.Name}}")
-        for name in names.split():
+        for name in _ask(kind, "ls", *narrowed, "--format", "{{.Name}}").split():
             told = json.loads(_ask(kind, "inspect", name))[0]
-            found[f"{kind} {name}"] = [told.get("Id", told.get("CreatedAt"))]
-    for store in settings.stores:
-        if store.get("path") and store["path"] != settings["project_dir"]:
-            found["directory " + store["path"]] = _identity(store["path"])
-    found["files of the project"] = [_digest_of_files(settings["project_dir"])]
+            if is_meant(told.get("Labels") or {}):
+                found[f"{kind} {name}"] = [told.get("Id", told.get("CreatedAt"))]
     return found
 
 

@@ -22,8 +22,13 @@ MARK = ".drill-of-trenova"
 
 
 def of(settings):
-    """The drill of an installation on this host."""
-    root = root_of(settings["data_dir"])
+    """The drill of an installation on this host, which is its own, or only lends itself for drills."""
+    data_dir = settings["data_dir"]
+    return within(settings, os.path.join(data_dir, "drill") if settings.get("away") else root_of(data_dir))
+
+
+def within(settings, root, **more):
+    """The drill of an installation below a directory. more: what `project.Drill` has besides."""
     # Directories of services that lie elsewhere.
     places = {settings["data_dir"]: os.path.join(root, "data")}
     for store in settings.stores:
@@ -31,8 +36,8 @@ def of(settings):
         if path and path != settings["project_dir"] and not (path + "/").startswith(settings["data_dir"] + "/"):
             places[path] = os.path.join(root, ELSEWHERE, path.strip("/"))
     return Drill(
-        NAME.format(settings["project"]), root, tuple(places.items()), tuple(settings["drill"]["containers"]),
-        tuple(settings["jobs"]))
+        NAME.format(settings["project"]), root, (*places.items(), *more.pop("places", ())),
+        tuple(settings["drill"]["containers"]), tuple(settings["jobs"]), **more)
 
 
 def root_of(data_dir):

@@ -32,6 +32,7 @@ class Drill:
     """What a drill is to be. root: its directory on the host. places: [(live directory, that of the drill)].
 
     containers: live names of those that have one of their own. jobs: services of Compose that only run for backups.
+    without: directories that are not there, and not needed.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Drill:
     places: tuple
     containers: tuple
     jobs: tuple
+    without: tuple = ()
 
     def place(self, path):
         """Where something lies in the drill that lies somewhere live; None where nothing of it is mapped."""
@@ -70,7 +72,8 @@ def made(live, drill):
         "name": drill.name, "services": services,
         "networks": {key: {"name": f"{drill.name}_{key}", **({} if key.endswith(OUT) else {"internal": True})}
                      for key in used},
-        **{kind: live[kind] for kind in ("configs", "secrets") if live.get(kind)},
+        **{kind: {key: _file(entry, drill) for key, entry in live[kind].items()}
+           for kind in ("configs", "secrets") if live.get(kind)},
         "volumes": {key: {"name": f"{drill.name}_{key}"} for key in sorted(
             volume["source"] for definition in services.values() for volume in definition.get("volumes") or []
             if volume.get("type") == "volume" and volume.get("source"))}}
@@ -87,6 +90,25 @@ def mounted(project, drill):
                     found[volume["source"]] = os.path.normpath(
                         os.path.join(live, os.path.relpath(volume["source"], place)))
     return found
+
+
+def by_digest(project, digests):
+    """A project whose images are named by digests, as far as these are known: {reference: repository@digest}."""
+    return dict(project, services={
+        name: dict(definition, image=digests.get(definition["image"], definition["image"]))
+        for name, definition in project["services"].items()})
+
+
+def unknown_mounts(project, is_there):
+    """What containers would mount and is not there. is_there: asked for each path of the host."""
+    return sorted({volume["source"] for definition in project["services"].values()
+                   for volume in definition.get("volumes") or []
+                   if volume.get("type") == "bind" and not is_there(volume["source"])})
+
+
+def _file(entry, drill):
+    """A config or a secret of Compose, with its file where it lies for the drill."""
+    return dict(entry, file=drill.place(entry["file"]) or entry["file"]) if entry.get("file") else entry
 
 
 def _service(definition, drill):
@@ -127,6 +149,8 @@ def _volume(volume, drill):
     """A mount of the drill; None for a socket, through which more can be done than to read it."""
     if volume.get("type") != "bind":
         return dict(volume)
+    if volume["source"] in drill.without:
+        return None
     place, options = drill.place(volume["source"]), dict(volume.get("bind") or {}, create_host_path=False)
     if place:
         return dict(volume, source=place, bind=options)

@@ -37,8 +37,9 @@ def lines(record):
                           "" if step["state"] == "ok" else "failed") for step in record["steps"]])
     if told.get("live"):
         live = told["live"]
-        found += ["", *_wrapped("Live: {things} containers, networks, volumes and directories had the digest {before} "
-                                "before and {after} after the drill: {what}.".format(
+        found += ["", *_wrapped("{where}: {things} containers, networks, volumes and directories had the digest "
+                                "{before} before and {after} after the drill: {what}.".format(
+                                    where="Besides, on this host" if told.get("is_away") else "Live",
                                     what="nothing was touched" if not live["changes"] else
                                     ", ".join(live["changes"]) + " changed", **live), 2)]
     if told.get("removed") is not None:

@@ -16,7 +16,7 @@ import time
 
 from trenova_backup import facts, places, points, runs
 from trenova_backup.drill import live, login, place, project
-from trenova_backup.engine import PROFILE, Engine
+from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
 from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
 from trenova_backup.restore.run import Restore, in_order
@@ -24,7 +24,7 @@ from trenova_backup.restore.run import Restore, in_order
 #: Bytes of memory that a drill leaves to what lives, of what is available, and as a part of what there is.
 LEFT_BYTES, LEFT_PART = 256_000_000, 0.05
 MEMORY = "/proc/meminfo"
-CONFIG_SECONDS = 120
+CREATE_SECONDS = 120
 #: How long a drill waits for a backup that is removing what retention does not keep.
 PATIENCE_SECONDS = 1800
 FILE = "compose.yaml"
@@ -41,6 +41,7 @@ class Recorded(Restore):
     run = ""
 
     def _choose_from(self, target):
+        target.repository.reach()
         target.snapshots = target.repository.snapshots()
         self.target = target
         needed = {name for name, kind in self.kinds.items() if kind.store.get("physical")}
@@ -60,11 +61,11 @@ class Recorded(Restore):
         """Raises Impossible where the disk has not the room for all of it, objects included, once more."""
         place_of_data = self.settings["data_dir"]
         needed = sum(choice.space or choice.bytes for choice in self.choices.values())
-        free = places.free(place_of_data)
-        if free < needed + runs.LEFT_ALONE:
+        free, left = places.free(place_of_data), self.settings.left_free
+        if free < needed + left:
             raise Impossible(
-                f"{size(free)} are free in {place_of_data}, and a drill needs {size(needed)}, with "
-                f"{size(runs.LEFT_ALONE)} left alone. Make room, or make no drills here (backup_drill_schedule: \"\").")
+                f"{size(free)} are free in {place_of_data}, and a drill needs {size(needed)}, with {size(left)} "
+                f"left alone. Make room, or make no drills here (backup_drill_schedule: \"\").")
 
 
 class Drill:
@@ -87,7 +88,7 @@ class Drill:
         """Do it. Raises BackupError where it ends early; what is wrong besides is in `failures`."""
         began = time.time()
         self._step("removed what an earlier drill had left", lambda: place.remove(self.place))
-        before, deployed = live.look(self.settings), live.deployed(self.settings)
+        before, deployed = self._look(), live.deployed(self.settings)
         try:
             self._prepare()
             with runs.reading(self.settings, PATIENCE_SECONDS):
@@ -105,7 +106,7 @@ class Drill:
         try:
             self._step("removed all of it", lambda: place.remove(self.place))
             self.told["removed"] = place.remains(self.place)
-            self._look_again(before, live.look(self.settings), deployed == live.deployed(self.settings))
+            self._look_again(before, self._look(), deployed == live.deployed(self.settings))
         except BackupError as error:
             self.failures.append(str(error))
 
@@ -123,18 +124,17 @@ class Drill:
     # -- The project --------------------------------------------------------------------------------------------------
 
     def _prepare(self):
-        known = self._live_config()
+        place.make(self.place)
+        known = self._model()
         try:
             made = project.made(known, self.place)
             made = project.limited(made, project.limits(made, known, available()))
         except ValueError as error:
             raise Impossible(str(error)) from None
-        self._file = made
+        self._file = made = self._complete(made)
         folder = os.path.join(self.place.root, "project")
-        place.make(self.place)
         os.mkdir(folder, 0o700)
         write_json(os.path.join(folder, FILE), made, 0o600)
-        place.directories(project.mounted(made, self.place))
         settings = place.settings_of(self.settings, self.place, made["services"])
         self._engine = Engine(settings)
         self._work = Recorded(settings, self._engine, {"target": None, "until": None, "stores": []})
@@ -142,14 +142,14 @@ class Drill:
         self._work.steps, self._work.warnings, self._work.say = self.steps, self.warnings, self.say
         runs.Run(settings, "drill").prepare()
 
-    def _live_config(self):
-        done = subprocess.run(
-            ["docker", "compose", "--profile", PROFILE, "config", "--format", "json"], stdin=subprocess.DEVNULL,
-            cwd=self.settings["project_dir"], capture_output=True, text=True, check=False, timeout=CONFIG_SECONDS)
-        if done.returncode:
-            said = (done.stderr.strip() or "it says nothing").splitlines()[-1]
-            raise BackupError(f"Compose does not tell the live project: {said}")
-        return json.loads(done.stdout)
+    def _model(self):
+        """The project that the drill is made from, as Compose tells it."""
+        return Engine(self.settings).model()
+
+    def _complete(self, made):
+        """Have what the drill's project mounts; the project."""
+        place.directories(project.mounted(made, self.place))
+        return made
 
     # -- The restore --------------------------------------------------------------------------------------------------
 
@@ -173,12 +173,14 @@ class Drill:
         newest = min(ends, default=seconds_of(self._work.run))
         self.told.update(rpo_seconds=max(0, round(began - newest)), newest=moment(newest))
 
-    def _create(self):
-        names = [name for name, definition in self._file["services"].items() if "container_name" in definition]
+    def _create(self, *options, only=()):
+        """Make the containers, or those of some services only, and start none."""
+        names = [name for name, definition in self._file["services"].items() if "container_name" in definition
+                 and (not only or name in only)]
         done = subprocess.run(
-            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *names], stdin=subprocess.DEVNULL,
-            cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", check=False, timeout=CONFIG_SECONDS)
+            ["docker", "compose", "--progress", "quiet", "create", "--no-build", *options, *names],
+            stdin=subprocess.DEVNULL, cwd=os.path.join(self.place.root, "project"), stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", check=False, timeout=CREATE_SECONDS)
         if done.returncode:
             said = (done.stdout.strip() or "it says nothing").splitlines()[-1]
             raise BackupError(f"The containers of the drill cannot be made: {said}")
@@ -208,9 +210,13 @@ class Drill:
                 finally:
                     process.end()
 
+    def _anew(self):
+        """Names of tables that are not what was saved, and are not meant to be."""
+        return ()
+
     def _compare(self, name, kind):
         recorded = self._work.choices[name].facts["recorded"]
-        result = facts.compared(recorded, kind.facts())
+        result = facts.compared(*(facts.without(held, self._anew()) for held in (recorded, kind.facts())))
         result["at"] = next(iter(recorded.values()))["at"]
         self.told.setdefault("compared", {})[kind.store["title"]] = result
         if result["differences"]:
@@ -228,8 +234,12 @@ class Drill:
                         entry, bodies[entry["container"]], self._address(project.container(entry["container"])))}))
 
     def _bodies(self):
-        found = read_json(os.path.join(self.settings["project_dir"], LOGINS))
+        found = read_json(os.path.join(self._files(), LOGINS))
         return found if isinstance(found, list) else []
+
+    def _files(self):
+        """Where the files of the project lie that the drill reads by itself."""
+        return self.settings["project_dir"]
 
     @staticmethod
     def _address(name):
@@ -255,6 +265,10 @@ class Drill:
                                      f"should hold, the first one is {kind.missing[0]}.")
 
     # -- What lives ---------------------------------------------------------------------------------------------------
+
+    def _look(self):
+        """What must be the same after the drill."""
+        return live.look(self.settings)
 
     def _look_again(self, before, after, is_undisturbed):
         changed = live.changes(before, after)

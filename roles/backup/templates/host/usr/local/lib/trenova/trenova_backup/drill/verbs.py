@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from trenova_backup import by_hand, notify, records, runs, watch
-from trenova_backup.drill import place, report
+from trenova_backup.drill import away, kit, place, report
 from trenova_backup.drill.run import Drill, Impossible
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted
@@ -18,6 +18,8 @@ from trenova_backup.restore.journal import need_none
 #: Held while a drill is there.
 LOCK = "drill.lock"
 VERB = "drill"
+#: Records that are kept in targets which lack them, and how long a backup that is at work is waited for.
+HANDED_IN, PATIENCE_SECONDS = 3, 600
 
 
 def add_parser(verbs):
@@ -26,6 +28,12 @@ def add_parser(verbs):
     parser.add_argument("--report", action="store_true", help="what the last drill has shown")
     parser.add_argument("--remove", action="store_true", help="remove what a drill has left")
     parser.add_argument("--start", action="store_true", help="for playbooks: let systemd do it, without waiting for it")
+    parser.add_argument("--take-over", action="store_true", help="learn of drills that were made on other hosts")
+    parser.add_argument("--look", action="store_true", help="for playbooks: whether another host can make one")
+    parser.add_argument("--kit", metavar="HOST", help="for playbooks: what another host needs, with secrets")
+    parser.add_argument("--keep", action="store_true", help="with --kit: that host goes on making drills")
+    parser.add_argument("--install", action="store_true", help="for playbooks: have systemd know the drills of a kit")
+    parser.add_argument("--forget", action="store_true", help="remove from another host what leads to the targets")
 
 
 def drill(settings, arguments):
@@ -35,20 +43,45 @@ def drill(settings, arguments):
     if not settings.get("drill"):
         raise BackupError("A drill needs databases and objects that are services of this host: what belongs to "
                           "somebody else is not there a second time. Nothing was done.")
+    if arguments.look:
+        print(json.dumps({"targets": [target["name"] for target in kit.targets(settings)]}))
+        return 0
+    if arguments.kit:
+        print(kit.told(settings, arguments.kit, arguments.keep))
+        return 0
+    if arguments.take_over:
+        return _take_over(settings)
+    if arguments.install:
+        away.need_alone(settings)
+        kit.install(settings)
+        print(json.dumps({"unit": records.unit_of(settings, VERB)}))
+        return 0
     if arguments.start:
         return _start(settings)
+    if arguments.forget:
+        away.forget(settings)
+        kit.uninstall(settings)
+        return 0
     if arguments.remove:
         remove(settings)
         return 0
-    with runs.held(settings, LOCK) as is_ours:
+    with _alone(settings) as is_ours:
         if not is_ours:
             raise BackupError("A drill is at work already.")
-        return _recorded(settings)
+        if settings.get("away"):
+            return recorded(
+                settings, away.Away(settings), VERB, lambda: away.need_alone(settings), report.lines)
+        return recorded(settings, Drill(settings), VERB, lambda: None, report.lines)
+
+
+def _alone(settings):
+    # Drills of several installations on one host would have the same names.
+    return runs.held(settings, settings.get("drill_lock", LOCK))
 
 
 def remove(settings):
     """Remove what a drill has left that was cut off. One that is at work does that itself."""
-    with runs.held(settings, LOCK) as is_ours:
+    with _alone(settings) as is_ours:
         if is_ours:
             place.remove(place.of(settings))
 
@@ -59,12 +92,16 @@ def remove_left(settings):
         remove(settings)
 
 
-def _recorded(settings):
-    record = records.begin(settings, VERB, time.time())
-    work = Drill(settings)
+def recorded(settings, work, verb, look, lines):
+    """Do a drill, or what has one in it, and take down how it went; the exit code.
+
+    look: done before anything is made. lines: of the report on a record.
+    """
+    record = records.begin(settings, verb, time.time())
     state, because = records.FAILED, ""
     try:
         need_none(settings)
+        look()
         work.run(record["stamp"])
         state = records.FAILED if work.failures else records.OK
     except Interrupted as error:
@@ -82,8 +119,48 @@ def _recorded(settings):
             steps=work.steps, warnings=work.warnings, drill=work.told)
         if watch.after_run(settings, record, time.time()):
             notify.wake()
-        print("", *report.lines(record), sep="\n", flush=True)
+        hand_in(settings)
+        print("", *lines(record), sep="\n", flush=True)
     return 0 if state == records.OK else 1
+
+
+def hand_in(settings):
+    """Keep the records of the last drills in every target that lacks one: there the server itself learns of them."""
+    ended = [record for record in records.read(settings, time.time())
+             if record["verb"] == VERB and record["state"] != records.RUNNING and not record.get("origin")]
+    run = runs.Run(settings, VERB)
+    try:
+        with runs.alone(settings, VERB, PATIENCE_SECONDS):
+            run.look_at_targets()
+            for run.stamp, record in [(record["stamp"], record) for record in ended[-HANDED_IN:]]:
+                run.keep_record(record)
+            run.engine.close()
+            if settings.get("away"):
+                place.remove(place.of(settings))  # the network that led to the targets
+    except BackupError as error:
+        run.say(f"the record is not in all targets yet, which the next drill makes good: {error}")
+    finally:
+        run.engine.close()
+
+
+def _take_over(settings):
+    """Learn of drills that were made on other hosts from the records in the targets."""
+    run = runs.Run(settings, "list")
+    try:
+        run.listed()
+        taken = run.take_over_drills()
+        for record in taken:
+            tell(settings, record)
+        print(json.dumps({"taken": [record["stamp"] for record in taken]}))
+    finally:
+        run.engine.close()
+    return 0
+
+
+def tell(settings, record):
+    """Tell of a drill that was made elsewhere, where that is due: this server has the ways to tell."""
+    if watch.after_run(settings, record, time.time()):
+        notify.wake()
 
 
 def _report(settings):

@@ -57,8 +57,9 @@ class Kind(abc.ABC):
         mine = [snapshot for snapshot in target.snapshots if (snapshot.store, snapshot.part) == (self.name, self.part)]
         fitting = [snapshot for snapshot in mine if until is None or seconds_of(snapshot.run) <= until]
         if not fitting:
+            runs = sorted(snapshot.run for snapshot in mine)
             raise BackupError(self.nothing(
-                until, seconds_of(mine[0].run) if mine else None, seconds_of(mine[-1].run) if mine else None))
+                until, seconds_of(runs[0]) if runs else None, seconds_of(runs[-1]) if runs else None))
         newest = fitting[-1]
         return Choice([newest], seconds_of(newest.run), newest.bytes, newest.bytes)
 

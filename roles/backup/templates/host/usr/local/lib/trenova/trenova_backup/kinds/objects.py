@@ -8,7 +8,7 @@ import json
 from trenova_backup.errors import BackupError, SourceError
 from trenova_backup.files import duration, seconds_of, size, stamp_of
 from trenova_backup.kinds.kind import Choice, Kind
-from trenova_backup.mirror import JOB, KEYS
+from trenova_backup.mirror.steps import JOB, KEYS
 
 
 class Objects(Kind):

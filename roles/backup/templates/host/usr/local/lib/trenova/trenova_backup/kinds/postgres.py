@@ -12,11 +12,12 @@ import json
 import os
 import re
 import shutil
+import time
 
 from trenova_backup import facts, places
 from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, NothingYet, SourceError
-from trenova_backup.files import moment, read_json, seconds_of, seconds_of_moment, size, write_json
+from trenova_backup.files import by_age, moment, read_json, seconds_of, seconds_of_moment, size, write_json
 from trenova_backup.kinds.kind import Choice, Kind
 
 #: Where the containers of this store see what the host keeps for it.
@@ -25,10 +26,8 @@ MANIFEST = "backup_manifest"
 FACTS = "facts.json"
 END_OF_MANIFEST = 4096
 SEGMENT_BYTES = 16 * 1024 * 1024
-#: Bytes of the host's disk that fetching the log leaves free at least.
-LEFT_ALONE = 1_000_000_000
-#: A base of so many links is read back slowly; the next one is full.
-LONGEST_CHAIN = 14
+#: How pg_receivewal calls a segment of which more is to come.
+PARTIAL = ".partial"
 PARTIAL = ".partial"
 #: Tables of so many bytes in all are read for their checksums, and how often a moment without writers is looked for.
 CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
@@ -117,19 +116,21 @@ class Postgres(Kind):
             self._clear_wal()
             self.memory = {"system": system, "bases": []}
             self._remember()
-        free = places.free(self.run.settings.state_dir)
-        if free < float(behind) + LEFT_ALONE:
+        free, left = places.free(self.run.settings.state_dir), self.run.settings.left_free
+        if free < float(behind) + left:
             raise SourceError(
                 f"{self.store['title']}: {size(float(behind))} of its log are to be fetched, and {size(free)} are free "
-                f"in {self.run.settings.state_dir}, of which {size(LEFT_ALONE)} are left alone. Make room there.")
+                f"in {self.run.settings.state_dir}, of which {size(left)} are left alone. Make room there.")
         if status == "none":
             self._query("SELECT pg_create_physical_replication_slot(:'slot', true)", slot=slot)
 
     def _base(self):
         bases = self.memory.get("bases") or []
         parent = bases[-1] if bases and self.store["incremental"] and not self.run.is_full else None
+        # One of many links is read back slowly.
         if parent and (
-                len(bases) >= LONGEST_CHAIN or not os.path.exists(self._manifest(parent["run"]))
+                len(bases) >= self.run.settings["figures"]["chain_bases"]
+                or not os.path.exists(self._manifest(parent["run"]))
                 or not self.run.has(self.name, "base", parent["run"])):
             parent = None
         try:
@@ -225,6 +226,7 @@ class Postgres(Kind):
 
     def _receive(self):
         """Fetch the log up to now: (position, moment)."""
+        self._drop_unfinished()
         process = self.run.engine.run(self.store["job"], [
             "sh", "/run/trenova/config/wal.sh", self._connection("postgres"), self.store["slot"], f"{WAL}/{self.name}"])
         if process.code:
@@ -249,6 +251,14 @@ class Postgres(Kind):
             if len(name) >= 24 and name[8:24] < first:
                 _remove(os.path.join(directory, name))
 
+    def _drop_unfinished(self):
+        """Remove a file that nothing of the log is in yet: who fetches it gives it its size first, or refuses it."""
+        directory, names = self._wal_files()
+        for name in names:
+            path = os.path.join(directory, name)
+            if name.endswith(PARTIAL) and os.path.getsize(path) != SEGMENT_BYTES:
+                _remove(path)
+
     def _clear_wal(self):
         directory, names = self._wal_files()
         for name in names:
@@ -271,12 +281,12 @@ class Postgres(Kind):
             if (snapshot.store, snapshot.part) == (self.name, "dump"):
                 dumps.setdefault(snapshot.run, []).append(snapshot)
         wanted = set(self.store["databases"])
-        runs = sorted(run for run, those in dumps.items()
-                      if wanted <= {snapshot.pairs.get("database") for snapshot in those})
+        runs = sorted((run for run, those in dumps.items()
+                       if wanted <= {snapshot.pairs.get("database") for snapshot in those}), key=by_age(time.time()))
         fitting = [run for run in runs if until is None or seconds_of(run) <= until]
         if not fitting:
             raise BackupError(self.nothing(
-                until, seconds_of(runs[0]) if runs else None, seconds_of(runs[-1]) if runs else None))
+                until, seconds_of(min(runs)) if runs else None, seconds_of(max(runs)) if runs else None))
         chosen = [snapshot for snapshot in dumps[fitting[-1]] if snapshot.pairs.get("database") in wanted]
         read = sum(snapshot.bytes for snapshot in chosen)
         return Choice(chosen, seconds_of(fitting[-1]), read, read)
@@ -297,10 +307,14 @@ class Postgres(Kind):
         if not usable:
             raise BackupError(self.nothing(until, None, None))
         first, last = min(entry[0] for entry in usable), usable[-1][1]
+        # A clock may have been ahead: of one base the log only grows, and the newest base is none of the future.
+        age = by_age(time.time())
+        newest = max(usable, key=lambda entry: (
+            age(entry[2].pairs["base"]), _position(entry[2].pairs.get("lsn", "0/0")), entry[1]))
         fitting = [entry for entry in usable if until is not None and entry[0] <= until <= entry[1]]
         if until is not None and not fitting:
             raise BackupError(self.nothing(until, first, last))
-        _begin, end, log, chain = fitting[0] if fitting else usable[-1]
+        _begin, end, log, chain = fitting[0] if fitting else newest
         choice = self._choice(chain, log, end if until is None else until)
         choice.facts["target"] = _utc(until) if until is not None else ""
         return choice

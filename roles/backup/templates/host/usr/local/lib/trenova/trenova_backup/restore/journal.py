@@ -21,19 +21,21 @@ FETCHED, LAID, WRITTEN = "fetched", "laid", "written"
 
 
 class Journal:
-    """The journal of the restore that is at work, or was the last one."""
+    """The journal of the restore that is at work, or was the last one; or of other work that is done in this way."""
+
+    file, what = FILE, "restore"
 
     def __init__(self, settings):
-        self._path = settings.path(FILE)
+        self._path = settings.path(self.file)
         self.content = read_json(self._path)
 
     @property
     def is_open(self):
-        """Whether a restore was begun, has touched something live, and has not ended."""
+        """Whether the work was begun, has touched something live, and has not ended."""
         return bool(self.content) and not self.content.get("done")
 
     def begin(self, wish, stamp):
-        """Go on with the restore that is open, where it is the same wish, or begin. Raises BackupError for another."""
+        """Go on with the work that is open, where it is the same wish, or begin. Raises BackupError for another."""
         self.need_same(wish)
         if self.is_open and self.content.get("touched"):
             return False
@@ -44,10 +46,10 @@ class Journal:
         return True
 
     def need_same(self, wish):
-        """Raises BackupError where another restore has touched what lives, and was interrupted."""
+        """Raises BackupError where another one has touched what lives, and was interrupted."""
         if self.is_open and self.content.get("touched") and self.content["wish"] != wish:
             raise BackupError(
-                f"A restore of {self.said(self.content['wish'])} that was begun at {self.content['begun']} was "
+                f"A {self.what} of {self.said(self.content['wish'])} that was begun at {self.content['begun']} was "
                 "interrupted, with live data half replaced. Repeat that one first, with the same words.")
 
     @staticmethod
@@ -58,7 +60,7 @@ class Journal:
 
     def phase(self, store):
         """How far a store is."""
-        return self.content["phases"].get(store, "")
+        return self.content.get("phases", {}).get(store, "")
 
     def set_phase(self, store, phase):
         """Take down how far a store is."""
@@ -80,13 +82,28 @@ def moment_of(stamp):
     return f"{stamp[:4]}-{stamp[4:6]}-{stamp[6:8]}T{stamp[9:11]}:{stamp[11:13]}:{stamp[13:15]}Z"
 
 
+class UpgradeJournal(Journal):
+    """That of an upgrade of PostgreSQL, or of the way back. wish: {way: up or back, from, to, stores}.
+
+    It is open until the deployment has started the server of the other major, and that has answered.
+    """
+
+    file, what = "upgrade.json", "change"
+
+    @staticmethod
+    def said(wish):
+        """What was wished, in words."""
+        return "{} from PostgreSQL {} to {}".format(", ".join(wish["stores"]), wish["from"], wish["to"])
+
+
 def is_waiting(settings):
     """Whether a server was deployed for a restore which has not ended."""
     return os.path.exists(os.path.join(settings["project_dir"], HOLD))
 
 
 def need_none(settings):
-    """Raises BackupError where a restore was begun and has not ended."""
+    """Raises BackupError where a restore or an upgrade was begun and has not ended."""
+    need_no_upgrade(settings)
     journal = Journal(settings)
     if journal.is_open and journal.content.get("touched"):
         raise BackupError(
@@ -95,3 +112,12 @@ def need_none(settings):
     if is_waiting(settings):
         raise BackupError("This server waits for its data to be restored. Nothing is saved before that, or before "
                           f"somebody removes {os.path.join(settings['project_dir'], HOLD)}.")
+
+
+def need_no_upgrade(settings):
+    """Raises BackupError where an upgrade of PostgreSQL was begun and has not ended."""
+    journal = UpgradeJournal(settings)
+    if journal.is_open and journal.content.get("touched"):
+        raise BackupError(
+            f"A change of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not "
+            "ended. Nothing is saved or restored before playbooks/upgrade_postgres.yml is repeated, or leads back.")

@@ -13,19 +13,19 @@ import json
 import os
 import time
 
-from trenova_backup import kinds, places
+from trenova_backup import earlier, kinds, places
 from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, SourceError, TargetError
 from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
 from trenova_backup.repository import JOB
 from trenova_backup.restore import laying
 from trenova_backup.restore.journal import FETCHED, HOLD, LAID, WRITTEN, Journal, is_waiting
-from trenova_backup.runs import LEFT_ALONE, Target
+from trenova_backup.runs import Target
 
-#: Bytes a second that a first restore is reckoned with.
-USUAL_SPEED = 60_000_000
 #: Seconds that stopping and starting take besides.
 USUAL_STOP = 40
+#: A disk with fewer bytes is full.
+FULL = 1_000_000
 SECONDS_BETWEEN_LINES = 5
 WORTH_TELLING = 20_000_000
 #: Below the project's directory, in a backup as on the host.
@@ -92,9 +92,12 @@ class Restore:
         if not because:
             raise TargetError(f"There is no target {self.wish['target']}. Write one of: "
                               f"{', '.join(told['name'] for told in self.settings.targets)}.")
-        raise because[0]
+        told = [sentence for sentence in (
+            earlier.sentence(told["directory"]) for told in self.settings.targets if told.get("directory")) if sentence]
+        raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
 
     def _choose_from(self, target):
+        target.repository.reach()
         target.snapshots = target.repository.snapshots()
         self.target = target
         self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
@@ -102,7 +105,7 @@ class Restore:
 
     def told(self):
         """What would be done, for people and programs: the stores, what they hold now, and how long it takes."""
-        speed = self._speed()
+        speed = self.settings["figures"]["copy_bytes_per_second"]
         read = sum(choice.bytes for choice in self.choices.values())
         return {
             "installation": self.settings["installation"], "target": self.target.name, "wish": self.wish,
@@ -113,10 +116,6 @@ class Restore:
                 "at": moment(choice.at), "age_seconds": round(time.time() - choice.at), "bytes": choice.bytes,
                 "objects": choice.facts.get("objects"), "replaces": self._replaces(name),
                 "now_bytes": self._now(name)} for name, choice in self.choices.items()]}
-
-    def _speed(self):
-        last = self.settings.get("restore_speed")
-        return last or USUAL_SPEED
 
     def _replaces(self, name):
         kind = self.kinds[name]
@@ -175,11 +174,11 @@ class Restore:
     def need_space(self):
         """Raises BackupError where a disk has not the room that a restore takes beside what is there."""
         for place, needed in self._spaces().items():
-            free = places.free(place)
-            if free < needed + LEFT_ALONE:
+            free, left = places.free(place), self.settings.left_free
+            if free < needed + left:
                 raise BackupError(
                     f"{size(free)} are free in {place}, and {size(needed)} are needed beside what is there, with "
-                    f"{size(LEFT_ALONE)} left alone. Make room, or restore one store at a time (--store). Nothing was "
+                    f"{size(left)} left alone. Make room, or restore one store at a time (--store). Nothing was "
                     "changed.")
 
     # -- The way back -------------------------------------------------------------------------------------------------
@@ -191,7 +190,7 @@ class Restore:
         try:
             for name, kind in self.kinds.items():
                 self._step(name, "fetched", FETCHED, ("", ), lambda name=name, kind=kind: self._fetch(name, kind))
-        except BackupError:
+        except (BackupError, OSError):
             # Nothing live was touched, and what lies beside it would take its room.
             self._tidy()
             raise
@@ -204,7 +203,10 @@ class Restore:
         written = [name for name, kind in self.kinds.items() if not kind.is_laid]
         services = {self.kinds[name].store["service"] for name in written}
         started = [container for service in services for container, _runs in self.engine.services().get(service, [])]
+        begin = time.monotonic()
         self.engine.start_again(started)
+        if started:
+            self._note("started what is written into", time.monotonic() - begin)
         for name in written:
             self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
                 self.choices[name], self._beside(name)))
@@ -255,6 +257,11 @@ class Restore:
         self.steps.append({"service": name, "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
                            "bytes": self.choices[name].bytes if phase != LAID else 0})
         self.say(f"{title}: {what}: {duration(seconds)}")
+
+    def _note(self, what, seconds):
+        """Take down what took its time and is no store's."""
+        self.steps.append({"service": "restore", "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
+                           "bytes": 0})
 
     def _beside(self, name):
         """Where a store waits for its place, or is fetched for being written."""
@@ -308,6 +315,7 @@ class Restore:
         for service in self._consumers_in_order():
             self.engine.stop([name for name, runs in there.get(service, []) if runs])
         if running:
+            self._note("stopped what works with it", time.monotonic() - begin)
             self.say(f"stopped {', '.join(running)}: {duration(time.monotonic() - begin)}")
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
@@ -315,11 +323,12 @@ class Restore:
     def unpack(self, snapshot, directory, options):
         """Unpack an archive of the target into a directory."""
         self._pour(snapshot, lambda pipe: Process([
-            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]))
+            *UNPACK, "--numeric-owner", "--file", pipe.path, "--directory", directory, *options]), directory)
 
     def bring_file(self, snapshot, path):
         """Write a file of the target to a path."""
-        self._pour(snapshot, lambda pipe: Process(["cp", "--no-preserve=all", pipe.path, path]))
+        self._pour(
+            snapshot, lambda pipe: Process(["cp", "--no-preserve=all", pipe.path, path]), os.path.dirname(path))
         os.chmod(path, 0o600)
 
     @staticmethod
@@ -327,15 +336,15 @@ class Restore:
         """Give all that is below to a user and a group."""
         laying.own(path, owner)
 
-    def _pour(self, snapshot, reader):
-        """Let a program of this host read from a pipe what the target gives."""
+    def _pour(self, snapshot, reader, directory=None):
+        """Let a program of this host read from a pipe what the target gives. directory: where it writes."""
         pipe = self.settings.pipe(f"restore-{snapshot.id[:16]}")
         repository = self.target.repository
         consumer = producer = None
         try:
             producer = self.engine.start(JOB, [
                 "sh", "-c", 'pipe=$1; shift; exec "$@" >"$pipe"', "sh", pipe.inside,
-                *repository.command("dump", "--no-lock", snapshot.id, "/" + snapshot.file)])
+                *repository.command(*repository.dump(snapshot))])
             consumer = reader(pipe)
             while consumer.code is None:
                 if producer.code:
@@ -344,16 +353,23 @@ class Restore:
                 self.tell_progress(f"{snapshot.store} {snapshot.part}", consumer.read_bytes(), snapshot.bytes)
                 time.sleep(0.05)
             if producer.code is None and consumer.code:
-                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+                raise SourceError(f"{snapshot.store} cannot be written here: {_reason(consumer, directory)}.")
             if producer.wait():
                 raise TargetError(repository.why(producer))
             if consumer.wait():
-                raise SourceError(f"{snapshot.store} cannot be written here: {consumer.said.rstrip('.')}.")
+                raise SourceError(f"{snapshot.store} cannot be written here: {_reason(consumer, directory)}.")
         finally:
             for process in (producer, consumer):
                 if process:
                     process.end()
             pipe.remove()
+
+
+def _reason(consumer, directory):
+    # tar does not always say so.
+    if directory and places.free(directory) < FULL:
+        return f"the disk of {directory} is full"
+    return consumer.said.rstrip(".")
 
 
 def in_order(services, needs):

@@ -14,6 +14,7 @@ import time
 from trenova_backup import by_hand, records, runs
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.restore.journal import need_no_upgrade
 from trenova_backup.restore.plan import words
 from trenova_backup.restore.run import Restore
 
@@ -45,6 +46,7 @@ def restore(settings, arguments):
     work = Restore(settings, engine, wish)
     try:
         runs.Run(settings, "restore").prepare()
+        need_no_upgrade(settings)
         work.choose()
         if arguments.only:
             return _part(settings, work, arguments.only)
@@ -76,7 +78,7 @@ def _part(settings, work, only):
     except Interrupted as error:
         state, because = records.INTERRUPTED, str(error)
         raise
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         because = str(error)
         raise
     finally:
@@ -97,7 +99,7 @@ def _recorded(settings, work, is_left_stopped):
     except Interrupted as error:
         state, because = records.INTERRUPTED, str(error)
         raise
-    except BackupError as error:
+    except (BackupError, OSError) as error:
         because = str(error)
         raise
     finally:

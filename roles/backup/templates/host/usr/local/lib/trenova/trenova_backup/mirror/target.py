@@ -1,0 +1,345 @@
+# Managed by trenova.selfhost.
+"""The objects in one target: brought up to date, let go of, brought back, and proved."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import zlib
+
+from trenova_backup import files
+from trenova_backup.errors import BackupError, SourceError, TargetError
+from trenova_backup.mirror.lists import (
+    LOST,
+    NONE,
+    OTHER,
+    Place,
+    aside,
+    chunks,
+    is_bucket,
+    path_of,
+    placed,
+    read,
+    rebuilt,
+    sort,
+    split,
+    unlisted,
+    versions,
+    within,
+)
+from trenova_backup.mirror.names import FILE_NAME_BYTES, NAME_BYTES, upload_headers
+from trenova_backup.mirror.steps import BEGIN, JOB, KEYS, SCRIPTS, request
+from trenova_backup.mirror.sync import BATCH_OBJECTS, Sync
+from trenova_backup.mirror.work import Work
+from trenova_backup.words import cleaned
+
+#: By how much the clock of a source may be ahead of the host's.
+CLOCK_SECONDS = 2
+
+
+class Mirror:
+    """The objects in one target."""
+
+    def __init__(self, target, engine, settings):
+        self.name, self._engine, self.settings = target["name"], engine, settings
+        self.part_bytes, self.name_bytes = NAME_BYTES.get(target.get("kind"), FILE_NAME_BYTES)
+
+    # -- Steps in containers ------------------------------------------------------------------------------------------
+
+    def place(self, store):
+        """Where rclone finds what is kept of a store."""
+        return f"objects-{self.name}:{store}"
+
+    def _process(self, name, *words, read_lines=None):
+        return self._engine.run(
+            JOB, ["sh", KEYS, "bash", "-c", BEGIN + SCRIPTS[name], name, *words], read_lines=read_lines)
+
+    def step(self, name, *words, error=TargetError, read_lines=None):
+        """Run a step; its lines. Raises `error` where it fails."""
+        process = self._process(name, *words, read_lines=read_lines)
+        if process.code:
+            raise error(self.sentence(error, process.said))
+        return process.lines
+
+    def sentence(self, error, said):
+        """What went wrong, as a sentence."""
+        what = f"Target {self.name}" if error is TargetError else "The objects cannot be read"
+        return f"{what}: {cleaned(said)}."
+
+    def stamps(self, store):
+        """({stamps of the lists}, {names of `replaced`}) in the target, sorted."""
+        lines = [line.rstrip("/").partition(" ")[::2] for line in self.step("stamps", self.place(store))]
+        return tuple(sorted(name for kind, name in lines if kind == wanted and not name.endswith(".part"))
+                     for wanted in ("list", "replaced"))
+
+    # -- Sync ---------------------------------------------------------------------------------------------------------
+
+    def sync(self, store, stamp, tell=lambda done, total: None):
+        """Bring the target to what the store holds now; what happened, as a dict.
+
+        Raises SourceError, TargetError, and BackupError where so much is gone that somebody has to look. What was kept
+        by then stays kept, and the next sync goes on from there.
+        """
+        started = time.monotonic()
+        work = Work(self.settings.path("objects"), self.name, store)
+        try:
+            lists, replaced = self.stamps(store)
+            if lists and lists[-1] > stamp:
+                raise BackupError(f"Target {self.name} holds objects of {lists[-1]}, which is later than now: set "
+                                  "the clock.")
+            known = self._known(store, work, lists, replaced)
+            listed = files.moment(time.time() - CLOCK_SECONDS)
+            self.step("source", f"store-{store}:", work.inside("source"), error=SourceError)
+            sort(work.path("source"))
+            run = Sync(self, store, work, aside(stamp, replaced), listed, tell)
+            run.run(known)
+            if run.is_changed or not lists:
+                self._commit(store, work, stamp)
+            run.raise_errors()
+            return dict(run.result, seconds=time.monotonic() - started)
+        finally:
+            work.tidy()
+
+    def _known(self, store, work, lists, replaced):
+        """Path of the list of what `current` holds, with what an interrupted sync knew."""
+        base = lists[-1] if lists else NONE
+        if work.base != base:
+            self._rebuild(store, work, base, replaced)
+        if os.path.exists(work.journal):
+            # In place of the old one at once, or a kill between the two would need both.
+            work.merge(work.path("merged"))
+            os.replace(work.path("merged"), work.list)
+            os.unlink(work.journal)
+        return work.list
+
+    def _rebuild(self, store, work, base, replaced):
+        """Make the host's list from what the target holds."""
+        work.forget()
+        if base == NONE:
+            work.empty("told")
+        else:
+            self.step("get-list", self.place(store), base, work.inside("told"))
+        later = ["replaced/" + name for name in replaced if name[:len(base)] > base or base == NONE]
+        self.step("held", self.place(store), work.inside("held"), "current", *later)
+        sort(work.path("held"))
+        with work.write("list-" + base) as stream:
+            for line in rebuilt(read(work.path("told")), read(work.path("held"))):
+                stream.write(line + "\n")
+        work.use(base)
+
+    def _commit(self, store, work, stamp):
+        """Make what the journal knows the list, in the target first: what only the host knew would count as unknown."""
+        work.merge(work.path("next"))
+        self.step("put-list", work.inside("next"), self.place(store), stamp)
+        old = [work.list, work.journal]
+        os.replace(work.path("next"), work.path("list-" + stamp))
+        work.use(stamp)
+        for path in old:
+            if path != work.list:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(work.journal)
+
+    # -- Retention ----------------------------------------------------------------------------------------------------
+
+    def retain(self, store, oldest_stamp):
+        """Let go of what no restore point from `oldest_stamp` on needs; the names of what went.
+
+        The oldest restore point reads the newest list up to it, and what was replaced after that list.
+        """
+        lists, replaced = self.stamps(store)
+        before = [name for name in lists if name <= oldest_stamp]
+        if not before:
+            return []
+        # Lists last: without its list nothing finds a version, and without the version the list lies.
+        gone = ["replaced/" + name for name in replaced if name[:len(before[-1])] <= before[-1]]
+        gone = ["lists/" + name for name in before[:-1]] + gone
+        if gone:
+            self.step("purge", self.place(store), *gone)
+        return gone
+
+    # -- Restore ------------------------------------------------------------------------------------------------------
+
+    def state_at(self, store, stamp=None):
+        """What the store held at a moment, at the last sync by default, and where each object lies: a State.
+
+        It needs the target alone. Raises BackupError where the target does not go back so far.
+        """
+        work = Work(self.settings.path("objects"), self.name, store)
+        lists, replaced = self.stamps(store)
+        stamp = stamp or (lists[-1] if lists else files.stamp_of(time.time()))
+        before, after = [name for name in lists if name <= stamp], [name for name in lists if name > stamp]
+        if not before:
+            since = f"the first one is of {lists[0]}" if lists else "there are none at all"
+            raise BackupError(f"Target {self.name} holds no objects of {store} at {stamp}: {since}.")
+        for name, listed in (("before", before[-1:]), ("after", after[:1])):
+            if listed:
+                self.step("get-list", self.place(store), listed[0], work.inside(name))
+            else:
+                work.empty(name)
+        later = ["replaced/" + name for name in replaced if name[:len(before[-1])] > before[-1]]
+        self.step("held", self.place(store), work.inside("held"), "current", *later)
+        sort(work.path("held"))
+        state = State(work, before[-1], not after)
+        until = files.moment(files.seconds_of(stamp))[:-1] + ".999"
+        chosen = versions(
+            read(work.path("before")), before[-1], read(work.path("after")), after[0] if after else "", until)
+        with work.write("state") as stream:
+            for place, line in placed(chosen, read(work.path("held"))):
+                stream.write(f"{line}\t{place}\n")
+        state.count()
+        return state
+
+    def bring_back(self, store, stamp, remote, only=None, into=None, tell=lambda done, total: None):
+        """Write what the store held at a moment into a remote ("store-objects:"); what happened, as a dict.
+
+        only: "bucket", "bucket/key" or all below "bucket/prefix". into: "bucket" or "bucket/prefix", which takes the
+        place of the bucket's name. Objects of the remote that the state does not name stay. missing: what the target
+        should hold and does not. Raises TargetError with the first object that failed.
+        """
+        started = time.monotonic()
+        state = self.state_at(store, stamp)
+        work, chosen = state.work, [entry for entry in state.buckets if within(entry, only)]
+        result = {"objects": 0, "bytes": 0, "missing": [], "failed": [], "stamp": state.stamp}
+        try:
+            buckets = {into.partition("/")[0]} if into else set(chosen)
+            made = set()
+            total = sum(size for path, size, _n, _n, place in state.entries() if within(path, only) and place)
+            done = [0]
+            for group in chunks((entry for entry in state.entries() if within(entry[0], only)), BATCH_OBJECTS):
+                buckets |= set() if into else {entry[0].partition("/")[0] for entry in group} - made
+                self._make(work, remote, buckets)
+                made, buckets = made | buckets, set()
+                self._write(store, work, remote, group, into, result, done, lambda: tell(done[0], total))
+            self._make(work, remote, buckets)
+            if result["failed"]:
+                name, why = result["failed"][0]
+                raise TargetError(f"Target {self.name}: {len(result['failed'])} objects could not be brought back, the "
+                                  f"first one is {name}: {cleaned(why)}.")
+            if only and not result["objects"] and not chosen:
+                raise BackupError(f"{store} held no {only} at {stamp}.")
+            return dict(result, seconds=time.monotonic() - started)
+        finally:
+            work.tidy()
+
+    def _make(self, work, remote, buckets):
+        """Make buckets that are not there."""
+        if buckets:
+            work.write_names("buckets", sorted(buckets))
+            self.step("buckets", remote, work.inside("buckets"))
+
+    def _write(self, store, work, remote, group, into, result, done, tell):
+        """Write a group of entries of a state into a remote."""
+        wanted = {}
+        with work.write("requests") as stream:
+            for number, (path, size, _n, metadata, place) in enumerate(group):
+                if not place:
+                    result["missing"].append(path)
+                    continue
+                name = f"{into.rstrip('/')}/{path.partition('/')[2]}" if into else path
+                stream.write("next\n" if wanted else "")
+                wanted[number] = (path, name, size)
+                stream.write(request(number, {
+                    "srcFs": f"{self.place(store)}/{place}", "srcRemote": path, "dstFs": remote, "dstRemote": name,
+                    "_config": {"NoCheckDest": True, "UploadHeaders": upload_headers(metadata)}}))
+        failed = {}
+
+        def read_line(line):
+            if line.startswith("!"):
+                failed.update([json.loads(line[1:])])
+                return
+            code, _n, number = line.partition(" ")
+            if number.isdigit() and int(number) in wanted:
+                path, name, size = wanted[int(number)]
+                if code == "200":
+                    result["objects"] += 1
+                    result["bytes"] += size
+                    done[0] += size
+                    del wanted[int(number)]
+                    tell()
+
+        if wanted:
+            self.step("write", work.inside("requests"), read_lines=read_line)
+        result["failed"] += [(path, failed.get(name, "there was no answer")) for path, name, _n in wanted.values()]
+
+    # -- Proof --------------------------------------------------------------------------------------------------------
+
+    def verify(self, store, share=None, stamp=None, tell=lambda done, total: None):
+        """Read what the target holds of a moment, the last sync by default, and compare it with its list; a dict.
+
+        share: "2/7" reads the second seventh of the objects, and lists all. damaged, missing, extra: names. What is
+        damaged or missing in `current` is copied again by the next sync.
+        """
+        started = time.monotonic()
+        state = self.state_at(store, stamp)
+        work = state.work
+        part, of = (int(number) for number in (share or "1/1").split("/"))
+        damaged, missing, learned, read_objects, read_bytes = {}, {}, {}, 0, 0
+        try:
+            by_place = {}
+            for path, size, md5, _n, place in state.entries():
+                if not place:
+                    missing[path] = "current"
+                elif md5 == OTHER:
+                    continue
+                elif place.held != size:
+                    damaged[path] = str(place)
+                elif zlib.crc32(path.encode()) % of == part - 1:
+                    by_place.setdefault(str(place), []).append((path, size, md5))
+                    if len(by_place[str(place)]) >= BATCH_OBJECTS:
+                        damaged.update(self._damaged(store, work, str(place), by_place.pop(str(place)), learned))
+                    read_objects, read_bytes = read_objects + 1, read_bytes + size
+                    tell(read_bytes, state.bytes)
+            for place, entries in by_place.items():
+                damaged.update(self._damaged(store, work, place, entries, learned))
+            extra = list(unlisted(read(work.path("before")), read(work.path("held"))))
+            if state.is_newest and work.base == state.stamp:
+                work.mark(learned)
+                work.mark({path: LOST for path, place in [*damaged.items(), *missing.items()] if place == "current"})
+            return {"objects": state.objects, "bytes": state.bytes, "read": read_objects, "read_bytes": read_bytes,
+                    "damaged": sorted(damaged), "missing": sorted(missing), "extra": extra,
+                    "seconds": time.monotonic() - started}
+        finally:
+            work.tidy()
+
+    def _damaged(self, store, work, place, entries, learned):
+        """{path: place} of entries whose content is not what it was; learned gets the MD5 of those that had none."""
+        work.write_names("files", [path for path, _n, _n in entries])
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(work.path("hashes"))
+        process = self._process("hash", f"{self.place(store)}/{place}", work.inside("files"), work.inside("hashes"))
+        hashes = dict(fields[:2] for fields in map(split, read(work.path("hashes"))))
+        if process.code and not hashes:
+            raise TargetError(self.sentence(TargetError, process.said))
+        # Each block of a file proves itself when it is decrypted; without an MD5 that and its size are the proof.
+        damaged = {path: place for path, _n, md5 in entries
+                   if len(hashes.get(path, "")) != 32 or (md5 not in ("", LOST) and hashes[path] != md5)}
+        learned.update({path: hashes[path] for path, _n, md5 in entries
+                        if not md5 and place == "current" and path not in damaged})
+        return damaged
+
+
+class State:
+    """What a store held at a moment, and where it lies."""
+
+    def __init__(self, work, stamp, is_newest):
+        self.work, self.stamp, self.is_newest = work, stamp, is_newest
+        self.objects, self.bytes, self.buckets = 0, 0, []
+
+    def count(self):
+        """Count what there is."""
+        for _n, size, _n, _n, place in self.entries():
+            self.objects += bool(place)
+            self.bytes += size if place else 0
+        self.buckets = [path_of(line)[:-1] for line in read(self.work.path("state")) if is_bucket(line)]
+
+    def entries(self):
+        """(path, bytes, MD5 or mark, headers, Place or None where the target has it not) of all objects, by path."""
+        for line in read(self.work.path("state")):
+            if not is_bucket(line):
+                key, size, _n, md5, metadata, place = line.split("\t")
+                name, _n, held = place.partition(" ")
+                yield json.loads(key), int(size), md5, json.loads(metadata), Place(name, held) if name else None
