@@ -54,7 +54,7 @@ unit: setup ## Unit tests, and how much of the plugins they cover
 	@echo "==> coverage, lines and branches" && $(BIN)/coverage report --skip-covered --fail-under=85
 	$(covered_core)
 
-# Measuring takes a third of the time: CI measures what matters most.
+# Measuring takes long: CI measures what matters most, `make unit` everything.
 unit-short: setup
 	@echo "==> unit tests of converge, topology, bundle and run, with coverage"
 	@$(BIN)/pytest -q -n auto --cov --cov-report= $(CORE_TESTS)

@@ -104,7 +104,7 @@ def write_secrets() -> None:
 
 
 def stop(servers: list[dict]) -> None:
-    """Stop servers that nobody asks any more: the health checks of a whole stack take a sixth of a core."""
+    """Stop servers that nobody asks any more: the health checks of a whole stack would slow down what follows."""
     subprocess.run(["docker", "kill", *(f"trenova-lab-{server['name']}" for server in servers)],
                    capture_output=True, check=False)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""Three thousand random hosts; `make fuzz-sizing` plans a million. A failure names the host and the wish."""
+"""Ten thousand random hosts; `make fuzz-sizing` plans a million. A failure names the host and the wish."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 # What they run, examples cover, and measuring that takes as long again.
 @pytest.mark.no_cover
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(10))
 def test_plans_hold(seed):
     chance = random.Random(seed)
     for _number in range(1000):
