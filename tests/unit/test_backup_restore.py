@@ -298,6 +298,14 @@ def test_each_service_is_stopped_before_what_it_needs(wanted):
     assert sorted(order) == sorted(services)
     for name, those in needs.items():
         assert all(order.index(name) < order.index(other) for other in those)
+    # What is stopped at the same time does not need each other, and nothing waits longer than it has to.
+    for before, level in itertools.pairwise([[], *run.levels(services, needs)]):
+        assert not any(needs.get(name, set()) & set(level) for name in level)
+        assert not before or all(any(name in needs.get(other, set()) for other in before) for name in level)
+
+
+def test_services_that_need_each_other_are_stopped_all_the_same():
+    assert run.levels(["a", "b", "c"], {"a": ["b"], "b": ["a"], "c": ["a"]}) == [["c"], ["a"], ["b"]]
 
 
 # -- Moments and journals ---------------------------------------------------------------------------------------------

@@ -47,7 +47,9 @@ HEALTH = "{{if not .State.Running}}stopped{{else if .State.Health}}{{.State.Heal
 class Engine:
     """The Docker Engine of this host, and the jobs of one project."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, cpus=0):
+        """cpus: cores that each job may take, where that is not what the plan gives it."""
+        self.cpus = cpus
         self.project, self.directory = settings["project"], settings["project_dir"]
         self.jobs, self._containers = settings["jobs"], {}
         self._volumes, self._defined = {}, settings.path("jobs.json")
@@ -266,6 +268,9 @@ class Engine:
                 self._end(job, name)
                 self.look()
                 raise BackupError(f"The job {job} cannot be started: {_last(done.stdout)}.")
+            if self.cpus:
+                # In vain, it is only slower.
+                self._ask("update", f"--cpus={self.cpus}", name)
         return self._containers[job]
 
     def _end(self, job, container):

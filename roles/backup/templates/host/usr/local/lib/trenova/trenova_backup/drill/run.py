@@ -19,7 +19,7 @@ from trenova_backup.drill import live, login, place, project
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
 from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
-from trenova_backup.restore.run import Restore, in_order
+from trenova_backup.restore.run import Restore, levels
 
 #: Bytes of memory that a drill leaves to what lives, of what is available, and as a part of what there is.
 LEFT_BYTES, LEFT_PART = 256_000_000, 0.05
@@ -189,12 +189,12 @@ class Drill:
 
     def _start(self):
         there = self._engine.services()
-        for service in reversed(in_order(set(there), self.settings.get("needs") or {})):
-            containers = [name for name, _runs in there[service]]
-            self._step(f"started {service}", lambda service=service, containers=containers: self._serve(containers))
+        for level in reversed(levels(set(there), self.settings.get("needs") or {})):
+            containers = [name for service in level for name, _runs in there[service]]
+            self._step(f"started {', '.join(level)}", lambda containers=containers: self._serve(containers))
             for name, kind in self._work.kinds.items():
                 # Before anybody is there who writes.
-                if kind.store["service"] == service and "recorded" in self._work.choices[name].facts:
+                if kind.store["service"] in level and "recorded" in self._work.choices[name].facts:
                     self._step(f"compared {name}", lambda name=name, kind=kind: self._compare(name, kind))
         self._log_in()
 

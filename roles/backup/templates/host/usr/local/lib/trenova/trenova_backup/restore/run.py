@@ -237,8 +237,9 @@ class Restore:
         """Start what was stopped, what others need first."""
         stopped = self.journal.content["stopped"]
         there = self.engine.services()
-        for service in reversed(self._consumers_in_order()):
-            self.engine.start_again([name for name, _runs in there.get(service, []) if name in stopped])
+        for level in reversed(levels(self._consumers_in_order(), self.settings.get("needs") or {})):
+            self.engine.start_again([
+                name for service in level for name, _runs in there.get(service, []) if name in stopped])
 
     def end(self):
         """Take down that it has ended. A server whose secrets are to be taken over waits until that is done."""
@@ -312,8 +313,9 @@ class Restore:
         known = self.journal.content["stopped"]
         self.journal.update(stopped=known + [name for name in running if name not in known])
         begin = time.monotonic()
-        for service in self._consumers_in_order():
-            self.engine.stop([name for name, runs in there.get(service, []) if runs])
+        # Those that do not need each other end at the same time.
+        for level in levels(self._consumers_in_order(), self.settings.get("needs") or {}):
+            self.engine.stop([name for service in level for name, runs in there.get(service, []) if runs])
         if running:
             self._note("stopped what works with it", time.monotonic() - begin)
             self.say(f"stopped {', '.join(running)}: {duration(time.monotonic() - begin)}")
@@ -374,11 +376,15 @@ def _reason(consumer, directory):
 
 def in_order(services, needs):
     """Services, each before those that it needs; by name where that leaves a choice."""
+    return [service for level in levels(services, needs) for service in level]
+
+
+def levels(services, needs):
+    """[services] that do not need each other, each list before those that it needs; by name within one."""
     left, found = sorted(services), []
     while left:
         needed = {name for service in left for name in needs.get(service, []) if name != service}
-        free = [service for service in left if service not in needed]
         # A circle is no fault of whoever restores.
-        found.append((free or left)[0])
-        left.remove(found[-1])
+        found.append([service for service in left if service not in needed] or left[:1])
+        left = [service for service in left if service not in found[-1]]
     return found
