@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from trenova_backup.errors import BackupError, SourceError
 from trenova_backup.files import duration, seconds_of, size, stamp_of
@@ -26,6 +27,12 @@ class Objects(Kind):
     def cut(self):
         """The same: it costs a listing where nothing has changed."""
         self.run.mirror(self.name)
+
+    def newest(self, target):
+        """The last change that the mirror knows."""
+        lists, _replaced = target.mirror.stamps(self.name)
+        now = time.time()
+        return max((at for at in map(seconds_of, lists) if at <= now), default=0)
 
     def choose(self, target, until):
         """The mirror as it was at a moment."""

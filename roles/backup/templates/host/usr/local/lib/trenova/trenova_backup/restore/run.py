@@ -71,7 +71,7 @@ class Restore:
     # -- Wish ---------------------------------------------------------------------------------------------------------
 
     def choose(self):
-        """Find in a target what is wished: the first that has it.
+        """Find in a target what is wished: the newest that there is, or the first that has the moment.
 
         Raises BackupError, before anything is touched, where none has.
         """
@@ -83,18 +83,37 @@ class Restore:
                 raise BackupError(f"There is no store {name}. Write one of: {', '.join(sorted(known))}.")
         self.kinds = {name: kinds.of(known[name], self) for name in wanted}
         because = []
-        for told in self.settings.targets:
-            if self.wish["target"] in (None, told["name"]):
-                try:
-                    return self._choose_from(Target(told, self.engine, self.settings))
-                except BackupError as error:
-                    because.append(error)
+        targets = [Target(told, self.engine, self.settings) for told in self.settings.targets
+                   if self.wish["target"] in (None, told["name"])]
+        for target in self._newest_first(targets, because) if len(targets) > 1 else targets:
+            try:
+                return self._choose_from(target)
+            except BackupError as error:
+                because.append(error)
         if not because:
             raise TargetError(f"There is no target {self.wish['target']}. Write one of: "
                               f"{', '.join(told['name'] for told in self.settings.targets)}.")
         told = [sentence for sentence in (
             earlier.sentence(told["directory"]) for told in self.settings.targets if told.get("directory")) if sentence]
         raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
+
+    def _newest_first(self, targets, because):
+        """Those that can be read; where no moment is wished, one that was away for a while behind the others.
+
+        because: takes why the others cannot.
+        """
+        found = []
+        for target in targets:
+            try:
+                target.repository.reach()
+                target.snapshots = target.repository.snapshots()
+                found.append((sorted(kind.newest(target) for kind in self.kinds.values()), target))
+            except BackupError as error:
+                because.append(error)
+                self.say(f"target {target.name}: {error}")
+        if self.wish["until"] is None:
+            found.sort(key=lambda entry: entry[0], reverse=True)
+        return [target for _newest, target in found]
 
     def _choose_from(self, target):
         target.repository.reach()
@@ -129,8 +148,8 @@ class Restore:
         """{directory: bytes that are needed beside it}."""
         needed = {}
         for name, choice in self.choices.items():
-            if self.journal.is_open and self.journal.phase(name):
-                continue
+            if self.journal.is_open and self.journal.content.get("touched"):
+                continue  # all of it is there
             place = os.path.dirname(self._beside(name))
             while not os.path.isdir(place):
                 place = os.path.dirname(place)
@@ -200,22 +219,32 @@ class Restore:
             if kind.is_laid:
                 self._step(
                     name, "laid in its place", LAID, (FETCHED,), lambda name=name, kind=kind: self._lay(name, kind))
-        written = [name for name, kind in self.kinds.items() if not kind.is_laid]
-        services = {self.kinds[name].store["service"] for name in written}
-        started = [container for service in services for container, _runs in self.engine.services().get(service, [])]
-        begin = time.monotonic()
-        self.engine.start_again(started)
-        if started:
-            self._note("started what is written into", time.monotonic() - begin)
-        for name in written:
-            self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
-                self.choices[name], self._beside(name)))
+        written = self._write()
         # What the deployment says of it, logins for instance, is read at its start and holds again then.
         self.engine.stop([
             container for name in written if self.kinds[name].is_read_at_start
             for container, runs in self.engine.services().get(self.kinds[name].store["service"], []) if runs])
         self._tidy()
         self._renew()
+
+    def _write(self):
+        """Write what is written into services that run; names of these stores.
+
+        All of them start at once, and what takes longest is written first: the others are ready then.
+        """
+        written = sorted((name for name, kind in self.kinds.items() if not kind.is_laid),
+                         key=lambda name: -self.choices[name].bytes)
+        there = self.engine.services()
+        containers = {name: [container for container, _runs in there.get(self.kinds[name].store["service"], [])]
+                      for name in written}
+        self.engine.set_going(sorted({container for those in containers.values() for container in those}))
+        for name in written:
+            begin = time.monotonic()
+            self.engine.need_healthy(containers[name])
+            self._note(f"waited for {self.kinds[name].store['service']}", time.monotonic() - begin)
+            self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
+                self.choices[name], self._beside(name)))
+        return written
 
     def part(self, only, name):
         """Bring a part of one store back beside the live ones; a sentence that says where it is."""

@@ -43,7 +43,8 @@ def restore(settings, arguments):
         raise BackupError(f"This is {settings['installation']}, and {arguments.confirm} was to be restored. Nothing "
                           "was changed.")
     # The plan's limit keeps a backup from the application, which waits for this one.
-    engine = Engine(settings, cpus=os.cpu_count() or 0)
+    engine = Engine(settings)
+    engine.cpus = os.cpu_count() or 0
     work = Restore(settings, engine, wish)
     try:
         runs.Run(settings, "restore").prepare()
