@@ -481,6 +481,77 @@ def test_the_result_lies_where_its_image_looks_for_it(tmp_path, folder, expected
     assert run.major_of(ready) == 18
 
 
+# -- Servers that run beside ------------------------------------------------------------------------------------------
+
+
+class Told:
+    """A command that has ended, and what it said."""
+
+    code, said = 0, ""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def wait(self):
+        return self.code
+
+    def end(self):
+        pass
+
+
+class Servers(Host):
+    """Both servers, which say what is wished: {verb of the script: lines}."""
+
+    def __init__(self, **says):
+        super().__init__()
+        self.says, self.words = says, []
+
+    def start(self, _job, command):
+        self.words.append(command[2:])
+        return Told(self.says.get(command[2], []))
+
+    run = start
+
+
+#: What facts.sh tells of an empty database.
+EMPTY = ['{"lsn": "0/1", "at": "x", "is_exact": true, "timeline": 1}']
+
+
+def moved(folder, **says):
+    """An upgrade of data whose server told of other databases while it lived: the work, and the words of its steps."""
+    _told, store = place(folder)
+    engine = Servers(**says)
+    move = moving.Move(engine, store, NEXT, lambda _name, work: work(), print)
+    move.asked = asked()
+    os.makedirs(os.path.join(move.work, "data"))
+    return move, engine.words
+
+
+def test_what_is_upgraded_is_what_the_data_holds_and_not_what_the_live_server_told(tmp_path):
+    """A backup, which a rehearsal has, knows no database that was made since, and those that were dropped since."""
+    there = json.dumps(dict(copy.deepcopy(TOLD), databases=[
+        *TOLD["databases"][:3], dict(TOLD["databases"][3], name="dropped since")]))
+    move, said = moved(tmp_path / "x", asked=[there], facts=EMPTY)
+    _ready, told = move.run()
+    assert told["compared"]["differences"] == []
+    assert [words[1] for words in said if words[0] == "database"] == ["template1", "postgres", "dropped since"]
+    assert {words[2] for words in said if words[0] == "facts"} == {
+        "dbname='template1'", "dbname='postgres'", "dbname='dropped since'"}
+    assert said.index(["asked", "old"]) == 1
+
+
+@pytest.mark.parametrize(("says", "sentence"), [
+    ({"facts": []}, "PostgreSQL: template1 of the old server cannot be counted: it does not say of which moment it is"),
+    ({"facts": ["NOTICE: x"]}, "PostgreSQL: template1 of the old server cannot be counted: "),
+    ({"facts": EMPTY, "contents": ["NOTICE: x"]}, "PostgreSQL: template1 of the old server cannot be counted: "),
+    ({"asked": []}, "PostgreSQL: the old server does not tell what there is in it: "),
+    ({"asked": ["{"]}, "PostgreSQL: the old server does not tell what there is in it: ")])
+def test_a_server_that_does_not_answer_as_it_should_is_one_sentence(tmp_path, says, sentence):
+    move, _said = moved(tmp_path / "x", **{"asked": [json.dumps(TOLD)], **says})
+    with pytest.raises(BackupError, match=sentence):
+        move.run()
+
+
 # -- Verbs ------------------------------------------------------------------------------------------------------------
 
 
