@@ -591,6 +591,17 @@ def test_where_nothing_lies_nothing_is_upgraded(tmp_path, monkeypatch):
         verbs.upgrade(told, words("--image", "postgres:17.1", "--major", "17"))
 
 
+@pytest.mark.parametrize(("content", "is_open", "is_touched"), [
+    ({}, False, False), ({"touched": False}, True, False), ({"touched": True}, True, True),
+    ({"touched": True, "done": True}, False, False)])
+def test_a_journal_is_open_until_it_is_done_and_touched_where_anything_live_was(
+        tmp_path, content, is_open, is_touched):
+    told, _store = place(tmp_path / "x")
+    work = journal.Journal(told)
+    work.content = content
+    assert (work.is_open, work.is_touched) == (is_open, is_touched)
+
+
 # -- The rehearsal ----------------------------------------------------------------------------------------------------
 
 VOLUME = "/var/lib/postgresql"

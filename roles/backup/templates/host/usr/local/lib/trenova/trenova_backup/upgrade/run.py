@@ -116,10 +116,6 @@ class Change(Restore):
         journal = self.journal
         return journal.is_open and journal.content["wish"] == self.wish and journal.phase(self.name) == LAID
 
-    def is_begun(self):
-        """Whether this was begun, has touched something live, and has not ended."""
-        return self.journal.is_open and bool(self.journal.content.get("touched"))
-
     def stopped_services(self):
         """Services that are stopped meanwhile, in their order."""
         return self._consumers_in_order()

@@ -62,7 +62,7 @@ def upgrade(settings, arguments):
 
 def _there(journal, store, is_back):
     """The major that the server is of, or was when a change began that has not ended."""
-    if journal.is_open and journal.content.get("touched"):
+    if journal.is_touched:
         wish = journal.content["wish"]
         return wish["to" if is_back and wish["way"] == run.UP else "from"]
     return run.major_of(run.root_of(store))
@@ -73,8 +73,7 @@ def _need_sense(settings, arguments, journal, wished, there):
     if not there:
         raise BackupError(f"There is no data of PostgreSQL in {settings['data_dir']}. Run site.yml, which makes a "
                           "server of the version that postgres_image names. Nothing was done.")
-    is_back = arguments.back or journal.is_open and bool(
-        journal.content.get("touched")) and journal.content["wish"]["way"] == run.BACK
+    is_back = arguments.back or journal.is_touched and journal.content["wish"]["way"] == run.BACK
     target.need_newer(there, wished, is_back)
     if arguments.confirm:
         target.need_confirmed(arguments.confirm, settings["installation"], wished.major)
@@ -98,7 +97,7 @@ def _plan(settings, arguments, store, wished, there):
         work.need_same()
         told["is_laid"] = work.is_laid
         told["is_rehearsed"] = _is_rehearsed(settings, there, wished)
-        told["is_begun"] = work.journal.is_open and bool(work.journal.content.get("touched"))
+        told["is_begun"] = work.journal.is_touched
         if not told["is_begun"]:
             need_none(settings)
     elif not settings.get("drill"):
@@ -159,7 +158,7 @@ def _prepare(settings, work):
     work.need_same()
     if work.is_laid or work.is_changing():
         return
-    is_new = not work.is_begun()
+    is_new = not work.journal.is_touched
     if is_new:
         need_none(settings)
     with runs.alone(settings, VERB, PATIENCE_SECONDS):
