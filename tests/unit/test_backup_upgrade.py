@@ -315,7 +315,12 @@ def host(monkeypatch):
     made = Host()
     monkeypatch.setattr(run, "Move", Move)
     monkeypatch.setattr(run.Upgrade, "_save", lambda self: made.spend("saved"))
-    rename = os.rename
+    rename, renew = os.rename, run.WayBack._renew
+
+    def renewing(work):
+        made.spend("renew")
+        renew(work)
+    monkeypatch.setattr(run.WayBack, "_renew", renewing)
 
     def renamed(*words):
         made.spend("rename")
@@ -335,7 +340,7 @@ def place(folder):
     store = {"store": "postgres", "kind": "postgres", "service": "postgres", "title": "PostgreSQL", "physical": True,
              "path": str(folder / "postgres"), "owner": owner, "restore_job": "r"}
     return Settings({
-        "data_dir": str(folder), "project_dir": str(folder), "stores": [store], "targets": [], "schedules": [],
+        "data_dir": str(folder), "project_dir": f"{folder}-project", "stores": [store], "targets": [], "schedules": [],
         "needs": {"api": ["postgres"]}, "installation": "erp1", "owner": owner}), store
 
 
@@ -381,21 +386,31 @@ def test_an_upgrade_that_is_killed_anywhere_is_ended_by_the_next_try(tmp_path, h
     assert first > 6
 
 
+def renewed(told):
+    """Whether the next deployment does again what it once did to the data."""
+    return os.path.exists(os.path.join(told["project_dir"], ".state/renewed/postgres"))
+
+
 def test_from_wherever_it_was_killed_the_way_back_leads_to_what_was_there(tmp_path, host):
-    """Killed, too, and repeated."""
+    """Killed, too, and repeated. Migrations since are run again wherever the older data is in its place."""
     for first, second in itertools.product(range(12), range(0, 8, 2)):
         told, store = place(tmp_path / f"{first}-{second}")
         host.left = first
         with contextlib.suppress(Killed):
             attempt(told, store, host, 17)
         assert journal.UpgradeJournal(told).content["touched"]
+        assert not renewed(told)
+        is_changed = journal.UpgradeJournal(told).phase("postgres") == journal.LAID
         host.left = second
         try:
             attempt(told, store, host, 15, is_back=True)
         except Killed:
             host.left = None
+            now = journal.UpgradeJournal(told)
+            assert renewed(told) or now.content["wish"]["way"] == run.UP or now.phase("postgres") != journal.LAID
             attempt(told, store, host, 15, is_back=True)
         host.left = None
+        assert renewed(told) or not is_changed
         assert held(store["path"]) == (15, "precious"), (first, second)
         assert host.running["tren-other"]
         others = [name for name in os.listdir(told["data_dir"]) if name.startswith(".")]

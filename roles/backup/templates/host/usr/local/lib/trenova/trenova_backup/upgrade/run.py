@@ -297,6 +297,8 @@ class WayBack(Change):
             self.journal.save()
         Move(self.engine, self.store, self.wished, self.step, self.say).close()
         self._stop()
+        # Migrations since the upgrade are not in it. Before it is in its place: with that, only the deployment is left.
+        self._renew()
         self.change_places(copy)
 
     def _go_on_as_before(self):
