@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 
 from trenova_backup import by_hand, notify, records, runs, watch
@@ -182,23 +180,11 @@ def _need_backup(settings):
 
 def _start(settings, arguments):
     """Let systemd do it, which goes on without whoever asked for it; the answer for a playbook."""
-    program = [sys.executable, "-B", os.path.abspath(sys.argv[0])]
-    words = [*program, VERB, "--major", str(arguments.major)]
+    words = [VERB, "--major", str(arguments.major)]
     words += [word for name in OPTIONS if getattr(arguments, name) for word in ("--" + name, getattr(arguments, name))]
     words += ["--back"] if arguments.back else []
-    subprocess.run(["systemctl", "reset-failed", UNIT], stderr=subprocess.DEVNULL, check=False)
-    before, begin = by_hand.invocation_of(UNIT), time.time()
-    done = subprocess.run(
-        ["systemd-run", "--quiet", "--unit", UNIT, "--service-type=oneshot", "--no-block", "--description",
-         "Upgrade of Trenova's PostgreSQL", "--setenv=DOCKER_HOST=unix:///run/docker.sock",
-         "--property=ExecStopPost=" + " ".join([*program, "end"]), *words],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise BackupError(f"No upgrade can be started: {done.stdout.strip() or 'systemd says nothing.'}")
     verb = VERB if arguments.confirm else REHEARSAL
-    print(json.dumps({"unit": UNIT, "is_running": False,
-                      "invocation": by_hand.await_begin(settings, UNIT, verb, before, begin)}))
-    return 0
+    return by_hand.run_unit(settings, UNIT, verb, "Upgrade of Trenova's PostgreSQL", words)
 
 
 def _end(settings, store):
