@@ -10,8 +10,9 @@ import time
 from trenova_backup import by_hand, notify, records, runs, watch
 from trenova_backup.drill import verbs as drilling
 from trenova_backup.engine import Engine
-from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.errors import BackupError
 from trenova_backup.restore.journal import UpgradeJournal, need_none
+from trenova_backup.restore.verbs import recorded
 from trenova_backup.upgrade import report, run, target
 from trenova_backup.upgrade.rehearsal import Rehearsal
 
@@ -123,9 +124,17 @@ def _rehearse(settings, store, wished, there):
 
 def _change(settings, arguments, store, wished, there):
     work = _work(settings, arguments, store, wished, there)
-    record = records.begin(settings, VERB, time.time())
-    state, because = records.FAILED, ""
-    try:
+
+    def told():
+        work.engine.close()
+        return {"upgrade": dict(work.shown, is_begun=work.journal.is_touched),
+                # Of a change that has ended before, others have told.
+                "copies": work.journal.content.get("copies", {}) if work.journal.is_touched else {}}
+
+    def after(record):
+        _tell(settings, record)
+        print("", *report.lines(record), sep="\n", flush=True)
+    with recorded(settings, VERB, work, told, after, upgrade=work.shown) as record:
         if not arguments.back:
             _prepare(settings, work)
         with runs.alone(settings, VERB, PATIENCE_SECONDS):
@@ -133,22 +142,12 @@ def _change(settings, arguments, store, wished, there):
             runs.Run(settings, VERB).prepare()
             (work.need_copy if arguments.back else work.need_same)()
             work.execute(record["stamp"])
-        state = records.OK
-    except Interrupted as error:
-        state, because = records.INTERRUPTED, str(error)
-        raise
-    except BackupError as error:
-        because = str(error)
-        raise
-    finally:
-        work.engine.close()
-        record = records.finish(
-            settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
-            upgrade=work.shown, copies=work.journal.content.get("copies", {}))
-        if watch.after_run(settings, record, time.time()):
-            notify.wake()
-        print("", *report.lines(record), sep="\n", flush=True)
     return 0
+
+
+def _tell(settings, record):
+    if watch.after_run(settings, record, time.time()):
+        notify.wake()
 
 
 def _prepare(settings, work):
@@ -189,11 +188,26 @@ def _start(settings, arguments):
 
 def _end(settings, store):
     """Take down that the deployment has started the server of the other major, and have a full backup of it made."""
-    is_new = run.end(settings, store)
-    if is_new:
+    journal = run.answered(settings, store)
+    if journal:
         by_hand.want_full(settings)
-    print(json.dumps({"is_new": is_new}))
+        _remember_copies(settings, journal)
+        journal.update(done=True, asked={})
+    print(json.dumps({"is_new": bool(journal)}))
     return 0
+
+
+def _remember_copies(settings, journal):
+    """Have a record name what was there before, which nobody would remove otherwise, and tell that all is well.
+
+    That of an upgrade that was killed when its directory had just changed its place names none.
+    """
+    kept, wish = journal.content.get("copies") or {}, journal.content["wish"]
+    named = {path for record in records.read(settings, time.time()) for path in (record.get("copies") or {}).values()}
+    if not set(kept.values()) <= named:
+        record = records.begin(
+            settings, VERB, time.time(), upgrade={name: wish[name] for name in ("way", "from", "to")}, copies=kept)
+        _tell(settings, records.finish(settings, record, time.time(), records.OK))
 
 
 def waits(settings):
