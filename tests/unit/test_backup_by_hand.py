@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Trenova self-host contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 
-"""A backup that is started by hand is systemd's; who watches it reads its journal and its record."""
+"""Work that is started by hand is systemd's; who watches it reads its journal and its record."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 from trenova_backup import by_hand, main, records  # noqa: E402
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
+from trenova_backup.upgrade import verbs as upgrading  # noqa: E402
 
 
 class Systemd:
@@ -39,7 +40,9 @@ class Systemd:
         if words[1] == "show":
             return subprocess.CompletedProcess(
                 words, 0, f"ActiveState={self.state}\nInvocationID={self.invocation}\n")
-        assert words[1:3] == ["start", "--no-block"]
+        if words[1] == "reset-failed":
+            return subprocess.CompletedProcess(words, 0, "")
+        assert words[1:3] == ["start", "--no-block"] or words[0] == "systemd-run"
         if self.code == 0 and self.next:
             self.state, self.invocation = "activating", self.next
         return subprocess.CompletedProcess(words, self.code, self.said)
@@ -151,6 +154,37 @@ def test_who_follows_reads_every_line_once_and_the_record_at_the_end(settings, s
     last = told(settings, capsys, "follow", "run", "--cursor", second["cursor"])
     assert (last["lines"], last["is_running"], last["record"]["state"]) == (["two"], False, "ok")
     assert last["text"].startswith("Full backup of 20")
+
+
+PROGRAM = "/usr/local/lib/trenova/backup.py"
+
+
+@pytest.mark.parametrize(("words", "unit", "expected"), [
+    (["restore", "--store", "rows", "--to", "2026-11-23 14:05:00Z", "--confirm", "erp1", "--leave-stopped", "--start"],
+     "trenova-restore.service",
+     ["restore", "--confirm", "erp1", "--to", "2026-11-23 14:05:00Z", "--store", "rows", "--leave-stopped"]),
+    (["upgrade", "--image", "postgres:17.1", "--major", "17", "--confirm", "erp1:17", "--back", "--start"],
+     "trenova-upgrade.service",
+     ["upgrade", "--major", "17", "--store", "postgres", "--image", "postgres:17.1", "--volume",
+      "/var/lib/postgresql/data", "--confirm", "erp1:17", "--back"])])
+def test_what_a_playbook_starts_is_tidied_up_after_and_told_of_when_it_is_killed(
+        settings, systemd, capsys, monkeypatch, words, unit, expected):
+    monkeypatch.setattr(sys, "argv", [PROGRAM, *words])
+    arguments = main._parser().parse_args(words)
+    start = main._restore if words[0] == "restore" else upgrading._start
+    assert start(settings, arguments) == 0
+    assert json.loads(capsys.readouterr().out) == {"unit": unit, "is_running": False, "invocation": "new"}
+    [command] = [words for words in systemd.commands if words[0] == "systemd-run"]
+    program = [sys.executable, "-B", PROGRAM]
+    assert command[command.index("--unit") + 1] == unit
+    assert "--property=ExecStopPost=" + " ".join([*program, "end"]) in command
+    assert command[command.index(program[0]):] == [*program, *expected]
+
+
+def test_what_systemd_does_not_start_is_a_sentence(settings, systemd):
+    systemd.code, systemd.said = 1, "Failed to connect to bus.\n"
+    with pytest.raises(BackupError, match="No rehearsal can be started: Failed to connect to bus"):
+        by_hand.run_unit(settings, "trenova-upgrade.service", "rehearsal", "Upgrade", ["upgrade"])
 
 
 def test_the_next_run_of_the_unit_is_not_the_one_that_is_followed(settings, systemd, capsys):

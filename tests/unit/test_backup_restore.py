@@ -27,6 +27,7 @@ from trenova_backup import records  # noqa: E402  # found by the line above
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
+from trenova_backup.kinds.command import Command  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
 from trenova_backup.repository import Repository, Snapshot  # noqa: E402
@@ -312,6 +313,18 @@ def test_a_snapshot_ends_where_redis_says_so(tmp_path, mark):
     (tmp_path / "dump.rdb").write_bytes(content + mark)
     without_mark(str(tmp_path / "dump.rdb"))
     assert (tmp_path / "dump.rdb").read_bytes() == content
+
+
+def test_what_nobody_takes_back_is_read_from_the_target_and_not_from_what_is_removed():
+    """The file that was fetched goes with the end of the restore."""
+    warned = []
+    kind = Command({"store": "queues", "title": "Queues", "file": "told.json"},
+                   type("Work", (), {"warn": lambda _self, text: warned.append(text)})())
+    choice = kind.choose(Target([snapshot(BEGIN, store="queues", part="output")]), None)
+    kind.write(choice, "/var/lib/trenova/backup/restored-queues")
+    [sentence] = warned
+    assert f"backup.py read queues --run {stamp_of(BEGIN)}" in sentence
+    assert "restored-queues" not in sentence
 
 
 # -- What is stopped --------------------------------------------------------------------------------------------------
