@@ -340,6 +340,27 @@ def test_the_newest_run_is_taken_that_has_recorded_all_databases(tmp_path):
     assert set(chosen.values()) == {stamp_of(BEGIN + 100)}
 
 
+#: Seconds from now at which a run was, of which some are of a clock that was ahead.
+OFFSETS = st.integers(-5, 5).filter(bool).map(lambda days: days * 86400)
+
+
+def newest_of(offsets):
+    """The newest of runs, as docs/backups.md has it: what is of the future does not count, unless there is no other."""
+    return max([offset for offset in offsets if offset < 0] or offsets)
+
+
+def test_what_was_saved_by_a_clock_that_was_ahead_is_not_the_newest(tmp_path):
+    work = run.Recorded(settings_at(tmp_path), None, {"target": None, "until": None, "stores": []})
+    work.kinds = {"one": Kind(physical=True)}
+
+    @given(st.sets(OFFSETS, min_size=1))
+    def choose(offsets):
+        now = int(time.time()) - BEGIN
+        work._choose_from(Target([snapshot(now + offset, "one", "facts") for offset in offsets]))
+        assert work.run == stamp_of(BEGIN + now + newest_of(offsets))
+    choose()
+
+
 def test_without_a_record_of_what_there_was_it_says_what_to_do(tmp_path):
     with pytest.raises(BackupError, match="systemctl start trenova-backup"):
         recorded(tmp_path, [snapshot(0, "one", "base"), snapshot(0, "one", "wal")])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -20,16 +21,27 @@ import tarfile
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_tests
+from hypothesis import strategies as st
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
-from test_backup_drill import bind, definition, settings_at, snapshot, words  # noqa: E402
+from test_backup_drill import (  # noqa: E402
+    OFFSETS,
+    bind,
+    definition,
+    newest_of,
+    settings_at,
+    snapshot,
+    words,
+)
 from trenova_backup import deployed, listing, main, notify, points, records, runs, watch  # noqa: E402
 from trenova_backup.drill import away, kit, live, place, project, verbs  # noqa: E402
 from trenova_backup.engine import Engine, repository_of  # noqa: E402
-from trenova_backup.errors import BackupError  # noqa: E402
-from trenova_backup.files import moment, read_json, stamp_of, write_json  # noqa: E402
+from trenova_backup.errors import BackupError, TargetError  # noqa: E402
+from trenova_backup.files import moment, read_json, seconds_of, stamp_of, write_json  # noqa: E402
 from trenova_backup.repository import Repository  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -248,6 +260,9 @@ class Kept:
     def __init__(self, snapshots, texts=()):
         self._snapshots, self.texts = snapshots, dict(texts)
 
+    def reach(self):
+        pass
+
     def snapshots(self):
         return self._snapshots
 
@@ -279,6 +294,31 @@ def test_the_newest_backup_is_taken_that_says_both_what_was_deployed_and_what_th
     work, target = described(settings, *told, *compared)
     assert work._choose_from(target) == {"installation": stamp_of(BEGIN + 100)}
     assert work.described == {"run": stamp_of(BEGIN + 100)}
+
+
+def test_what_was_saved_by_a_clock_that_was_ahead_is_not_the_newest(tmp_path):
+    settings = settings_at(tmp_path)
+
+    @given(st.sets(OFFSETS, min_size=1), st.booleans())
+    def choose(offsets, is_compared):
+        now = int(time.time()) - BEGIN
+        told = [snapshot(now + offset, store, part) for offset in sorted(offsets) for store, part in (
+            (deployed.STORE, deployed.PART), *([("postgres", "facts")] if is_compared else []))]
+        work, target = described(settings, *told)
+        assert work._choose_from(target) == {"installation": stamp_of(BEGIN + now + newest_of(offsets))}
+    choose()
+
+
+def test_a_target_that_does_not_answer_is_known_at_once(tmp_path):
+    """restic alone would try for a quarter of an hour."""
+    work, target = described(settings_at(tmp_path), snapshot(0, deployed.STORE, deployed.PART))
+
+    def reach():
+        raise TargetError("Target offsite: it does not answer within 45 s.")
+    target.repository.reach = reach
+    target.repository.snapshots = lambda: pytest.fail("It was asked all the same.")
+    with pytest.raises(TargetError, match="does not answer within 45 s"):
+        work._choose_from(target)
 
 
 def test_without_a_backup_that_tells_what_was_deployed_it_says_what_to_do(tmp_path):

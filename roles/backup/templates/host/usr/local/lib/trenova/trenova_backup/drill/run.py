@@ -14,11 +14,11 @@ import os
 import subprocess
 import time
 
-from trenova_backup import facts, places, points, runs
+from trenova_backup import facts, places, points, records, runs
 from trenova_backup.drill import live, login, place, project
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
-from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
+from trenova_backup.files import by_age, duration, moment, read_json, seconds_of, size, stamp_of, write_json
 from trenova_backup.restore.run import Restore, in_order
 
 #: Bytes of memory that a drill leaves to what lives, of what is available, and as a part of what there is.
@@ -39,11 +39,12 @@ class Recorded(Restore):
     """A restore of what a run has kept that has also taken down what there was."""
 
     run = ""
+    #: When it was known what the target holds, in seconds.
+    asked = 0.0
 
     def _choose_from(self, target):
-        target.repository.reach()
-        target.snapshots = target.repository.snapshots()
-        self.target = target
+        self.read_from(target)
+        self.asked = time.time()
         needed = {name for name, kind in self.kinds.items() if kind.store.get("physical")}
         told = {name: {snapshot.run for snapshot in target.snapshots
                        if snapshot.store == name and (snapshot.part == "facts" or not needed)}
@@ -53,7 +54,7 @@ class Recorded(Restore):
             raise BackupError(
                 "No backup has taken down yet what there was, so that nothing could be compared. Make one: systemctl "
                 "start trenova-backup")
-        self.run = max(common)
+        self.run = max(common, key=by_age(self.asked))
         self.choices = {name: kind.choose_run(target, self.run) for name, kind in self.kinds.items()}
         return self.choices
 

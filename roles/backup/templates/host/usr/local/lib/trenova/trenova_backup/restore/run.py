@@ -96,10 +96,14 @@ class Restore:
             earlier.sentence(told["directory"]) for told in self.settings.targets if told.get("directory")) if sentence]
         raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
 
-    def _choose_from(self, target):
+    def read_from(self, target):
+        """Read from a target, and know what it holds. Raises TargetError where it does not answer."""
         target.repository.reach()
         target.snapshots = target.repository.snapshots()
         self.target = target
+
+    def _choose_from(self, target):
+        self.read_from(target)
         self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
         return self.choices
 
