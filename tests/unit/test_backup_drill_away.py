@@ -441,7 +441,7 @@ def of_targets(settings, *told):
 
 
 def seconds_at(record):
-    return next(at for at in range(1000) if stamp_of(BEGIN + at) == record["stamp"])
+    return seconds_of(record["stamp"]) - BEGIN
 
 
 def test_the_server_learns_once_of_the_newest_drill_that_was_made_elsewhere(tmp_path):
@@ -455,6 +455,27 @@ def test_the_server_learns_once_of_the_newest_drill_that_was_made_elsewhere(tmp_
     assert listing._drill_lines(listing.drill(found), BEGIN + 160) == [
         "  The last drill passed, 60 s ago on spare1: RTO 60 s, RPO 5 s."]
     assert "drill_rto_seconds 60" in pathlib.Path(settings.path("metrics/trenova_backup.prom")).read_text()
+
+
+def test_a_drill_of_a_clock_that_was_ahead_hides_no_later_one(tmp_path):
+    """Whatever is known and whatever is in the target: the newest of the past is learned, once, and nothing older."""
+    folders = itertools.count()
+
+    @settings_of_tests(max_examples=60)
+    @given(st.sets(OFFSETS), st.sets(OFFSETS))
+    def learn(known, there):
+        settings, now = settings_at(tmp_path / str(next(folders))), int(time.time()) - BEGIN
+        for offset in known:
+            records.adopt(settings, record_of(now + offset), time.time())
+        run = of_targets(settings, *(record_of(now + offset) for offset in there | known))
+        found = [record["origin"] for record in run.take_over_drills()]
+        past = {offset for offset in there | known if offset < 0}
+        if past:
+            newest = max(past)
+            assert found == ([] if newest in known else [stamp_of(BEGIN + now + newest)])
+        assert not found or seconds_of(found[0]) - BEGIN - now not in known
+        assert run.take_over_drills() == []
+    learn()
 
 
 def test_a_run_of_the_same_second_keeps_its_record(tmp_path):
