@@ -18,6 +18,7 @@ import pathlib
 import sys
 import threading
 import time
+import types
 
 import pytest
 from backup_figures import FIGURES
@@ -305,9 +306,10 @@ class Target:
 
     name = "local"
 
-    def __init__(self, snapshots):
+    def __init__(self, snapshots, objects=()):
         self.repository = type("Repository", (), {
             "snapshots": lambda _self: snapshots, "reach": lambda _self: None})()
+        self.mirror = type("Mirror", (), {"stamps": lambda _self, _store: (tuple(objects), ())})()
         self.snapshots = snapshots
 
 
@@ -377,6 +379,117 @@ def test_objects_need_their_room_once_more(tmp_path, monkeypatch, free, is_enoug
         return
     with pytest.raises(run.Impossible, match="4.0 GB are free in .*, and a drill needs 4.0 GB, with 1.0 GB left alone"):
         work.need_space()
+
+
+# -- What would be lost -----------------------------------------------------------------------------------------------
+
+def log_of(at, until, base=0):
+    return snapshot(at, "rows", "wal", base=stamp_of(BEGIN + base), until=moment(BEGIN + until), lsn=f"0/{at + 9999:X}")
+
+
+def told_newest(tmp_path, snapshots, objects=(), asked=1000, kinds=("postgres", "objects", "redis")):
+    """What a drill tells of its RPO, with a target that holds these: (told, warnings)."""
+    work = run.Recorded(settings_at(tmp_path), None, {"target": None, "until": None, "stores": []})
+    names = {"postgres": "rows", "objects": "papers", "redis": "queue", "directory": "desk"}
+    work.kinds = {names[kind]: Kind(kind=kind, title=kind.title(), physical=kind == "postgres") for kind in kinds}
+    work.target, work.asked = Target(snapshots, [stamp_of(BEGIN + at) for at in objects]), BEGIN + asked
+    drill = run.Drill(work.settings)
+    drill._work, work.warnings = work, drill.warnings
+    drill._tell_newest()
+    return drill.told, drill.warnings
+
+
+BASE = snapshot(0, "rows", "base", level="full")
+QUEUE = snapshot(990, "queue", "snapshot", cut="yes")
+
+
+@pytest.mark.parametrize(("snapshots", "objects", "seconds"), [
+    ([BASE, log_of(5, 5), log_of(980, 985), QUEUE], [980], 20),
+    ([BASE, log_of(5, 5), log_of(985, 986), snapshot(400, "queue", "snapshot")], [985], 600),
+    # By a clock that was ahead: a log of a base, a base itself, objects and Redis.
+    ([BASE, log_of(5, 5), log_of(900, 900), log_of(901, 7000), QUEUE], [990, 7000], 100),
+    ([BASE, snapshot(7000, "rows", "base", level="full"), log_of(5, 5), log_of(7000, 7001, base=7000),
+      log_of(900, 900, base=7000), QUEUE, snapshot(8000, "queue", "snapshot")], [990], 100),
+    # A small backup that found nothing to save of two stores.
+    ([BASE, log_of(5, 5), snapshot(970, "queue", "snapshot"),
+      snapshot(970, "records", "record", verb="cut", state="ok")], [5], 30),
+    ([BASE, log_of(5, 5), QUEUE, snapshot(970, "records", "record", verb="cut", state="failed"),
+      snapshot(980, "records", "record", verb="drill", state="ok"),
+      snapshot(7000, "records", "record", verb="cut", state="ok")], [800], 995)])
+def test_rpo_is_that_of_the_store_that_would_lose_most(tmp_path, snapshots, objects, seconds):
+    told, warnings = told_newest(tmp_path, snapshots, objects)
+    assert (told["rpo_seconds"], told["newest"], warnings) == (seconds, moment(BEGIN + 1000 - seconds), [])
+
+
+def test_what_only_the_nightly_backup_saves_is_not_counted(tmp_path):
+    told, _warnings = told_newest(tmp_path, [snapshot(5, "desk", "archive"), QUEUE], kinds=("directory", "redis"))
+    assert told["rpo_seconds"] == 10
+
+
+def test_where_all_is_of_the_future_there_is_no_rpo_and_a_warning(tmp_path, capsys):
+    told, warnings = told_newest(tmp_path, [
+        snapshot(7000, "rows", "base", level="full"), log_of(7000, 7001, base=7000), QUEUE], [990])
+    assert not {"rpo_seconds", "newest"} & set(told)
+    assert warnings == ["No RPO: all that target local holds of Postgres is later than now. A clock was ahead, or that "
+                        "of this host is behind: set it."]
+    assert warnings[0] in capsys.readouterr().out
+    record = dict(RECORD, stamp=stamp_of(BEGIN), drill={"host": "erp1", "rto_seconds": 112})
+    assert listing._drill_lines(listing.drill([record]), BEGIN + 60) == [
+        "  The last drill passed, 60 s ago: RTO 112 s."]
+
+
+AGES = st.lists(st.integers(0, 900), min_size=1, max_size=4)
+
+
+def test_rpo_is_the_longest_of_the_stores(tmp_path):
+    """However many states there are of each, and whatever is of the future besides."""
+    folders = itertools.count()
+
+    @given(AGES, AGES, AGES, st.lists(st.integers(1, 9000), max_size=3))
+    def tell(rows, papers, queue, ahead):
+        snapshots = [BASE, *(log_of(999 - age, 1000 - age) for age in rows),
+                     *(snapshot(1000 - age, "queue", "snapshot") for age in queue),
+                     *(snapshot(1000 + more, "queue", "snapshot") for more in ahead)]
+        told, _warnings = told_newest(tmp_path / str(next(folders)), snapshots,
+                                      sorted([*(1000 - age for age in papers), *(1000 + more for more in ahead)]))
+        assert told["rpo_seconds"] == max(map(min, (rows, papers, queue)))
+    tell()
+
+
+def test_what_a_drill_does_before_it_asks_is_no_loss(tmp_path, monkeypatch):
+    """It may clean up, pull images and wait for half an hour, while backups are made."""
+    clock = [BEGIN]
+    monkeypatch.setattr(run, "time", types.SimpleNamespace(
+        time=lambda: clock[0], monotonic=time.monotonic, strftime=time.strftime))
+    drill = run.Drill(settings_at(tmp_path))
+    monkeypatch.setattr(place, "remove", lambda _drill: clock.__setitem__(0, BEGIN + 900))
+    monkeypatch.setattr(place, "remains", lambda _drill: [])
+    monkeypatch.setattr(live, "look", lambda _settings: {})
+
+    def look():
+        clock[0] = BEGIN + 1000
+        return [BASE, log_of(5, 5), log_of(940, 940), snapshot(940, "rows", "facts")]
+
+    class Work(run.Recorded):
+        def choose(self):
+            self.kinds = {"rows": type("Rows", (Kind,), {"choose_run": lambda *_words: Choice([], BEGIN)})(
+                kind="postgres", title="PostgreSQL", physical=True)}
+            target = Target([])
+            target.repository = type("Repository", (), {
+                "snapshots": staticmethod(look), "reach": lambda _self: None})()
+            self._choose_from(target)
+
+        def need_space(self):
+            pass
+
+        def execute(self, _stamp):
+            pass
+    work = Work(drill.settings, None, {"target": None, "until": None, "stores": []})
+    monkeypatch.setattr(drill, "_prepare", lambda: setattr(drill, "_work", work))
+    for name in ("_create", "_start", "_count_objects"):
+        monkeypatch.setattr(drill, name, lambda: None)
+    drill.run("stamp")
+    assert drill.told["rpo_seconds"] == 60
 
 
 # -- The run ----------------------------------------------------------------------------------------------------------
@@ -614,7 +727,8 @@ RECORD = {
 def test_a_report_says_what_was_restored_how_long_it_took_and_what_was_proved():
     text = " ".join("\n".join(report.lines(RECORD)).split())
     for phrase in (
-            "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login", "RPO 300 s",
+            "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login",
+            f"RPO 300 s: so old was what a loss of the server would have left in target local, {moment(BEGIN - 300)}",
             f"PostgreSQL as of {moment(BEGIN)} 1.0 GB", "15 tables with 50081 rows", "14 of them by checksum: all",
             "5 objects, 40 B, of 5", "Login at tren-api: /me 200 (320 bytes)", "PostgreSQL: fetched 14 s",
             "nothing was touched", "Left of the drill: nothing."):

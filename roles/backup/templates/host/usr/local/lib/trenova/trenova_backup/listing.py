@@ -155,8 +155,9 @@ def _drill_lines(drill, now):
     if not drill:
         return ["  No drill has tried a backup yet: systemctl start trenova-drill"]
     how = STATES.get(drill["state"], "passed")
-    measured = "" if drill["rto_seconds"] is None or how != "passed" else (
-        ": RTO {rto_seconds} s, RPO {rpo_seconds} s".format(**drill))
+    measured = ", ".join(f"{name} {drill[key]} s" for name, key in (("RTO", "rto_seconds"), ("RPO", "rpo_seconds"))
+                         if drill[key] is not None) if how == "passed" else ""
+    measured = ": " + measured if measured else ""
     where = " on " + drill["elsewhere"] if drill["elsewhere"] else ""
     return ["  The last drill {}, {} ago{}{}.".format(how, _age(drill["stamp"], now), where, measured)]
 

@@ -27,6 +27,8 @@ MEMORY = "/proc/meminfo"
 CREATE_SECONDS = 120
 #: How long a drill waits for a backup that is removing what retention does not keep.
 PATIENCE_SECONDS = 1800
+#: Kinds of stores that a small backup saves, too, and the runs that save all of these.
+OFTEN, SAVING = ("postgres", "objects", "redis"), ("backup", "cut")
 FILE = "compose.yaml"
 LOGINS = "backup/secrets/drill/logins.json"
 
@@ -58,6 +60,30 @@ class Recorded(Restore):
         self.choices = {name: kind.choose_run(target, self.run) for name, kind in self.kinds.items()}
         return self.choices
 
+    def newest(self):
+        """{store: up to when the target holds what was written into it, in seconds; None where that is not known}.
+
+        Of the stores that each small backup saves. What is of the future, by a clock that was ahead, tells nothing.
+        """
+        kept = [snapshot for snapshot in self.target.snapshots if snapshot.run <= stamp_of(self.asked)]
+        # Where nothing was written nothing new is kept, which a good run has seen.
+        good = [snapshot.run for snapshot in kept if snapshot.part == points.RECORD
+                and snapshot.pairs.get("verb") in SAVING and snapshot.pairs.get("state") == records.OK]
+        return {name: max([*map(seconds_of, good), *self._moments(name, kind, kept)], default=None)
+                for name, kind in self.kinds.items() if kind.store["kind"] in OFTEN}
+
+    def _moments(self, name, kind, kept):
+        """What the target holds of a store, as moments. kept: snapshots of the past."""
+        if kind.store.get("physical"):
+            # A base may be of the future whose log is not.
+            past = [snapshot for snapshot in self.target.snapshots
+                    if snapshot.pairs.get("until", "") <= moment(self.asked)]
+            return [window.end for window in points.windows(past, name)]
+        if kind.store["kind"] == "objects":
+            stamps = self.target.mirror.stamps(name)[0]
+            return [seconds_of(stamp) for stamp in stamps if stamp <= stamp_of(self.asked)]
+        return [seconds_of(snapshot.run) for snapshot in kept if snapshot.store == name]
+
     def need_space(self):
         """Raises Impossible where the disk has not the room for all of it, objects included, once more."""
         place_of_data = self.settings["data_dir"]
@@ -87,13 +113,12 @@ class Drill:
 
     def run(self, stamp):
         """Do it. Raises BackupError where it ends early; what is wrong besides is in `failures`."""
-        began = time.time()
         self._step("removed what an earlier drill had left", lambda: place.remove(self.place))
         before, deployed = self._look(), live.deployed(self.settings)
         try:
             self._prepare()
             with runs.reading(self.settings, PATIENCE_SECONDS):
-                self._restore(stamp, began)
+                self._restore(stamp)
             self._start()
             self.told["rto_seconds"] = round(time.monotonic() - self._begin)
             self._count_objects()
@@ -154,7 +179,7 @@ class Drill:
 
     # -- The restore --------------------------------------------------------------------------------------------------
 
-    def _restore(self, stamp, began):
+    def _restore(self, stamp):
         work = self._work
         self._step("chose the backup", work.choose)
         work.need_space()
@@ -163,16 +188,20 @@ class Drill:
             stores=[{"store": name, "title": work.kinds[name].store["title"], "at": moment(choice.at),
                      "bytes": choice.bytes}
                     for name, choice in work.choices.items()])
-        self._tell_newest(began)
+        self._tell_newest()
         self._step("made the containers", self._create)
         work.execute(stamp)
 
-    def _tell_newest(self, began):
-        """RPO: what would be lost if the server were lost now."""
-        ends = [points.windows(self._work.target.snapshots, name)[-1].end
-                for name, kind in self._work.kinds.items() if kind.store.get("physical")]
-        newest = min(ends, default=seconds_of(self._work.run))
-        self.told.update(rpo_seconds=max(0, round(began - newest)), newest=moment(newest))
+    def _tell_newest(self):
+        """RPO: what would be lost if the server were lost when the target was asked, of the store that loses most."""
+        work, found = self._work, self._work.newest()
+        unknown = [work.kinds[name].store["title"] for name, at in found.items() if at is None]
+        if unknown:
+            work.warn(f"No RPO: all that target {work.target.name} holds of {', '.join(unknown)} is later than now. A "
+                      "clock was ahead, or that of this host is behind: set it.")
+            return
+        newest = min(found.values()) if found else seconds_of(work.run)
+        self.told.update(rpo_seconds=max(0, round(work.asked - newest)), newest=moment(newest))
 
     def _create(self, *options, only=()):
         """Make the containers, or those of some services only, and start none."""
