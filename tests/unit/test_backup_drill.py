@@ -263,6 +263,20 @@ def test_all_of_a_drill_is_removed_and_what_stays_is_told(tmp_path, monkeypatch)
         place.remove(drill)
 
 
+def test_what_could_not_be_removed_is_known_as_a_drill_s_the_next_time(tmp_path, monkeypatch):
+    drill = place.of(settings_at(tmp_path))
+    place.make(drill)
+    pathlib.Path(drill.root, "data/postgres").mkdir(parents=True)
+    Docker(monkeypatch, {})
+    with monkeypatch.context() as patched:
+        # As where a file cannot be changed, or something is mounted there.
+        patched.setattr(place.shutil, "rmtree", lambda _path, ignore_errors: None)
+        with pytest.raises(BackupError, match="A drill could not be removed: .* stayed"):
+            place.remove(drill)
+    place.remove(drill)
+    assert not os.path.lexists(drill.root)
+
+
 @pytest.mark.parametrize("kind", ["directory", "link"])
 def test_what_somebody_else_has_in_that_place_stays(tmp_path, monkeypatch, kind):
     drill = place.of(settings_at(tmp_path))
