@@ -124,7 +124,8 @@ def packed(settings, host, is_kept):
         if os.path.isdir(ENGINE_CERTIFICATES):
             tar.add(ENGINE_CERTIFICATES, CERTIFICATES)
         _add_logins(tar, settings)
-        _add_units(tar, other)
+        for name, text in units(other).items():
+            _add_text(tar, f"{UNITS}/{name}", text, 0o644)
     return stream.getvalue()
 
 
@@ -198,23 +199,30 @@ def _add_logins(tar, settings):
         _add_text(tar, f"{PROJECT}/docker/config.json", json.dumps({"auths": mine}), 0o600)
 
 
-def _add_units(tar, other):
-    """The service as this server has it, with the program where it lies there; without a timer it tidies up itself."""
+def units(other):
+    """{name: text} of the units. The service is as this server has it, with the program where it lies there.
+
+    Without a timer it tidies up itself.
+    """
     name, away = UNIT.format(other["installation"]), other["away"]
     program = f"/usr/bin/env python3 -B {away['home']}/{PROGRAM}/backup.py"
     command = f"{program} drill"
     lines = [
         "# Managed by trenova.selfhost.", "[Unit]",
         f"Description=Drill with the newest backup of {other['installation']}",
-        "After=docker.service network-online.target", "Wants=network-online.target", "", "[Service]", "Type=oneshot",
+        "After=docker.service network-online.target remote-fs.target", "Wants=network-online.target", "",
+        "[Service]", "Type=oneshot",
         "Environment=DOCKER_HOST=unix:///run/docker.sock", f"ExecStart={command}",
         "# However it ended.", f"ExecStopPost={command} --remove", f"ExecStopPost={program} end",
         *([] if away["calendar"] else [f"ExecStopPost={command} --forget"]),
-        f"TimeoutStartSec={other['timeout_seconds']}", "TimeoutStopSec=600", "CPUWeight=10", "IOWeight=10", "Nice=15"]
-    _add_text(tar, f"{UNITS}/{name}", "\n".join([*lines, ""]), 0o644)
+        f"TimeoutStartSec={other['timeout_seconds']}", "TimeoutStopSec=600",
+        "# No weights: where Docker keeps its own cgroups of version 1, systemd takes the containers out of theirs for "
+        "them.", "Nice=15", "IOSchedulingPriority=7"]
+    found = {name: "\n".join([*lines, ""])}
     if away["calendar"]:
-        _add_text(tar, f"{UNITS}/{name.replace('.service', '.timer')}", TIMER.format(
-            installation=other["installation"], calendar=away["calendar"], delay=away["delay_seconds"]), 0o644)
+        found[name.replace(".service", ".timer")] = TIMER.format(
+            installation=other["installation"], calendar=away["calendar"], delay=away["delay_seconds"])
+    return found
 
 
 def _add_text(tar, name, text, mode):
