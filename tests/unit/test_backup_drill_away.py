@@ -193,31 +193,82 @@ def test_what_no_other_host_can_read_is_one_sentence(tmp_path, more, sentence):
 
 
 def test_certificates_of_registries_come_and_go_unless_they_were_there(server, tmp_path, monkeypatch):
-    certificates = pathlib.Path(kit.ENGINE_CERTIFICATES)
-    (certificates / "new:5000").mkdir(parents=True)
-    (certificates / "new:5000/ca.crt").write_text("the new one")
-    (certificates / "known").mkdir()
-    (certificates / "known/ca.crt").write_text("of the server")
-    home = unpacked(server, tmp_path)
+    trust("new:5000/ca.crt", "the new one")
+    trust("known.io/ca.crt", "of the server")
     there = tmp_path / "there"
-    (there / "known").mkdir(parents=True)
-    (there / "known/ca.crt").write_text("of the host")
-    monkeypatch.setattr(kit, "ENGINE_CERTIFICATES", str(there))
-    monkeypatch.setattr(kit, "PASSING", str(tmp_path / "systemd"))
-    monkeypatch.setattr(kit, "AT_START", str(tmp_path / "tmpfiles.d"))
-    monkeypatch.setattr(kit, "_systemctl", lambda *_words: None)
-    told = json.loads((home / "program/trenova_backup/settings.json").read_text())
-    other = Settings(dict(told, data_dir=str(home), away=dict(told["away"], home=str(home))))
-    kit.install(other)
+    (there / "known.io").mkdir(parents=True)
+    (there / "known.io/ca.crt").write_text("of the host")
+    home, other = installed(server, tmp_path, monkeypatch)
     assert (there / "new:5000/ca.crt").read_text() == "the new one"
-    assert (there / "known/ca.crt").read_text() == "of the host"
+    assert (there / "known.io/ca.crt").read_text() == "of the host"
     assert (tmp_path / "systemd/trenova-drill-erp1.service").is_file()
     # After a loss of power nothing else would remove them.
     removed = (tmp_path / "tmpfiles.d/trenova-drill-erp1.conf").read_text().splitlines()[1:]
     assert removed == [f"R! {home}/drill", f"R! {other['project_dir']}"]
+    monkeypatch.setattr(kit, "ENGINE_CERTIFICATES", str(there))
     kit.uninstall(other)
-    assert sorted(path.name for path in there.iterdir()) == ["known"]
+    assert sorted(path.name for path in there.iterdir()) == ["known.io"]
     assert list((tmp_path / "tmpfiles.d").iterdir()) == []
+
+
+def test_only_registries_of_the_project_come_and_a_key_stays_as_closed_as_it_was(server, tmp_path, monkeypatch):
+    trust("new:5000/client.key", "a private key", 0o600)
+    trust("new:5000/ca.crt", "the new one", 0o644)
+    trust("an-administrator.s:5000/client.key", "another private key", 0o600)
+    trust("registry/client.key", "no registry, although an image begins with its name", 0o600)
+    home, _other = installed(server, tmp_path, monkeypatch)
+    there = tmp_path / "there"
+    assert [path.name for path in (home / "certificates").iterdir()] == ["new:5000"]
+    assert {path.name: path.stat().st_mode & 0o777 for path in (there / "new:5000").iterdir()} == {
+        "client.key": 0o600, "ca.crt": 0o644}
+    assert (tmp_path / "systemd/trenova-drill-erp1.service").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("image", "registry"), [
+    ("postgres:17", "docker.io"), ("trenova/api:1", "docker.io"), ("localhost/api:1", "localhost"),
+    ("registry.trucks.co/a/b@sha256:1", "registry.trucks.co"), ("new:5000/api:1", "new:5000")])
+def test_a_registry_is_told_from_an_image_as_the_engine_does(image, registry):
+    assert kit._registry_of(image) == registry
+
+
+def test_a_certificate_that_is_new_or_was_half_there_arrives_at_a_host_that_goes_on(server, tmp_path, monkeypatch):
+    trust("new:5000/ca.crt", "the old one")
+    trust("new:5000/client.cert", "for us")
+    installed(server, tmp_path, monkeypatch)
+    there = tmp_path / "there/new:5000"
+    trust("new:5000/ca.crt", "the new one")
+    (there / "client.cert").unlink()
+    installed(server, tmp_path, monkeypatch)
+    assert [(path.name, path.read_text()) for path in sorted(there.iterdir())] == [
+        ("ca.crt", "the new one"), ("client.cert", "for us")]
+
+
+def trust(path, text, mode=0o644):
+    """Have the server trust a registry with a file."""
+    file = pathlib.Path(kit.ENGINE_CERTIFICATES, path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
+
+
+def installed(server, tmp_path, monkeypatch):
+    """A kit that is laid and installed on the other host: (its directory, the settings there).
+
+    The project has images of the registries new:5000 and known.io; the Engine there has its certificates in `there`.
+    """
+    wider = model(server)
+    wider["services"]["db"]["image"], wider["services"]["api"] = "new:5000/db:1", {"image": "known.io/api:1"}
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "model", lambda _self: wider)
+        home = unpacked(server, tmp_path)
+        patched.setattr(kit, "ENGINE_CERTIFICATES", str(tmp_path / "there"))
+        patched.setattr(kit, "PASSING", str(tmp_path / "systemd"))
+        patched.setattr(kit, "_systemctl", lambda *_words: None)
+        monkeypatch.setattr(kit, "AT_START", str(tmp_path / "tmpfiles.d"))
+        told = json.loads((home / "program/trenova_backup/settings.json").read_text())
+        other = Settings(dict(told, data_dir=str(home), away=dict(told["away"], home=str(home))))
+        kit.install(other)
+    return home, other
 
 
 # -- What a backup takes down -----------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -121,8 +122,9 @@ def packed(settings, host, is_kept):
                 os.path.relpath(source, settings["data_dir"])
                 for source in deployed.sources({"services": {JOB: model["services"][JOB]}}, [settings["data_dir"]]))}):
             tar.add(os.path.join(settings["data_dir"], path), path, recursive=False, filter=_numbered)
-        if os.path.isdir(ENGINE_CERTIFICATES):
-            tar.add(ENGINE_CERTIFICATES, CERTIFICATES)
+        for registry in _registries(model):
+            if os.path.isdir(os.path.join(ENGINE_CERTIFICATES, registry)):
+                tar.add(os.path.join(ENGINE_CERTIFICATES, registry), f"{CERTIFICATES}/{registry}", filter=_numbered)
         _add_logins(tar, settings)
         for name, text in units(other).items():
             _add_text(tar, f"{UNITS}/{name}", text, 0o644)
@@ -141,7 +143,8 @@ def install(settings):
     home, away = settings["away"]["home"], settings["away"]
     certificates, folder = os.path.join(home, CERTIFICATES), SYSTEMD if away["calendar"] else PASSING
     for name in os.listdir(certificates) if os.path.isdir(certificates) else []:
-        if not os.path.exists(os.path.join(ENGINE_CERTIFICATES, name)):
+        # What a kit has brought is renewed, and completed where that was cut off; the host's own stays.
+        if name in read_json(settings.path(ADDED), []) or not os.path.exists(os.path.join(ENGINE_CERTIFICATES, name)):
             os.makedirs(ENGINE_CERTIFICATES, exist_ok=True)
             write_json(settings.path(ADDED), sorted({*read_json(settings.path(ADDED), []), name}))
             _copy(os.path.join(certificates, name), os.path.join(ENGINE_CERTIFICATES, name))
@@ -188,6 +191,16 @@ def _add_program(tar, other):
                 tar.add(path, os.path.join(PROGRAM, PACKAGE, os.path.relpath(path, here)))
     tar.add(os.path.join(os.path.dirname(here), "backup.py"), f"{PROGRAM}/backup.py")
     _add_text(tar, f"{PROGRAM}/{PACKAGE}/{SETTINGS}", json.dumps(other.content, indent=1, sort_keys=True), 0o644)
+
+
+def _registries(model):
+    """Names of the registries of a project's images, as the Engine has them."""
+    return sorted({_registry_of(definition["image"]) for definition in model["services"].values()})
+
+
+def _registry_of(image):
+    first, slash, _rest = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
 def _add_logins(tar, settings):
@@ -239,14 +252,16 @@ def _numbered(entry):
 
 
 def _copy(source, path):
+    """A file, or a directory with what is in it. What nobody else reads is not read by anybody else there, either."""
     if os.path.isdir(source):
-        os.makedirs(path, exist_ok=True)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        shutil.copymode(source, path)
         for name in os.listdir(source):
             _copy(os.path.join(source, name), os.path.join(path, name))
         return
     with open(source, "rb") as stream, tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as made:
         made.write(stream.read())
-    os.chmod(made.name, 0o644)
+    shutil.copymode(source, made.name)
     os.replace(made.name, path)
 
 
