@@ -515,13 +515,14 @@ STEPS = ("_prepare", "_restore", "_start", "_count_objects")
 def quiet(tmp_path, monkeypatch):
     """A drill whose steps are played: (settings, what was called, what lives)."""
     settings, called, lives = settings_at(tmp_path), [], {"container tren-db": ["a"]}
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
     for name in STEPS:
         monkeypatch.setattr(run.Drill, name, lambda *_words, name=name: called.append(name))
     monkeypatch.setattr(place, "remove", lambda _drill: called.append("remove"))
     monkeypatch.setattr(place, "remains", lambda _drill: [])
     monkeypatch.setattr(live, "look", lambda _settings: dict(lives))
     monkeypatch.setattr(notify, "wake", lambda: called.append("wake"))
-    monkeypatch.setattr(verbs, "hand_in", lambda _settings: called.append("hand in"))
+    monkeypatch.setattr(verbs, "hand_in", lambda _settings, _is_alone: called.append("hand in"))
     return settings, called, lives
 
 
@@ -636,6 +637,52 @@ def test_a_second_drill_is_refused_and_removes_nothing(quiet):
         verbs.drill(settings, words("--remove"))
     assert called == []
     assert last(settings) is None
+
+
+@pytest.fixture
+def by_timer(quiet, monkeypatch):
+    """A drill that systemd has started: (settings, what was called)."""
+    settings, called, _lives = quiet
+    settings.content["timeout_seconds"] = 20
+    monkeypatch.setenv("INVOCATION_ID", "8d")
+    monkeypatch.setattr(verbs, "PAUSE_SECONDS", 0.01)
+    return settings, called
+
+
+@pytest.mark.parametrize("lock", [None, "drill-of-all.lock"])
+def test_a_drill_of_a_timer_waits_for_another_one_or_a_rehearsal(by_timer, tmp_path, capsys, lock):
+    """On a host that several installations have for their drills they begin at the same time."""
+    settings, called = by_timer
+    if lock:
+        settings.content["drill_lock"] = str(tmp_path / lock)
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold():
+        with runs.held(settings, settings.get("drill_lock", verbs.LOCK)):
+            is_held.set()
+            is_over.wait(10)
+            called.append("the other one has ended")
+    other = threading.Thread(target=hold)
+    other.start()
+    is_held.wait(10)
+    threading.Timer(0.2, is_over.set).start()
+    assert do(settings) == 0
+    other.join()
+    assert called == ["the other one has ended", "remove", *STEPS, "remove", "hand in"]
+    assert capsys.readouterr().out.count("It waits for another drill, or a rehearsal") == 1
+    assert last(settings)["state"] == "ok"
+
+
+def test_one_that_has_waited_in_vain_is_told_as_skipped_and_touches_nothing_of_the_other(by_timer, monkeypatch):
+    settings, called = by_timer
+    settings.content["timeout_seconds"] = 0.2
+    monkeypatch.setattr(verbs, "hand_in", lambda _settings, is_alone: called.append(("hand in", is_alone)))
+    with runs.held(settings, verbs.LOCK):
+        assert do(settings) == 1
+    record = last(settings)
+    assert (record["state"], record["invocation"]) == ("skipped", "8d")
+    assert "was at work on this host all the time" in record["because"]
+    assert called == ["wake", ("hand in", False)]
 
 
 def test_of_what_belongs_to_somebody_else_no_drill_is_made(tmp_path):

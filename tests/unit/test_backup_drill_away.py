@@ -9,6 +9,7 @@ A whole one is done in molecule/drill.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import itertools
 import json
@@ -583,8 +584,25 @@ def test_the_last_records_are_handed_in_where_a_target_lacks_them(tmp_path, monk
     def look(self):
         self.targets, self._has_looked = [there], True
     monkeypatch.setattr(runs.Run, "look_at_targets", look)
-    verbs.hand_in(settings)
+    verbs.hand_in(settings, is_alone=True)
     assert kept == ["run=" + stamp_of(BEGIN + at) for at in (10, 30)]
+
+
+@pytest.mark.parametrize("is_other_at_work", [True, False])
+def test_after_a_drill_that_was_cut_off_that_of_another_installation_goes_on(
+        tmp_path, monkeypatch, is_other_at_work):
+    settings, done = settings_at(tmp_path, away={"home": "x"}, drill_lock=str(tmp_path / "drill.lock")), []
+    records.begin(settings, "drill", BEGIN)
+    monkeypatch.setattr(records, "is_alive", lambda _record: False)
+    monkeypatch.setattr(notify, "wake", lambda: None)
+    monkeypatch.setattr(runs.Run, "clean", lambda _self: None)
+    monkeypatch.setattr(runs.Run, "look_at_targets", lambda _self: None)
+    monkeypatch.setattr(runs.Run, "keep_record", lambda _self, record: done.append(record["state"]))
+    monkeypatch.setattr(place, "remove", lambda _drill: done.append("removed"))
+    monkeypatch.setenv("SERVICE_RESULT", "signal")
+    with runs.held(settings, settings["drill_lock"]) if is_other_at_work else contextlib.nullcontext():
+        assert main._end(settings, None) == 0
+    assert done == ["interrupted", *([] if is_other_at_work else ["removed"])]
 
 
 def test_while_a_backup_is_at_work_the_record_waits_for_the_next_drill(tmp_path, monkeypatch, capsys):
@@ -592,7 +610,7 @@ def test_while_a_backup_is_at_work_the_record_waits_for_the_next_drill(tmp_path,
     records.finish(settings, records.begin(settings, "drill", BEGIN), BEGIN, "ok")
     monkeypatch.setattr(verbs, "PATIENCE_SECONDS", 0)
     with runs.alone(settings, "backup"):
-        verbs.hand_in(settings)
+        verbs.hand_in(settings, is_alone=True)
     assert "is not in all targets yet, which the next drill makes good" in capsys.readouterr().out
 
 
