@@ -736,6 +736,23 @@ def test_what_cannot_be_installed_leaves_no_way_to_the_targets():
     assert seen(shell)[-1] == TIDIED
 
 
+@pytest.mark.parametrize(("state", "is_gone"), [
+    ("active", False), ("activating", False), ("deactivating", False), ("inactive", True), ("failed", True),
+    ("unknown", True)])
+def test_under_a_drill_that_has_begun_unseen_nothing_is_removed(tmp_path, monkeypatch, state, is_gone):
+    """The answer to its start may be lost with the connection."""
+    for name in ("program", "project", "backup"):
+        (tmp_path / "home" / name).mkdir(parents=True)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\n[ "$1" = daemon-reload ] || echo {state}\n[ {state} = active ]\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    subprocess.run(["sh", "-c", elsewhere.TIDY, "sh", tmp_path / "home", "trenova-drill-of-no-installation.service"],
+                   check=False)
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == (
+        ["backup"] if is_gone else ["backup", "program", "project"])
+
+
 def test_the_program_tells_a_kit_as_one_line_of_json(server, capsys):
     assert verbs.drill(server, words("--kit", "spare1", "--keep")) == 0
     told = json.loads(capsys.readouterr().out)
