@@ -615,7 +615,18 @@ def test_a_report_is_of_the_last_one_that_ended_and_tells_of_one_that_is_at_work
     assert verbs.drill(settings, words("--report")) == 0
     said = capsys.readouterr().out
     assert said.startswith("A drill is at work since")
+    assert said.splitlines()[0].endswith(": journalctl -fu trenova-drill")
     assert ": passed in" in said
+
+
+def test_a_report_names_the_unit_of_this_host(quiet, capsys):
+    settings, _called, _lives = quiet
+    settings.content["schedules"] = [{"verb": "drill", "unit": "trenova-drill-erp1.service"}]
+    with pytest.raises(BackupError, match=r"Make one: systemctl start trenova-drill-erp1$"):
+        verbs.drill(settings, words("--report"))
+    records.begin(settings, "drill", time.time())
+    verbs.drill(settings, words("--report"))
+    assert capsys.readouterr().out.splitlines()[0].endswith(": journalctl -fu trenova-drill-erp1")
 
 
 def test_where_there_is_no_room_it_is_skipped_which_says_nothing_of_the_backups(quiet, monkeypatch):

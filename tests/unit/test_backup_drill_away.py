@@ -548,6 +548,10 @@ def test_of_a_drill_that_failed_elsewhere_the_server_tells_people_and_is_not_wel
     [message] = notify.owed(settings)
     told = json.loads(pathlib.Path(settings.path("unsent", message)).read_text())
     assert "On spare1: Broken." in json.dumps(told)
+    # The journal of this host says nothing of it, and may have a unit of that name.
+    text = "\n".join(notify.body(settings, told))
+    assert text.endswith("All of it: journalctl -u x on spare1.")
+    assert "What it said last" not in text
     assert any("On spare1: Broken." in sentence for sentence in watch.faults(settings, time.time()))
     [good] = of_targets(settings, record_of(0, "failed"), record_of(100)).take_over_drills()
     verbs.tell(settings, good)

@@ -198,12 +198,13 @@ def tell(settings, record):
 
 
 def _report(settings):
+    unit = records.unit_of(settings, VERB).rpartition(".")[0]
     found = [record for record in records.read(settings, time.time()) if record["verb"] == VERB]
     ended = [record for record in found if record["state"] != records.RUNNING]
     if found and found[-1]["state"] == records.RUNNING:
-        print(f"A drill is at work since {found[-1]['started']}: journalctl -fu trenova-drill")
+        print(f"A drill is at work since {found[-1]['started']}: journalctl -fu {unit}")
     elif not ended:
-        raise BackupError("There was no drill yet. Make one: systemctl start trenova-drill")
+        raise BackupError(f"There was no drill yet. Make one: systemctl start {unit}")
     print("\n".join(report.lines(ended[-1]) if ended else []))
     return 0
 
