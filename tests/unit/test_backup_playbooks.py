@@ -115,7 +115,7 @@ def test_a_backup_that_fails_fails_the_task_with_its_last_lines():
     told = result["msg"].splitlines()
     assert told[0] == "The backup failed. Cache cannot be read."
     assert told[2:-1] == ["  " + line for line in lines[-20:]]
-    assert told[-1] == "All of it: journalctl -u trenova-backup.service on the server."
+    assert told[-1] == "All of it: journalctl -u trenova-backup.service on erp1."
 
 
 def test_one_that_ends_without_a_record_failed():

@@ -334,7 +334,7 @@ def _end(settings, _arguments):
         with contextlib.suppress(runs.Busy), runs.alone(settings, "end"):
             runs.Run(settings, "end").clean()
         if settings.get("away"):
-            drilling.hand_in(settings)
+            drilling.hand_in_after(settings)
     if notify.owed(settings):
         notify.wake()
     return 0

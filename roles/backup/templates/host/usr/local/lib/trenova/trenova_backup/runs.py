@@ -390,13 +390,16 @@ class Run:
 
     def take_over_drills(self):
         """Take down the newest drill in the targets, where it was made elsewhere and is not known here: [record]."""
-        known = max((record.get("origin") or record["stamp"] for record in records.read(self.settings, time.time())
-                     if record["verb"] == DRILL), default="")
+        # What is of the future, by a clock that was ahead, hides nothing.
+        now = time.time()
+        age = by_age(now)
+        known = max((age(record.get("origin") or record["stamp"]) for record in records.read(self.settings, now)
+                     if record["verb"] == DRILL), default=age(""))
         found = [(snapshot.run, target, snapshot) for target in self.good for snapshot in target.snapshots
-                 if snapshot.part == RECORD and snapshot.pairs.get("verb") == DRILL and snapshot.run > known]
+                 if snapshot.part == RECORD and snapshot.pairs.get("verb") == DRILL and age(snapshot.run) > known]
         try:
-            for _run, target, snapshot in sorted(found, key=lambda entry: entry[0])[-1:]:
-                record = records.adopt(self.settings, json.loads(target.repository.read(snapshot)), time.time())
+            for _run, target, snapshot in sorted(found, key=lambda entry: age(entry[0]))[-1:]:
+                record = records.adopt(self.settings, json.loads(target.repository.read(snapshot)), now)
                 self.say("learned of the drill of {started} on {host}: {state}".format(
                     host=(record.get("drill") or {}).get("host", "another host"), **record))
                 return [record]

@@ -46,6 +46,8 @@ class Restore:
         self.settings, self.engine, self.wish = settings, engine, wish
         self.stamp = ""
         self.target, self.choices, self.kinds = None, {}, {}
+        #: Targets that have told what they hold.
+        self._read = []
         self.warnings, self.steps = [], []
         self._told = 0.0
         self.journal = Journal(settings)
@@ -105,8 +107,7 @@ class Restore:
         found = []
         for target in targets:
             try:
-                target.repository.reach()
-                target.snapshots = target.repository.snapshots()
+                self.read_from(target)
                 found.append((sorted(kind.newest(target) for kind in self.kinds.values()), target))
             except BackupError as error:
                 because.append(error)
@@ -115,10 +116,16 @@ class Restore:
             found.sort(key=lambda entry: entry[0], reverse=True)
         return [target for _newest, target in found]
 
-    def _choose_from(self, target):
-        target.repository.reach()
-        target.snapshots = target.repository.snapshots()
+    def read_from(self, target):
+        """Read from a target, and know what it holds. Raises TargetError where it does not answer."""
+        if target not in self._read:
+            target.repository.reach()
+            target.snapshots = target.repository.snapshots()
+            self._read.append(target)
         self.target = target
+
+    def _choose_from(self, target):
+        self.read_from(target)
         self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
         return self.choices
 
@@ -148,7 +155,7 @@ class Restore:
         """{directory: bytes that are needed beside it}."""
         needed = {}
         for name, choice in self.choices.items():
-            if self.journal.is_open and self.journal.content.get("touched"):
+            if self.journal.is_touched:
                 continue  # all of it is there
             place = os.path.dirname(self._beside(name))
             while not os.path.isdir(place):
@@ -252,7 +259,7 @@ class Restore:
             raise BackupError("A part is one of one store. Write: --store, once.")
         [(store, kind)] = self.kinds.items()
         beside = self._beside(store)
-        if self.journal.is_open and self.journal.content.get("touched"):
+        if self.journal.is_touched:
             raise BackupError("A restore has not ended. Repeat that one first.")
         laying.remove(beside)
         os.mkdir(beside, 0o700)
