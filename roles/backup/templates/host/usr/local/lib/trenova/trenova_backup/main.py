@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -318,12 +319,36 @@ def _upgrade(settings, arguments):
 
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
-    drilling.remove_left(settings)
     for sentence in watch.look(settings, time.time()):
         print(sentence)
     if notify.owed(settings):
         notify.wake()
+    # Last, as it may take long, and fail: whoever waits for an alarm does not wait for it.
+    _remove_left(settings)
     return 0
+
+
+def _remove_left(settings):
+    """Remove what a drill has left. What stays is told, and keeps nothing else from being told."""
+    if not settings.get("drill"):
+        return
+    because = ""
+    try:
+        drilling.remove_left(settings)
+    except BackupError as error:
+        because = str(error)
+    except subprocess.TimeoutExpired as error:
+        because = f"What a drill has left is still there: the Docker Engine does not answer within {error.timeout} s."
+    except Interrupted as error:
+        because = f"What a drill has left is still there. {error}"
+        raise
+    finally:
+        # A drill that is at work, and an Engine that is stopped, have their time.
+        if because or not os.path.lexists(drilling.place.of(settings).root):
+            said = watch.left_of_a_drill(settings, because, time.time())
+            if said:
+                print(said)
+                notify.wake()
 
 
 def _end(settings, _arguments):

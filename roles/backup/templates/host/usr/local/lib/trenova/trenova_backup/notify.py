@@ -55,6 +55,7 @@ SUBJECTS = {
     "overdue": "The {title} is overdue on {host}",
     "skipped": "The {title} was skipped on {host}",
     "disk": "The disk of the backups of Trenova needs attention on {host}",
+    "left": "What a drill with the backups of Trenova has left needs attention on {host}",
     "good": "The {title} is good again on {host}",
     "test": "A test message of the backups of Trenova on {host}",
 }
