@@ -14,6 +14,7 @@ import threading
 import types
 
 import pytest
+import test_backup_runs
 import test_backup_scripts
 from backup_figures import FIGURES
 from hypothesis import given
@@ -24,10 +25,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
-from trenova_backup import main, notify, places, records, watch  # noqa: E402
+from trenova_backup import main, notify, places, records, runs, watch  # noqa: E402
 from trenova_backup.drill import place  # noqa: E402
 from trenova_backup.drill import verbs as drilling  # noqa: E402
-from trenova_backup.errors import BackupError, Interrupted  # noqa: E402
+from trenova_backup.errors import BackupError, Interrupted, NothingYet, SourceError  # noqa: E402
 from trenova_backup.files import moment, seconds_of, stamp_of  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -38,6 +39,10 @@ NIGHT = {"verb": "backup", "title": "Nightly backup", "seconds": DAY, "grace_sec
 FULL = {"verb": "full", "title": "Weekly full backup", "seconds": 7 * DAY, "grace_seconds": DAY}
 CYCLE = {"verb": "cut", "title": "Cycle", "seconds": 5 * MINUTE, "grace_seconds": 10 * MINUTE}
 DRILL = {"verb": "drill", "title": "Weekly drill", "seconds": 7 * DAY, "grace_seconds": DAY, "unit": "drill.service"}
+
+
+#: Two directories and one Redis to save, without an Engine.
+settings = test_backup_runs.settings
 
 
 class Host:
@@ -554,3 +559,93 @@ def test_a_full_disk_of_the_host_is_told_each_hour_although_there_is_nothing_to_
     assert told == [("disk", sentence)] * 2
     assert main.main(["watch"]) == 0
     assert sorted(os.listdir(found.settings.path())) == before, "it leaves nothing there"
+
+
+def half_restored(settings):
+    pathlib.Path(settings.path("restore.json")).write_text(json.dumps({
+        "touched": True, "begun": "2026-11-22T10:00:00Z", "wish": {"stores": [], "until": None, "target": None}}))
+
+
+def test_a_night_that_is_refused_is_skipped_and_told_and_a_small_backup_gives_way(host, monkeypatch, woken, stopped,
+                                                                                  capsys):
+    monkeypatch.setenv("INVOCATION_ID", "0a1b")
+    found = host(full_days=7)
+    half_restored(found.settings)
+    with pytest.raises(BackupError) as refused:
+        main._backup(found.settings, main._parser().parse_args(["backup"]))
+    because = ("A restore of everything was begun at 2026-11-22T10:00:00Z and has not ended. Nothing is saved before "
+               "it is repeated to its end.")
+    assert str(refused.value) == because
+    [message] = found.messages()
+    assert (notify.subject(found.settings, message), message["because"], len(woken)) == (
+        "The backup of Trenova was skipped on erp1", because, 1)
+    [record] = records.read(found.settings, main.time.time())
+    assert (record["verb"], record["state"], record["invocation"]) == ("backup", "skipped", "0a1b")
+    assert because in " ".join(watch.faults(found.settings, main.time.time()))
+    capsys.readouterr()
+    assert main._cut(found.settings, None) == 0
+    assert capsys.readouterr().out == because + "\n"
+    assert (found.messages(), records.read(found.settings, main.time.time())) == ([], [record])
+
+
+@pytest.mark.parametrize(("holder", "said"), [
+    ("backup", "A backup is at work, which saves this, too."), ("cut", "A backup is at work, which saves this, too."),
+    ("check", "A check is at work; this one gives way to it."),
+    ("restore", "A restore is at work; this one gives way to it."),
+    ("upgrade", "An upgrade of PostgreSQL is at work; this one gives way to it."),
+    ("drill", "The record of a drill is at work; this one gives way to it.")])
+def test_a_small_backup_gives_way_to_whoever_is_at_work_and_says_who_that_is(host, capsys, holder, said):
+    found = host()
+    with runs.alone(found.settings, holder):
+        assert main._cut(found.settings, None) == 0
+    assert capsys.readouterr().out == said + "\n"
+
+
+# -- Warnings ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_good_backup_warns_of_is_told_while_it_is_new(host):
+    found = host()
+    assert found.run(NOW) == []
+    assert found.run(NOW + DAY, warnings=["One.", "Two."]) == ["The backup of Trenova was made and has a warning"]
+    assert found.run(NOW + 2 * DAY, warnings=["Two.", "One."]) == []
+    record = records.finish(found.settings, records.begin(found.settings, "backup", NOW + 3 * DAY), NOW + 3 * DAY, "ok",
+                            warnings=["Two.", "Three."])
+    assert watch.after_run(found.settings, record, NOW + 3 * DAY)
+    assert [message["because"] for message in found.messages()] == ["Three."]
+    assert found.run(NOW + 4 * DAY) == []
+    assert found.run(NOW + 5 * DAY, warnings=["Two."]) != [], "it was gone in between"
+    assert found.run(NOW + 5 * DAY, "cut", warnings=["Four."]) == []
+
+
+def test_what_a_small_backup_has_noticed_is_told_by_the_full_one_that_it_starts(settings, monkeypatch):
+    lost = "Rows had to drop write-ahead log that was not fetched."
+
+    def all_stores(run):
+        if run.verb == "cut":
+            run.warn(lost)
+            raise NothingYet("Rows has no base backup yet.")
+        run.warn("Two.")
+
+    monkeypatch.setattr(runs.Run, "all_stores", all_stores)
+    settings.content.update(mail={"to": "ops@trucks.test"})
+    monkeypatch.setattr(notify, "wake", lambda: None)
+    assert main._cut(settings, None) == 0
+    cut, backup = records.read(settings, main.time.time() + 60)
+    assert (cut["verb"], cut["state"], cut["warnings"]) == ("cut", "skipped", [lost])
+    assert (backup["verb"], backup["state"], backup["warnings"]) == ("backup", "ok", [lost, "Two."])
+    [name] = notify.owed(settings)
+    message = json.loads(pathlib.Path(settings.path("unsent", name)).read_text())
+    assert (message["kind"], message["because"]) == ("warned", lost + " Two.")
+
+
+def test_a_failed_one_tells_its_warnings_in_its_message(settings, monkeypatch):
+    test_backup_runs.Engine.stores["backup-redis"] = SourceError("no route to host")
+    describe = runs.Run.describe
+    monkeypatch.setattr(runs.Run, "describe", lambda run: (run.warn("Log was dropped."), describe(run)))
+    monkeypatch.setattr(notify, "wake", lambda: None)
+    settings.content.update(mail={"to": "ops@trucks.test"})
+    assert main._work(settings, "backup") == 1
+    [name] = notify.owed(settings)
+    message = json.loads(pathlib.Path(settings.path("unsent", name)).read_text())
+    assert "  WARNING: Log was dropped." in notify.body(settings, message)

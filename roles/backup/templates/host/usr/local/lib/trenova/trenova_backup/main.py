@@ -107,16 +107,17 @@ def _listen(deadline):
             signal.signal(number, interrupted)
 
 
-def _work(settings, verb, is_full=False):
-    """A run from its begin to its record; the exit code."""
+def _work(settings, verb, is_full=False, warnings=()):
+    """A run from its begin to its record; the exit code. warnings: what the run has to tell of that led to this one."""
     patience = min(PATIENCE_SECONDS, settings.get("timeout_seconds", PATIENCE_SECONDS) / 2) if verb == "backup" else 0
     with runs.alone(settings, verb, patience):
         _tell_interrupted(settings)
-        need_none(settings)
+        _give_way(settings)
         record = records.begin(settings, verb, time.time(), level="full" if is_full else "incremental")
         if is_full:
             by_hand.has_begun(settings)
         run = runs.Run(settings, verb, record["stamp"], is_full)
+        run.warnings += warnings
         state, more = records.FAILED, {}
         try:
             run.prepare()
@@ -133,8 +134,9 @@ def _work(settings, verb, is_full=False):
                 run.engine.look()
             else:
                 state = records.OK
-        except NothingYet:
+        except NothingYet as error:
             state = records.SKIPPED
+            error.warnings = run.warnings
             raise
         except Interrupted as error:
             run.stopped(error)
@@ -150,6 +152,14 @@ def _work(settings, verb, is_full=False):
         for failure in run.failures:
             print(failure, file=sys.stderr)
         return 0 if state == records.OK else 1
+
+
+def _give_way(settings):
+    """Raises Busy where a restore or an upgrade was interrupted: whoever repeats that comes first."""
+    try:
+        need_none(settings)
+    except BackupError as error:
+        raise runs.Busy(str(error)) from None
 
 
 def _conclude(settings, run, record, state, more):
@@ -224,9 +234,10 @@ def _cut(settings, _arguments):
         return _work(settings, "cut")
     except NothingYet as error:
         print(error, "A first backup is made.")
-        return _work(settings, "backup", is_full=True)
-    except runs.Busy:
-        print("A backup is at work, which saves this, too.")
+        return _work(settings, "backup", is_full=True, warnings=error.warnings)
+    except runs.Busy as error:
+        # What else is at work saves nothing.
+        print("A backup is at work, which saves this, too." if error.verb in ("backup", "cut") else error)
         return 0
 
 

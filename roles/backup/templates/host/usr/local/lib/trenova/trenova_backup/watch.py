@@ -39,7 +39,8 @@ def after_run(settings, record, now):
     with _memory(settings) as told:
         key = "failed " + record["verb"]
         if record["state"] == records.OK:
-            return _good(settings, record, told, now)
+            is_warned = _warned(settings, record, told, now)
+            return _good(settings, record, told, now) or is_warned
         if record["state"] == records.SKIPPED and record["verb"] == "cut":
             return False  # one that takes too long is overdue soon
         kind = "skipped" if record["state"] == records.SKIPPED else "failed"
@@ -227,6 +228,18 @@ def _good(settings, record, told, now):
         _forget(told, key)
     return bool(begun) and notify.owe(
         settings, "good", dict(record, because=f"It is good again, after trouble since {min(begun)}."), now)
+
+
+def _warned(settings, record, told, now):
+    """Whether a good backup warns of what the one before it did not warn of, which is then told."""
+    if record["verb"] != "backup":
+        return False
+    key, said = "warned backup", record.get("warnings") or []
+    before = told.pop(key, {}).get("said")
+    if said:
+        told[key] = {"said": said}
+    new = [sentence for sentence in said if not isinstance(before, list) or sentence not in before]
+    return bool(new) and notify.owe(settings, "warned", dict(record, because=" ".join(new)), now)
 
 
 def _recovered(settings, told, key, now, about):

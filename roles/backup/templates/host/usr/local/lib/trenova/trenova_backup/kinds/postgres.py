@@ -28,7 +28,6 @@ END_OF_MANIFEST = 4096
 SEGMENT_BYTES = 16 * 1024 * 1024
 #: How pg_receivewal calls a segment of which more is to come.
 PARTIAL = ".partial"
-PARTIAL = ".partial"
 #: Tables of so many bytes in all are read for their checksums, and how often a moment without writers is looked for.
 CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
 #: What the log's segments, and the files that tell of its branches, are called.
