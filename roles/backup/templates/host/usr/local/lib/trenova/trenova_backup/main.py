@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from trenova_backup import by_hand, gate, listing, notify, records, runs, watch
+from trenova_backup import allowed, by_hand, gate, listing, notify, records, runs, watch
 from trenova_backup.drill import verbs as drilling
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
@@ -60,6 +60,7 @@ def _parser():
     verbs = parser.add_subparsers(dest="verb", required=True)
     backup = verbs.add_parser("backup", help="save everything now")
     backup.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    allowed.add_options(backup)
     verbs.add_parser("cut", help="save what has changed since")
     listed = verbs.add_parser("list", help="what there is, where, and what it can restore")
     listed.add_argument("--json", action="store_true", help="for programs")
@@ -75,6 +76,7 @@ def _parser():
     upgrading.add_parser(verbs)
     start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
     start.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    allowed.add_options(start)
     start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
     follow = verbs.add_parser("follow", help="for playbooks: what a backup has said, and whether it runs")
     follow.add_argument("invocation", help="number of systemd, as `start` tells it")
@@ -118,6 +120,7 @@ def _work(settings, verb, is_full=False, warnings=()):
             by_hand.has_begun(settings)
         run = runs.Run(settings, verb, record["stamp"], is_full)
         run.warnings += warnings
+        allowances = allowed.names(settings)
         state, more = records.FAILED, {}
         try:
             run.prepare()
@@ -134,6 +137,7 @@ def _work(settings, verb, is_full=False, warnings=()):
                 run.engine.look()
             else:
                 state = records.OK
+                allowed.forget(settings, allowances)
         except NothingYet as error:
             state = records.SKIPPED
             error.warnings = run.warnings
@@ -185,6 +189,7 @@ def _tell_interrupted(settings, because=""):
 
 
 def _backup(settings, arguments):
+    allowed.take_down(settings, arguments)
     try:
         return _work(settings, "backup", arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings))
     except runs.Busy as error:
@@ -215,7 +220,7 @@ def _start(settings, arguments):
     if found["is_running"] or arguments.check:
         print(json.dumps(dict(found, level=found["level"] or ("full" if is_full else "incremental"), **told)))
         return 0
-    invocation = by_hand.start(settings, arguments.full)
+    invocation = by_hand.start(settings, arguments)
     print(json.dumps(dict(told, is_running=False, invocation=invocation, level="full" if is_full else "incremental")))
     return 0
 
