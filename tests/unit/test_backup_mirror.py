@@ -577,6 +577,26 @@ def test_a_sync_that_was_ahead_and_interrupted_does_not_stand_for_the_newest(wor
     assert world.mirror().verify("main")["damaged"] == []
 
 
+@pytest.mark.usefixtures("synchronized")
+@pytest.mark.parametrize("steps", range(16))
+def test_whatever_ends_it_each_list_still_leads_to_the_versions_that_it_names(world, steps):
+    contents = {}
+    for content, ahead in (("one", 0), ("two", HOUR), ("three", HOUR), ("four", HOUR)):
+        world.put("b/a", content)
+        contents[world.sync(ahead=ahead)[0]] = content
+    world.steps = steps
+    with contextlib.suppress(Killed):
+        world.sync()
+    world.steps = None
+    world.sync()
+    assert max(world.lists) <= files.stamp_of(world.now)
+    for stamp, content in contents.items():
+        # "current" sorts after every stamp.
+        later = min(place.replace("replaced/", "") for place, _path in world.target
+                    if place.replace("replaced/", "") > world.newest_name(stamp))
+        assert world.target[later if later == "current" else "replaced/" + later, "b/a"] == content
+
+
 def test_a_clock_that_may_be_behind_dates_nothing_anew_unless_somebody_says_that_it_is_right(world, monkeypatch):
     monkeypatch.setattr(clock, "is_synchronized", lambda: False)
     world.put("b/a", "one")
