@@ -566,8 +566,7 @@ def half_restored(settings):
         "touched": True, "begun": "2026-11-22T10:00:00Z", "wish": {"stores": [], "until": None, "target": None}}))
 
 
-def test_a_night_that_is_refused_is_skipped_and_told_and_a_small_backup_gives_way(host, monkeypatch, woken, stopped,
-                                                                                  capsys):
+def test_a_night_that_is_refused_is_skipped_and_told_and_a_small_backup_is_not(host, monkeypatch, woken, stopped):
     monkeypatch.setenv("INVOCATION_ID", "0a1b")
     found = host(full_days=7)
     half_restored(found.settings)
@@ -582,9 +581,8 @@ def test_a_night_that_is_refused_is_skipped_and_told_and_a_small_backup_gives_wa
     [record] = records.read(found.settings, main.time.time())
     assert (record["verb"], record["state"], record["invocation"]) == ("backup", "skipped", "0a1b")
     assert because in " ".join(watch.faults(found.settings, main.time.time()))
-    capsys.readouterr()
-    assert main._cut(found.settings, None) == 0
-    assert capsys.readouterr().out == because + "\n"
+    with pytest.raises(BackupError, match="has not ended"):
+        main._cut(found.settings, None)
     assert (found.messages(), records.read(found.settings, main.time.time())) == ([], [record])
 
 

@@ -158,12 +158,16 @@ def _work(settings, verb, is_full=False, warnings=()):
         return 0 if state == records.OK else 1
 
 
+class _Refused(runs.Busy):
+    """A restore or an upgrade was interrupted: whoever repeats that comes first."""
+
+
 def _give_way(settings):
-    """Raises Busy where a restore or an upgrade was interrupted: whoever repeats that comes first."""
+    """Raises _Refused where nothing is to be saved now."""
     try:
         need_none(settings)
     except BackupError as error:
-        raise runs.Busy(str(error)) from None
+        raise _Refused(str(error)) from None
 
 
 def _conclude(settings, run, record, state, more):
@@ -240,6 +244,8 @@ def _cut(settings, _arguments):
     except NothingYet as error:
         print(error, "A first backup is made.")
         return _work(settings, "backup", is_full=True, warnings=error.warnings)
+    except _Refused:
+        raise
     except runs.Busy as error:
         # What else is at work saves nothing.
         print("A backup is at work, which saves this, too." if error.verb in ("backup", "cut") else error)
