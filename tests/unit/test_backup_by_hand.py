@@ -14,16 +14,20 @@ import time
 import types
 
 import pytest
+import test_backup_runs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Byte code among the templates would travel to the hosts.
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
-from trenova_backup import by_hand, main, records  # noqa: E402
+from trenova_backup import allowed, by_hand, main, records  # noqa: E402
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 from trenova_backup.upgrade import verbs as upgrading  # noqa: E402
+
+#: One without an Engine that can make backups.
+installation = test_backup_runs.settings
 
 
 class Systemd:
@@ -79,6 +83,10 @@ def record(settings, monkeypatch, invocation, state="ok", level="full"):
     return records.finish(settings, records.begin(settings, "backup", time.time(), level=level), time.time(), state)
 
 
+def words(*words):
+    return main._parser().parse_args(words)
+
+
 def told(settings, capsys, *words):
     capsys.readouterr()
     arguments = main._parser().parse_args(words)
@@ -100,9 +108,9 @@ def test_a_full_one_is_asked_for_until_it_begins(settings, systemd, capsys, monk
     assert by_hand.is_full_wanted(settings)
     asked = []
     monkeypatch.setattr(main, "_work", lambda _settings, verb, is_full: asked.append((verb, is_full)) or 0)
-    main._backup(settings, types.SimpleNamespace(full=False))
+    main._backup(settings, words("backup"))
     by_hand.has_begun(settings)
-    main._backup(settings, types.SimpleNamespace(full=False))
+    main._backup(settings, words("backup"))
     assert asked == [("backup", True), ("backup", False)]
 
 
@@ -123,23 +131,60 @@ def test_one_that_is_at_work_is_told_and_none_is_started(settings, systemd, caps
     assert not by_hand.is_full_wanted(settings)
 
 
+@pytest.mark.parametrize("name", allowed.MEANINGS)
+@pytest.mark.parametrize("verb", ["start", "backup"])
+def test_what_is_allowed_reaches_the_unit_and_holds_until_a_run_went_well(
+        installation, systemd, capsys, monkeypatch, verb, name):
+    """It is the word that the refusal tells, and what a run that failed did not come to is for the next one."""
+    seen, is_good = [], [False]
+
+    def all_stores(run):
+        seen.append(allowed.has(run.settings, name))
+        if not is_good[0]:
+            raise BackupError("A target is away.")
+
+    monkeypatch.setattr(main.runs.Run, "all_stores", all_stores)
+    option = allowed.hint(name).split()[-1].rstrip(".")
+    assert "trenova_backup_" + name.replace("-", "_") + "=true" in allowed.hint(name)
+    assert option == "--" + name
+    if verb == "start":
+        told(installation, capsys, "start", option)
+        assert main._backup(installation, words("backup")) == 1
+    else:
+        assert main._backup(installation, words("backup", option)) == 1
+    is_good[0] = True
+    assert main._cut(installation, None) == 0
+    assert main._backup(installation, words("backup")) == 0
+    assert seen == [True, True, False]
+    told(installation, capsys, "start", option, "--check")
+    assert allowed.names(installation) == []
+
+
+def test_what_is_allowed_while_a_run_is_at_work_is_for_the_next_one(installation, monkeypatch):
+    monkeypatch.setattr(main.runs.Run, "all_stores", lambda run: allowed.take_down(
+        run.settings, words("backup", "--accept-vanished")))
+    assert main._cut(installation, None) == 0
+    assert allowed.names(installation) == [allowed.VANISHED]
+
+
 def test_a_unit_that_is_not_there_is_a_sentence_and_no_full_one_is_owed(settings, systemd):
     systemd.code, systemd.said = 5, "Unit trenova-backup.service not found.\n"
     with pytest.raises(BackupError, match=r"No backup can be started: Unit trenova-backup.service not found\."):
-        by_hand.start(settings, True)
+        by_hand.start(settings, words("start", "--full", "--clock-is-right"))
     assert not by_hand.is_full_wanted(settings)
+    assert allowed.names(settings) == []
 
 
 def test_one_that_ends_before_systemd_is_asked_is_found_by_its_record(settings, systemd, monkeypatch):
     systemd.next, systemd.invocation = "", ""
     monkeypatch.setattr(by_hand.time, "sleep", lambda _seconds: record(settings, monkeypatch, "quick"))
-    assert by_hand.start(settings, False) == "quick"
+    assert by_hand.start(settings, words("start")) == "quick"
 
 
 def test_a_systemd_that_begins_nothing_is_told(settings, systemd):
     systemd.next = ""
     with pytest.raises(BackupError, match="systemctl status trenova-backup.service"):
-        by_hand.start(settings, False)
+        by_hand.start(settings, words("start"))
 
 
 def test_who_follows_reads_every_line_once_and_the_record_at_the_end(settings, systemd, capsys, monkeypatch):

@@ -157,6 +157,15 @@ def test_a_backup_that_is_at_work_is_followed_and_a_full_one_made_after_it():
     assert len(host.asked) == 2
 
 
+def test_what_a_backup_is_allowed_is_for_one_of_its_own():
+    full = dict(BEGUN, is_running=True, invocation="9f", level="full")
+    host = Host(full, part(record=dict(RECORD, level="full")), BEGUN, part(record=RECORD))
+    assert host.task(backup_now, full=True, accept_vanished=True, clock_is_right=True)["changed"]
+    start = "start --full --accept-vanished --clock-is-right"
+    assert host.asked == [start, "follow 9f --unit trenova-backup.service", start,
+                          "follow 0a1b --unit trenova-backup.service"]
+
+
 @pytest.mark.parametrize(("found", "changed", "line"), [
     (BEGUN, True, "  erp1  would make a backup (incremental) to local, offsite"),
     (dict(BEGUN, is_running=True), False,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from trenova_backup import listing, records
+from trenova_backup import allowed, listing, records
 from trenova_backup.drill import report
 from trenova_backup.errors import BackupError
 from trenova_backup.files import write_text
@@ -54,17 +54,22 @@ def look(settings):
             "level": (record or {}).get("level", "")}
 
 
-def start(settings, is_full):
-    """Start a backup and do not wait for it; its invocation. Raises BackupError where systemd does not begin it."""
-    if is_full:
+def start(settings, arguments):
+    """Start a backup and do not wait for it; its invocation. Raises BackupError where systemd does not begin it.
+
+    arguments: the words of who starts it, which reach the unit as files.
+    """
+    if arguments.full:
         want_full(settings)
+    new = allowed.take_down(settings, arguments)
     unit = records.unit_of(settings, "backup")
     before, begin = invocation_of(unit), time.time()
     done = subprocess.run(["systemctl", "start", "--no-block", unit], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        if is_full:
+        if arguments.full:
             has_begun(settings)
+        allowed.forget(settings, new)
         raise BackupError(f"No backup can be started: {done.stdout.strip() or 'systemd says nothing.'}")
     return await_begin(settings, unit, "backup", before, begin)
 

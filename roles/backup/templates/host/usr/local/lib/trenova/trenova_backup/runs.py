@@ -34,6 +34,10 @@ DAY = 86400
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
 SMALL = {"cut": "small backup", "check": "check", "end": "end of another one", "drill": "record of a drill"}
+#: Who is at work, by the verb that stands in the lock. Who has not written one there yet is most likely a backup.
+HOLDERS = {
+    "cut": "A small backup", "check": "A check", "restore": "A restore", "upgrade": "An upgrade of PostgreSQL",
+    "drill": "The record of a drill", "end": "The end of another run"}
 #: What the record of a run is kept as.
 RECORDS, RECORD_FILE = "records", "record.json"
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
@@ -45,7 +49,11 @@ NAMED = 5
 
 
 class Busy(BackupError):
-    """Another run is at work."""
+    """Another run is at work. verb: which, as far as that is known."""
+
+    def __init__(self, text, verb=""):
+        super().__init__(text)
+        self.verb = verb
 
 
 class Target:
@@ -604,7 +612,8 @@ def alone(settings, verb="", seconds=0):
             lock.seek(0)
             other = lock.read()
             if other not in SMALL or time.monotonic() >= deadline:
-                raise Busy("Another backup is at work; this one gives way to it.")
+                who = HOLDERS.get(other, "Another backup")
+                raise Busy(f"{who} is at work; this one gives way to it.", other)
             if not is_told:
                 print(f"It waits for the {SMALL[other]} that is at work.", flush=True)
                 is_told = True

@@ -9,8 +9,9 @@ import os
 import time
 import zlib
 
-from trenova_backup import files
+from trenova_backup import allowed, files
 from trenova_backup.errors import BackupError, SourceError, TargetError
+from trenova_backup.mirror import clock
 from trenova_backup.mirror.lists import (
     LOST,
     NONE,
@@ -85,22 +86,48 @@ class Mirror:
         started = time.monotonic()
         work = Work(self.settings.path("objects"), self.name, store)
         try:
-            lists, replaced = self.stamps(store)
-            if lists and lists[-1] > stamp:
-                raise BackupError(f"Target {self.name} holds objects of {lists[-1]}, which is later than now: set "
-                                  "the clock.")
+            lists, replaced = self._redated(store, stamp)
             known = self._known(store, work, lists, replaced)
             listed = files.moment(time.time() - CLOCK_SECONDS)
             self.step("source", f"store-{store}:", work.inside("source"), error=SourceError)
             sort(work.path("source"))
             run = Sync(self, store, work, aside(stamp, replaced), listed, tell)
             run.run(known)
-            if run.is_changed or not lists:
+            if run.is_changed or not lists or work.is_unlisted:
                 self._commit(store, work, stamp)
             run.raise_errors()
             return dict(run.result, seconds=time.monotonic() - started)
         finally:
             work.tidy()
+
+    def _redated(self, store, stamp):
+        """Names of lists and of `replaced`, as `stamps` has them, of which none is later than a stamp.
+
+        What a clock that was ahead has dated later is renamed to the seconds just before. Its order stays, and of each
+        sync what it replaced goes first: cut off there, it looks like one that was interrupted before its list, and the
+        rest follows. Raises BackupError where the clock may be behind, as that would give good lists a wrong time.
+        """
+        lists, replaced = self.stamps(store)
+        length = len(stamp)
+        times = sorted({name[:length] for name in [*lists, *replaced]})
+        ahead = [when for when in times if when > stamp]
+        if not ahead:
+            return lists, replaced
+        past, first = times[:-len(ahead)], files.seconds_of(stamp) - len(ahead)
+        is_right = allowed.has(self.settings, allowed.CLOCK) or past and clock.is_synchronized()
+        if not is_right or past and files.stamp_of(first) <= past[-1]:
+            raise BackupError(
+                f"Target {self.name} holds objects of {ahead[-1]}, which is later than now: set the clock. If it is "
+                f"right, and was ahead then, {allowed.hint(allowed.CLOCK)}")
+        new = {when: files.stamp_of(first + number) for number, when in enumerate(ahead)}
+        words = []
+        for when in ahead:
+            for directory, names in (("replaced/", replaced), ("lists/", lists)):
+                words += [directory + word for name in names if name[:length] == when
+                          for word in (name, new[when] + name[length:])]
+        self.step("rename", self.place(store), *words)
+        return tuple([new.get(name[:length], name[:length]) + name[length:] for name in names]
+                     for names in (lists, replaced))
 
     def _known(self, store, work, lists, replaced):
         """Path of the list of what `current` holds, with what an interrupted sync knew."""
@@ -108,6 +135,7 @@ class Mirror:
         if work.base != base:
             self._rebuild(store, work, base, replaced)
         if os.path.exists(work.journal):
+            work.note_unlisted()
             # In place of the old one at once, or a kill between the two would need both.
             work.merge(work.path("merged"))
             os.replace(work.path("merged"), work.list)
@@ -124,10 +152,11 @@ class Mirror:
         later = ["replaced/" + name for name in replaced if name[:len(base)] > base or base == NONE]
         self.step("held", self.place(store), work.inside("held"), "current", *later)
         sort(work.path("held"))
+        work.use(base)
+        work.note_unlisted()
         with work.write("list-" + base) as stream:
             for line in rebuilt(read(work.path("told")), read(work.path("held"))):
                 stream.write(line + "\n")
-        work.use(base)
 
     def _commit(self, store, work, stamp):
         """Make what the journal knows the list, in the target first: what only the host knew would count as unknown."""
@@ -154,7 +183,7 @@ class Mirror:
         before = [name for name in lists if name <= oldest_stamp]
         if not before:
             return []
-        # Lists last: without its list nothing finds a version, and without the version the list lies.
+        # Lists first: a version that no list leads to goes the next time, and a list without its versions would lie.
         gone = ["replaced/" + name for name in replaced if name[:len(before[-1])] <= before[-1]]
         gone = ["lists/" + name for name in before[:-1]] + gone
         if gone:
