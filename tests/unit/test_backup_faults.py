@@ -67,17 +67,19 @@ def killing(host, program, pattern, victim, seconds):
     wrapper.chmod(0o755)
 
 
-def power_off(host):
+def power_off(host, process):
     """What a server without power leaves: nothing that runs."""
     deadline = time.monotonic() + backup_host.PATIENCE_SECONDS
-    while not (host.root / "off").exists():
+    off = host.root / "off"
+    while not off.exists():
+        assert process.poll() is None or off.exists(), "it ended before that"
         assert time.monotonic() < deadline, (host.root / "said").read_text()
         time.sleep(0.02)
     mine = f"RCLONE_CONFIG={host.root}/rclone.conf".encode()
-    for process in filter(str.isdigit, os.listdir("/proc")):
+    for number in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            if mine in backup_host.pathlib.Path(f"/proc/{process}/environ").read_bytes():
-                os.kill(int(process), signal.SIGKILL)
+            if mine in backup_host.pathlib.Path(f"/proc/{number}/environ").read_bytes():
+                os.kill(int(number), signal.SIGKILL)
 
 
 def a_host(root, *targets, **more):
@@ -112,7 +114,7 @@ def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(tmp_p
     killing(host, "restic", PHASES[phase], victim, 0.8 if phase == "writing" else 0.1)
     process = host.start("backup", "--full")
     if victim == "server":
-        power_off(host)
+        power_off(host, process)
     code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin/restic").unlink()
     tar.unlink()
@@ -317,7 +319,7 @@ def test_who_is_killed_while_a_restore_fetches_has_touched_nothing_live(tmp_path
     killing(host, program, pattern, victim, 0.1)
     process = host.start("restore", "--confirm", "erp1")
     if victim == "server":
-        power_off(host)
+        power_off(host, process)
     code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin" / program).unlink()
     assert code == (-signal.SIGKILL if victim == "server" else 1)
@@ -441,7 +443,7 @@ def test_who_is_killed_while_the_database_is_read_takes_nothing_with_it(tmp_path
     killing(host, READERS[reader], "*", victim, READS_SECONDS.get(reader, 0.1))
     process = host.start("backup", "--full")
     if victim == "server":
-        power_off(host)
+        power_off(host, process)
     code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin" / READERS[reader]).unlink()
     assert code == (-signal.SIGKILL if victim == "server" else 1)

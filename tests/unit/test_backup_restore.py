@@ -121,7 +121,7 @@ def test_a_database_whose_directory_is_the_root_of_a_disk_can_read_what_was_put_
     """It reads all that is below when it is saved, and ends where it may not."""
     monkeypatch.setattr(os.path, "ismount", lambda path: os.path.basename(str(path)) == "data")
     new, path, copy = place(tmp_path)
-    os.chmod(path, 0o750)
+    pathlib.Path(path).chmod(0o710)
     laying.lay(new, path, copy)
     told = [os.stat(place) for place in (copy, path)]
     assert len({(one.st_mode, one.st_uid, one.st_gid) for one in told}) == 1

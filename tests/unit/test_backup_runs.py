@@ -331,7 +331,8 @@ def test_a_disk_that_has_no_room_for_what_it_lacks_is_not_filled(settings, tmp_p
     assert "Target two: 1.0 kB are free" in status(settings)["because"]
 
 
-@pytest.mark.parametrize("error", [SourceError("The objects cannot be read: one of them."), BackupError("Set the clock.")])
+@pytest.mark.parametrize("error", [
+    SourceError("The objects cannot be read: one of them."), BackupError("Set the clock.")])
 def test_what_one_mirror_stumbles_over_keeps_no_other_from_being_brought_up_to_date(settings, monkeypatch, error):
     settings.stores.append({"store": "objects", "name": "objects", "kind": "objects", "title": "Objects"})
     synced = []

@@ -264,10 +264,10 @@ class Run:
         union = {snapshot.key: snapshot for snapshots in held.values() for snapshot in snapshots}
         gone = {snapshot.key for snapshot in unwanted(
             sorted(union.values(), key=_by_age_of_run()), self.settings["retention"], self.started)}
-        for target in held:
-            has = {snapshot.key for snapshot in held[target]}
-            for other in held:
-                lacking = [snapshot for snapshot in held[other] if snapshot.key not in has | gone]
+        for target, mine in held.items():
+            has = {snapshot.key for snapshot in mine}
+            for other, theirs in held.items():
+                lacking = [snapshot for snapshot in theirs if snapshot.key not in has | gone]
                 if lacking and target.is_good and other.is_good:
                     self._copy(other, target, lacking)
                     has |= {snapshot.key for snapshot in lacking}

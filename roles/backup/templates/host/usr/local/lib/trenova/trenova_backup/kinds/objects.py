@@ -37,7 +37,9 @@ class Objects(Kind):
     def choose(self, target, until):
         """The mirror as it was at a moment."""
         lists, _replaced = target.mirror.stamps(self.name)
-        fitting = [stamp for stamp in lists if until is None or seconds_of(stamp) <= until]
+        # Of what a clock that was ahead has saved it is not known when that was.
+        newest = until if until is not None else time.time()
+        fitting = [stamp for stamp in lists if seconds_of(stamp) <= newest] or (lists if until is None else [])
         if not fitting:
             raise BackupError(self.nothing(
                 until, seconds_of(lists[0]) if lists else None, seconds_of(lists[-1]) if lists else None))

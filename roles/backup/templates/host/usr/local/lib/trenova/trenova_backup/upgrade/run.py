@@ -283,7 +283,7 @@ class WayBack(Change):
         copy = self.last["copies"][self.name]
         if phase == FETCHED and not os.path.isdir(copy):
             return ""
-        if major_of(copy) != wish["from"]:
+        if phase != FETCHED and major_of(copy) != wish["from"]:
             raise BackupError(
                 f"{copy} is not there any more. What was before the upgrade can be restored: set postgres_image to an "
                 f"image of {wish['from']}, move {self.root} away, run site.yml, and then restore.yml with -e "
@@ -298,6 +298,10 @@ class WayBack(Change):
         if not copy:
             self._go_on_as_before()
             return
+        if self.last["wish"]["way"] == UP and self.journal.phase(self.name) == FETCHED:
+            # Half of what was there may still be in its place: only a change that has ended leaves a whole copy.
+            self._stop()
+            self.change_places(self.journal.content["ready"][self.name])
         if self.last["wish"] != self.wish or self.last.get("done"):
             # At once: with half of it, nobody would know where to go back to.
             self.journal.content = {
