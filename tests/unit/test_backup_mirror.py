@@ -320,11 +320,16 @@ def test_a_moment_before_the_first_list_is_an_error(world):
         world.mirror().state_at("main", "20261101T000000Z")
 
 
+def bring_back(world, stamp, *words, **more):
+    mirror = world.mirror()
+    return mirror.bring_back("main", mirror.state_at("main", stamp), *words, **more)
+
+
 def test_what_comes_back_has_its_headers_and_buckets(world):
     world.buckets.add("empty")
     world.put("b/a \\ \"q\" ü\ttab", "one")
     stamp, _ = world.sync()
-    result = world.mirror().bring_back("main", stamp, "other:")
+    result = bring_back(world, stamp, "other:")
     assert world.other == {"b/a \\ \"q\" ü\ttab": ("one", {"content-type": "text/one"})}
     assert world.other_buckets == {"b", "empty"}
     assert (result["objects"], result["bytes"], result["missing"]) == (1, 3, [])
@@ -335,13 +340,13 @@ def test_one_object_or_bucket_comes_back_beside(world):
     for path in ("b/a", "b/ab", "c/a"):
         world.put(path, path)
     stamp, _ = world.sync()
-    world.mirror().bring_back("main", stamp, "other:", only="b/a", into="side/x")
+    bring_back(world, stamp, "other:", only="b/a", into="side/x")
     assert set(world.other) == {"side/x/a"}
     assert world.other_buckets == {"side"}
-    world.mirror().bring_back("main", stamp, "other:", only="c")
+    bring_back(world, stamp, "other:", only="c")
     assert set(world.other) == {"side/x/a", "c/a"}
     with pytest.raises(BackupError, match="held no b/no at"):
-        world.mirror().bring_back("main", stamp, "other:", only="b/no")
+        bring_back(world, stamp, "other:", only="b/no")
 
 
 def test_a_restore_makes_nothing_be_copied_again(world):

@@ -192,13 +192,14 @@ class Mirror:
 
     # -- Restore ------------------------------------------------------------------------------------------------------
 
-    def state_at(self, store, stamp=None):
+    def state_at(self, store, stamp=None, stamps=None):
         """What the store held at a moment, at the last sync by default, and where each object lies: a State.
 
-        It needs the target alone. Raises BackupError where the target does not go back so far.
+        It needs the target alone. stamps: the target's, where they are known. Raises BackupError where the target does
+        not go back so far.
         """
         work = Work(self.settings.path("objects"), self.name, store)
-        lists, replaced = self.stamps(store)
+        lists, replaced = stamps or self.stamps(store)
         stamp = stamp or (lists[-1] if lists else files.stamp_of(time.time()))
         before, after = [name for name in lists if name <= stamp], [name for name in lists if name > stamp]
         if not before:
@@ -222,15 +223,15 @@ class Mirror:
         state.count()
         return state
 
-    def bring_back(self, store, stamp, remote, only=None, into=None, tell=lambda done, total: None):
+    def bring_back(self, store, state, remote, only=None, into=None, tell=lambda done, total: None):
         """Write what the store held at a moment into a remote ("store-objects:"); what happened, as a dict.
 
+        state: of that moment, as the target has told it; it is gone afterwards.
         only: "bucket", "bucket/key" or all below "bucket/prefix". into: "bucket" or "bucket/prefix", which takes the
         place of the bucket's name. Objects of the remote that the state does not name stay. missing: what the target
         should hold and does not. Raises TargetError with the first object that failed.
         """
         started = time.monotonic()
-        state = self.state_at(store, stamp)
         work, chosen = state.work, [entry for entry in state.buckets if within(entry, only)]
         result = {"objects": 0, "bytes": 0, "missing": [], "failed": [], "stamp": state.stamp}
         try:
@@ -249,7 +250,7 @@ class Mirror:
                 raise TargetError(f"Target {self.name}: {len(result['failed'])} objects could not be brought back, the "
                                   f"first one is {name}: {cleaned(why)}.")
             if only and not result["objects"] and not chosen:
-                raise BackupError(f"{store} held no {only} at {stamp}.")
+                raise BackupError(f"{store} held no {only} at {state.stamp}.")
             return dict(result, seconds=time.monotonic() - started)
         finally:
             work.tidy()
