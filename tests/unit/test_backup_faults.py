@@ -21,6 +21,8 @@ import backup_host
 import pytest
 from backup_host import Host
 from test_backup_notify import Mail, serving
+from trenova_backup.errors import BackupError
+from trenova_backup.stream import Stream
 
 pytestmark = pytest.mark.skipif(backup_host.programs() is None, reason="restic 0.17 or later and rclone are not here")
 #: A program of the host in the middle of whose work somebody is killed, once.
@@ -185,6 +187,29 @@ def test_what_is_not_kept_any_more_makes_room_for_the_next_backup(tmp_path, disk
     assert code == 1
     assert "are needed and 8.0 MB left alone. Give it a larger disk, or lower backup_retention." in told
     assert host.snapshots() != []
+
+
+def test_a_reader_that_cannot_be_started_leaves_no_lock_that_the_next_one_waits_for(tmp_path, monkeypatch):
+    """Its keeper waits for it by then, and has locked the repository."""
+    host = a_host(tmp_path)
+    for name, value in host.environment.items():
+        monkeypatch.setenv(name, value)
+    run = backup_host.runs.Run(host.settings, "backup", "20261201T013000Z")
+    run.engine = backup_host.Engine(host.settings)
+    [target] = run.targets
+    target.repository._engine = run.engine
+    locks = host.targets["one"] / "restic/locks"
+
+    def source(_pipe):
+        deadline = time.monotonic() + 60
+        while not list(locks.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        raise BackupError("The job backup-directory cannot be started.")
+
+    with pytest.raises(BackupError, match="cannot be started"):
+        target.repository.keep(Stream(run.stamp, "desk", "archive", "archive.tar"), source, lambda done: None)
+    assert list(locks.iterdir()) == []
 
 
 def test_a_disk_that_is_mounted_read_only_is_told_at_once(tmp_path, disk):

@@ -198,7 +198,9 @@ def test_with_it_the_host_restores_and_is_followed():
     assert host.asked == [
         "restore --confirm=erp1 --plan --json", "restore --confirm=erp1 --leave-stopped --start",
         "follow 7c --unit trenova-restore.service", "follow 7c --unit trenova-restore.service --cursor=c1"]
-    assert host.shown[-2:] == ["  erp1  fetched", "  erp1  laid"]
+    assert host.shown[-3:] == [
+        "  erp1  fetched", "  erp1  laid",
+        "  erp1  what was there before is in /var/lib/trenova/.postgres.before, until a good backup a week later"]
     assert (result["changed"], result["copies"]) == (True, record["copies"])
 
 

@@ -393,7 +393,8 @@ class Run:
             with contextlib.suppress(TargetError, ValueError):
                 found = [json.loads(target.repository.read(snapshot)) for snapshot in newest.values()]
                 if found:
-                    return sorted(found, key=lambda record: record["stamp"])
+                    key = by_age(time.time())
+                    return sorted(found, key=lambda record: key(record["stamp"]))
         return []
 
     def take_over_drills(self):
