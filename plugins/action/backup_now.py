@@ -7,6 +7,9 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup.following import Following
 
+#: What the run that is made can be wished to be or to do, as the options of the module and of the host's program.
+WISHES = ("full", "accept_vanished", "clock_is_right")
+
 
 class ActionModule(ActionBase):
     """Has the host make a backup, and shows how far it is. The backup belongs to the host and goes on without us."""
@@ -15,16 +18,18 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         super().run(tmp, task_vars)
-        _result, arguments = self.validate_argument_spec(argument_spec={"full": {"type": "bool", "default": False}})
+        _result, arguments = self.validate_argument_spec(
+            argument_spec={name: {"type": "bool", "default": False} for name in WISHES})
         work = Following(self, task_vars["inventory_hostname"], "backup")
-        words = ["start", *(["--full"] if arguments["full"] else [])]
+        wished = [name for name in WISHES if arguments[name]]
+        words = ["start", *("--" + name.replace("_", "-") for name in wished)]
         if self._task.check_mode:
             return self._announced(work, work.ask(*words, "--check"))
         begun = work.ask(*words)
         if begun["is_running"]:
             work.tell("a backup is at work already ({level}); this is how it goes on".format(**begun))
             record, _text = told = work.until_end(begun)
-            if not arguments["full"] or (record or {}).get("level") == "full":
+            if not wished or wished == ["full"] and (record or {}).get("level") == "full":
                 return self._concluded(work, begun, *told)
             begun = work.ask(*words)
         work.tell("{} backup to {}; it goes on without this playbook: journalctl -fu {unit}".format(

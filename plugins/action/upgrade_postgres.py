@@ -86,8 +86,11 @@ def _afterwards(record):
     """How things are after one that has failed."""
     if record.get("verb") == "rehearsal":
         return "Nothing live was touched."
-    if (record.get("upgrade") or {}).get("is_undone"):
+    told = record.get("upgrade") or {}
+    if told.get("is_undone"):
         return "What was stopped was started again, on the data as it was."
+    if told.get("is_begun") is False:
+        return "Nothing was begun."
     return "Repeat this with the same words: it goes on from where it was."
 
 

@@ -14,13 +14,27 @@ description:
   - The backup belongs to the host. It goes on when the connection is lost, which is asked for again for 10 minutes, or
     when the playbook is ended.
   - Where a backup is at work already, that one is shown. With O(full) another one is made after it, unless it is a full
-    one.
+    one, and with O(accept_vanished) or O(clock_is_right) in any case.
   - Fails where the backup does, with the reason and its last log lines.
 options:
   full:
     description:
       - Whether it is to be a full backup, with a dump of each database. By default it is an increment, unless a full
         one is due by C(backup_full_days).
+    type: bool
+    default: false
+  accept_vanished:
+    description:
+      - Whether objects that are gone since the last backup are meant to be gone, although they are more than half of
+        all, which a backup refuses otherwise. It holds until a backup has gone well, and the objects stay as long as a
+        backup that needs them.
+    type: bool
+    default: false
+  clock_is_right:
+    description:
+      - Whether the clock of the host is right, although a target holds objects of later than now, because it was ahead
+        when they were saved. A backup asks systemd for that, and refuses where it does not know. It holds until a
+        backup has gone well.
     type: bool
     default: false
 extends_documentation_fragment:

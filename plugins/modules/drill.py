@@ -80,7 +80,9 @@ rto_seconds:
   returned: when it came so far
   type: int
 rpo_seconds:
-  description: How old the newest moment was, when the drill began, that a target could have brought back. In seconds.
-  returned: when one was chosen
+  description:
+    - How old the newest moment was that the target could have brought back, when it told what it holds. In seconds.
+    - Of the store that would lose most, of those that small backups save.
+  returned: when one was chosen, unless all that there is of a store is of a clock that was ahead
   type: int
 """

@@ -72,8 +72,10 @@ class Entrance:
 class Load:
     """The stream of requests: a context in which it goes on, and what came of it."""
 
-    def __init__(self, entrance, sessions, rate=50):
+    def __init__(self, entrance, sessions, rate=50, workers=WORKERS):
         self.entrance = entrance
+        #: Requests that are made at once, at most. With few, a rate that is too high is what the application answers.
+        self.workers = workers
         #: Cookies of several sessions, which take turns: the application reads with each request all that it remembers
         #: of a session, and that is every request before.
         self.sessions = sessions
@@ -92,7 +94,7 @@ class Load:
 
     def __enter__(self):
         self._began = time.monotonic()
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _number in range(WORKERS)]
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _number in range(self.workers)]
         for thread in self._threads:
             thread.start()
         time.sleep(2)
@@ -106,7 +108,7 @@ class Load:
 
     def again(self):
         """Another stream of the same requests."""
-        return Load(self.entrance, self.sessions, self.rate)
+        return Load(self.entrance, self.sessions, self.rate, self.workers)
 
     @contextlib.contextmanager
     def unfailing(self, capsys, what):

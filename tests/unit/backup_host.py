@@ -120,7 +120,7 @@ class Engine(engine.Engine):
     def stop(self, containers):
         assert not list(containers)
 
-    def start_again(self, containers):
+    def set_going(self, containers):
         assert not list(containers)
 
     def start(self, job, command, read_lines=None):

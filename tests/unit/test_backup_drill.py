@@ -18,6 +18,7 @@ import pathlib
 import sys
 import threading
 import time
+import types
 
 import pytest
 from backup_figures import FIGURES
@@ -262,6 +263,20 @@ def test_all_of_a_drill_is_removed_and_what_stays_is_told(tmp_path, monkeypatch)
         place.remove(drill)
 
 
+def test_what_could_not_be_removed_is_known_as_a_drill_s_the_next_time(tmp_path, monkeypatch):
+    drill = place.of(settings_at(tmp_path))
+    place.make(drill)
+    pathlib.Path(drill.root, "data/postgres").mkdir(parents=True)
+    Docker(monkeypatch, {})
+    with monkeypatch.context() as patched:
+        # As where a file cannot be changed, or something is mounted there.
+        patched.setattr(place.shutil, "rmtree", lambda _path, ignore_errors: None)
+        with pytest.raises(BackupError, match="A drill could not be removed: .* stayed"):
+            place.remove(drill)
+    place.remove(drill)
+    assert not os.path.lexists(drill.root)
+
+
 @pytest.mark.parametrize("kind", ["directory", "link"])
 def test_what_somebody_else_has_in_that_place_stays(tmp_path, monkeypatch, kind):
     drill = place.of(settings_at(tmp_path))
@@ -305,9 +320,10 @@ class Target:
 
     name = "local"
 
-    def __init__(self, snapshots):
+    def __init__(self, snapshots, objects=()):
         self.repository = type("Repository", (), {
             "snapshots": lambda _self: snapshots, "reach": lambda _self: None})()
+        self.mirror = type("Mirror", (), {"stamps": lambda _self, _store: (tuple(objects), ())})()
         self.snapshots = snapshots
 
 
@@ -340,6 +356,27 @@ def test_the_newest_run_is_taken_that_has_recorded_all_databases(tmp_path):
     assert set(chosen.values()) == {stamp_of(BEGIN + 100)}
 
 
+#: Seconds from now at which a run was, of which some are of a clock that was ahead.
+OFFSETS = st.integers(-5, 5).filter(bool).map(lambda days: days * 86400)
+
+
+def newest_of(offsets):
+    """The newest of runs, as docs/backups.md has it: what is of the future does not count, unless there is no other."""
+    return max([offset for offset in offsets if offset < 0] or offsets)
+
+
+def test_what_was_saved_by_a_clock_that_was_ahead_is_not_the_newest(tmp_path):
+    work = run.Recorded(settings_at(tmp_path), None, {"target": None, "until": None, "stores": []})
+    work.kinds = {"one": Kind(physical=True)}
+
+    @given(st.sets(OFFSETS, min_size=1))
+    def choose(offsets):
+        now = int(time.time()) - BEGIN
+        work._choose_from(Target([snapshot(now + offset, "one", "facts") for offset in offsets]))
+        assert work.run == stamp_of(BEGIN + now + newest_of(offsets))
+    choose()
+
+
 def test_without_a_record_of_what_there_was_it_says_what_to_do(tmp_path):
     with pytest.raises(BackupError, match="systemctl start trenova-backup"):
         recorded(tmp_path, [snapshot(0, "one", "base"), snapshot(0, "one", "wal")])
@@ -358,6 +395,117 @@ def test_objects_need_their_room_once_more(tmp_path, monkeypatch, free, is_enoug
         work.need_space()
 
 
+# -- What would be lost -----------------------------------------------------------------------------------------------
+
+def log_of(at, until, base=0):
+    return snapshot(at, "rows", "wal", base=stamp_of(BEGIN + base), until=moment(BEGIN + until), lsn=f"0/{at + 9999:X}")
+
+
+def told_newest(tmp_path, snapshots, objects=(), asked=1000, kinds=("postgres", "objects", "redis")):
+    """What a drill tells of its RPO, with a target that holds these: (told, warnings)."""
+    work = run.Recorded(settings_at(tmp_path), None, {"target": None, "until": None, "stores": []})
+    names = {"postgres": "rows", "objects": "papers", "redis": "queue", "directory": "desk"}
+    work.kinds = {names[kind]: Kind(kind=kind, title=kind.title(), physical=kind == "postgres") for kind in kinds}
+    work.target, work.asked = Target(snapshots, [stamp_of(BEGIN + at) for at in objects]), BEGIN + asked
+    drill = run.Drill(work.settings)
+    drill._work, work.warnings = work, drill.warnings
+    drill._tell_newest()
+    return drill.told, drill.warnings
+
+
+BASE = snapshot(0, "rows", "base", level="full")
+QUEUE = snapshot(990, "queue", "snapshot", cut="yes")
+
+
+@pytest.mark.parametrize(("snapshots", "objects", "seconds"), [
+    ([BASE, log_of(5, 5), log_of(980, 985), QUEUE], [980], 20),
+    ([BASE, log_of(5, 5), log_of(985, 986), snapshot(400, "queue", "snapshot")], [985], 600),
+    # By a clock that was ahead: a log of a base, a base itself, objects and Redis.
+    ([BASE, log_of(5, 5), log_of(900, 900), log_of(901, 7000), QUEUE], [990, 7000], 100),
+    ([BASE, snapshot(7000, "rows", "base", level="full"), log_of(5, 5), log_of(7000, 7001, base=7000),
+      log_of(900, 900, base=7000), QUEUE, snapshot(8000, "queue", "snapshot")], [990], 100),
+    # A small backup that found nothing to save of two stores.
+    ([BASE, log_of(5, 5), snapshot(970, "queue", "snapshot"),
+      snapshot(970, "records", "record", verb="cut", state="ok")], [5], 30),
+    ([BASE, log_of(5, 5), QUEUE, snapshot(970, "records", "record", verb="cut", state="failed"),
+      snapshot(980, "records", "record", verb="drill", state="ok"),
+      snapshot(7000, "records", "record", verb="cut", state="ok")], [800], 995)])
+def test_rpo_is_that_of_the_store_that_would_lose_most(tmp_path, snapshots, objects, seconds):
+    told, warnings = told_newest(tmp_path, snapshots, objects)
+    assert (told["rpo_seconds"], told["newest"], warnings) == (seconds, moment(BEGIN + 1000 - seconds), [])
+
+
+def test_what_only_the_nightly_backup_saves_is_not_counted(tmp_path):
+    told, _warnings = told_newest(tmp_path, [snapshot(5, "desk", "archive"), QUEUE], kinds=("directory", "redis"))
+    assert told["rpo_seconds"] == 10
+
+
+def test_where_all_is_of_the_future_there_is_no_rpo_and_a_warning(tmp_path, capsys):
+    told, warnings = told_newest(tmp_path, [
+        snapshot(7000, "rows", "base", level="full"), log_of(7000, 7001, base=7000), QUEUE], [990])
+    assert not {"rpo_seconds", "newest"} & set(told)
+    assert warnings == ["No RPO: all that target local holds of Postgres is later than now. A clock was ahead, or that "
+                        "of this host is behind: set it."]
+    assert warnings[0] in capsys.readouterr().out
+    record = dict(RECORD, stamp=stamp_of(BEGIN), drill={"host": "erp1", "rto_seconds": 112})
+    assert listing._drill_lines(listing.drill([record]), BEGIN + 60) == [
+        "  The last drill passed, 60 s ago: RTO 112 s."]
+
+
+AGES = st.lists(st.integers(0, 900), min_size=1, max_size=4)
+
+
+def test_rpo_is_the_longest_of_the_stores(tmp_path):
+    """However many states there are of each, and whatever is of the future besides."""
+    folders = itertools.count()
+
+    @given(AGES, AGES, AGES, st.lists(st.integers(1, 9000), max_size=3))
+    def tell(rows, papers, queue, ahead):
+        snapshots = [BASE, *(log_of(999 - age, 1000 - age) for age in rows),
+                     *(snapshot(1000 - age, "queue", "snapshot") for age in queue),
+                     *(snapshot(1000 + more, "queue", "snapshot") for more in ahead)]
+        told, _warnings = told_newest(tmp_path / str(next(folders)), snapshots,
+                                      sorted([*(1000 - age for age in papers), *(1000 + more for more in ahead)]))
+        assert told["rpo_seconds"] == max(map(min, (rows, papers, queue)))
+    tell()
+
+
+def test_what_a_drill_does_before_it_asks_is_no_loss(tmp_path, monkeypatch):
+    """It may clean up, pull images and wait for half an hour, while backups are made."""
+    clock = [BEGIN]
+    monkeypatch.setattr(run, "time", types.SimpleNamespace(
+        time=lambda: clock[0], monotonic=time.monotonic, strftime=time.strftime))
+    drill = run.Drill(settings_at(tmp_path))
+    monkeypatch.setattr(place, "remove", lambda _drill: clock.__setitem__(0, BEGIN + 900))
+    monkeypatch.setattr(place, "remains", lambda _drill: [])
+    monkeypatch.setattr(live, "look", lambda _settings: {})
+
+    def look():
+        clock[0] = BEGIN + 1000
+        return [BASE, log_of(5, 5), log_of(940, 940), snapshot(940, "rows", "facts")]
+
+    class Work(run.Recorded):
+        def choose(self):
+            self.kinds = {"rows": type("Rows", (Kind,), {"choose_run": lambda *_words: Choice([], BEGIN)})(
+                kind="postgres", title="PostgreSQL", physical=True)}
+            target = Target([])
+            target.repository = type("Repository", (), {
+                "snapshots": staticmethod(look), "reach": lambda _self: None})()
+            self._choose_from(target)
+
+        def need_space(self):
+            pass
+
+        def execute(self, _stamp):
+            pass
+    work = Work(drill.settings, None, {"target": None, "until": None, "stores": []})
+    monkeypatch.setattr(drill, "_prepare", lambda: setattr(drill, "_work", work))
+    for name in ("_create", "_start", "_count_objects"):
+        monkeypatch.setattr(drill, name, lambda: None)
+    drill.run("stamp")
+    assert drill.told["rpo_seconds"] == 60
+
+
 # -- The run ----------------------------------------------------------------------------------------------------------
 
 STEPS = ("_prepare", "_restore", "_start", "_count_objects")
@@ -367,13 +515,14 @@ STEPS = ("_prepare", "_restore", "_start", "_count_objects")
 def quiet(tmp_path, monkeypatch):
     """A drill whose steps are played: (settings, what was called, what lives)."""
     settings, called, lives = settings_at(tmp_path), [], {"container tren-db": ["a"]}
+    monkeypatch.delenv("INVOCATION_ID", raising=False)
     for name in STEPS:
         monkeypatch.setattr(run.Drill, name, lambda *_words, name=name: called.append(name))
     monkeypatch.setattr(place, "remove", lambda _drill: called.append("remove"))
     monkeypatch.setattr(place, "remains", lambda _drill: [])
     monkeypatch.setattr(live, "look", lambda _settings: dict(lives))
     monkeypatch.setattr(notify, "wake", lambda: called.append("wake"))
-    monkeypatch.setattr(verbs, "hand_in", lambda _settings: called.append("hand in"))
+    monkeypatch.setattr(verbs, "hand_in", lambda _settings, _is_alone: called.append("hand in"))
     return settings, called, lives
 
 
@@ -466,7 +615,18 @@ def test_a_report_is_of_the_last_one_that_ended_and_tells_of_one_that_is_at_work
     assert verbs.drill(settings, words("--report")) == 0
     said = capsys.readouterr().out
     assert said.startswith("A drill is at work since")
+    assert said.splitlines()[0].endswith(": journalctl -fu trenova-drill")
     assert ": passed in" in said
+
+
+def test_a_report_names_the_unit_of_this_host(quiet, capsys):
+    settings, _called, _lives = quiet
+    settings.content["schedules"] = [{"verb": "drill", "unit": "trenova-drill-erp1.service"}]
+    with pytest.raises(BackupError, match=r"Make one: systemctl start trenova-drill-erp1$"):
+        verbs.drill(settings, words("--report"))
+    records.begin(settings, "drill", time.time())
+    verbs.drill(settings, words("--report"))
+    assert capsys.readouterr().out.splitlines()[0].endswith(": journalctl -fu trenova-drill-erp1")
 
 
 def test_where_there_is_no_room_it_is_skipped_which_says_nothing_of_the_backups(quiet, monkeypatch):
@@ -488,6 +648,52 @@ def test_a_second_drill_is_refused_and_removes_nothing(quiet):
         verbs.drill(settings, words("--remove"))
     assert called == []
     assert last(settings) is None
+
+
+@pytest.fixture
+def by_timer(quiet, monkeypatch):
+    """A drill that systemd has started: (settings, what was called)."""
+    settings, called, _lives = quiet
+    settings.content["timeout_seconds"] = 20
+    monkeypatch.setenv("INVOCATION_ID", "8d")
+    monkeypatch.setattr(verbs, "PAUSE_SECONDS", 0.01)
+    return settings, called
+
+
+@pytest.mark.parametrize("lock", [None, "drill-of-all.lock"])
+def test_a_drill_of_a_timer_waits_for_another_one_or_a_rehearsal(by_timer, tmp_path, capsys, lock):
+    """On a host that several installations have for their drills they begin at the same time."""
+    settings, called = by_timer
+    if lock:
+        settings.content["drill_lock"] = str(tmp_path / lock)
+    is_held, is_over = threading.Event(), threading.Event()
+
+    def hold():
+        with runs.held(settings, settings.get("drill_lock", verbs.LOCK)):
+            is_held.set()
+            is_over.wait(10)
+            called.append("the other one has ended")
+    other = threading.Thread(target=hold)
+    other.start()
+    is_held.wait(10)
+    threading.Timer(0.2, is_over.set).start()
+    assert do(settings) == 0
+    other.join()
+    assert called == ["the other one has ended", "remove", *STEPS, "remove", "hand in"]
+    assert capsys.readouterr().out.count("It waits for another drill, or a rehearsal") == 1
+    assert last(settings)["state"] == "ok"
+
+
+def test_one_that_has_waited_in_vain_is_told_as_skipped_and_touches_nothing_of_the_other(by_timer, monkeypatch):
+    settings, called = by_timer
+    settings.content["timeout_seconds"] = 0.2
+    monkeypatch.setattr(verbs, "hand_in", lambda _settings, is_alone: called.append(("hand in", is_alone)))
+    with runs.held(settings, verbs.LOCK):
+        assert do(settings) == 1
+    record = last(settings)
+    assert (record["state"], record["invocation"]) == ("skipped", "8d")
+    assert "was at work on this host all the time" in record["because"]
+    assert called == ["wake", ("hand in", False)]
 
 
 def test_of_what_belongs_to_somebody_else_no_drill_is_made(tmp_path):
@@ -593,7 +799,8 @@ RECORD = {
 def test_a_report_says_what_was_restored_how_long_it_took_and_what_was_proved():
     text = " ".join("\n".join(report.lines(RECORD)).split())
     for phrase in (
-            "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login", "RPO 300 s",
+            "on erp1: passed in 117 s", "RTO 112 s: from nothing to a login",
+            f"RPO 300 s: so old was what a loss of the server would have left in target local, {moment(BEGIN - 300)}",
             f"PostgreSQL as of {moment(BEGIN)} 1.0 GB", "15 tables with 50081 rows", "14 of them by checksum: all",
             "5 objects, 40 B, of 5", "Login at tren-api: /me 200 (320 bytes)", "PostgreSQL: fetched 14 s",
             "nothing was touched", "Left of the drill: nothing."):

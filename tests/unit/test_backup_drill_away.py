@@ -9,7 +9,9 @@ A whole one is done in molecule/drill.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -20,16 +22,27 @@ import tarfile
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_tests
+from hypothesis import strategies as st
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
-from test_backup_drill import bind, definition, settings_at, snapshot, words  # noqa: E402
+from test_backup_drill import (  # noqa: E402
+    OFFSETS,
+    bind,
+    definition,
+    newest_of,
+    settings_at,
+    snapshot,
+    words,
+)
 from trenova_backup import deployed, listing, main, notify, points, records, runs, watch  # noqa: E402
 from trenova_backup.drill import away, kit, live, place, project, verbs  # noqa: E402
 from trenova_backup.engine import Engine, repository_of  # noqa: E402
-from trenova_backup.errors import BackupError  # noqa: E402
-from trenova_backup.files import moment, read_json, stamp_of, write_json  # noqa: E402
+from trenova_backup.errors import BackupError, TargetError  # noqa: E402
+from trenova_backup.files import moment, read_json, seconds_of, stamp_of, write_json  # noqa: E402
 from trenova_backup.repository import Repository  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -181,31 +194,82 @@ def test_what_no_other_host_can_read_is_one_sentence(tmp_path, more, sentence):
 
 
 def test_certificates_of_registries_come_and_go_unless_they_were_there(server, tmp_path, monkeypatch):
-    certificates = pathlib.Path(kit.ENGINE_CERTIFICATES)
-    (certificates / "new:5000").mkdir(parents=True)
-    (certificates / "new:5000/ca.crt").write_text("the new one")
-    (certificates / "known").mkdir()
-    (certificates / "known/ca.crt").write_text("of the server")
-    home = unpacked(server, tmp_path)
+    trust("new:5000/ca.crt", "the new one")
+    trust("known.io/ca.crt", "of the server")
     there = tmp_path / "there"
-    (there / "known").mkdir(parents=True)
-    (there / "known/ca.crt").write_text("of the host")
-    monkeypatch.setattr(kit, "ENGINE_CERTIFICATES", str(there))
-    monkeypatch.setattr(kit, "PASSING", str(tmp_path / "systemd"))
-    monkeypatch.setattr(kit, "AT_START", str(tmp_path / "tmpfiles.d"))
-    monkeypatch.setattr(kit, "_systemctl", lambda *_words: None)
-    told = json.loads((home / "program/trenova_backup/settings.json").read_text())
-    other = Settings(dict(told, data_dir=str(home), away=dict(told["away"], home=str(home))))
-    kit.install(other)
+    (there / "known.io").mkdir(parents=True)
+    (there / "known.io/ca.crt").write_text("of the host")
+    home, other = installed(server, tmp_path, monkeypatch)
     assert (there / "new:5000/ca.crt").read_text() == "the new one"
-    assert (there / "known/ca.crt").read_text() == "of the host"
+    assert (there / "known.io/ca.crt").read_text() == "of the host"
     assert (tmp_path / "systemd/trenova-drill-erp1.service").is_file()
     # After a loss of power nothing else would remove them.
     removed = (tmp_path / "tmpfiles.d/trenova-drill-erp1.conf").read_text().splitlines()[1:]
     assert removed == [f"R! {home}/drill", f"R! {other['project_dir']}"]
+    monkeypatch.setattr(kit, "ENGINE_CERTIFICATES", str(there))
     kit.uninstall(other)
-    assert sorted(path.name for path in there.iterdir()) == ["known"]
+    assert sorted(path.name for path in there.iterdir()) == ["known.io"]
     assert list((tmp_path / "tmpfiles.d").iterdir()) == []
+
+
+def test_only_registries_of_the_project_come_and_a_key_stays_as_closed_as_it_was(server, tmp_path, monkeypatch):
+    trust("new:5000/client.key", "a private key", 0o600)
+    trust("new:5000/ca.crt", "the new one", 0o644)
+    trust("an-administrator.s:5000/client.key", "another private key", 0o600)
+    trust("registry/client.key", "no registry, although an image begins with its name", 0o600)
+    home, _other = installed(server, tmp_path, monkeypatch)
+    there = tmp_path / "there"
+    assert [path.name for path in (home / "certificates").iterdir()] == ["new:5000"]
+    assert {path.name: path.stat().st_mode & 0o777 for path in (there / "new:5000").iterdir()} == {
+        "client.key": 0o600, "ca.crt": 0o644}
+    assert (tmp_path / "systemd/trenova-drill-erp1.service").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(("image", "registry"), [
+    ("postgres:17", "docker.io"), ("trenova/api:1", "docker.io"), ("localhost/api:1", "localhost"),
+    ("registry.trucks.co/a/b@sha256:1", "registry.trucks.co"), ("new:5000/api:1", "new:5000")])
+def test_a_registry_is_told_from_an_image_as_the_engine_does(image, registry):
+    assert kit._registry_of(image) == registry
+
+
+def test_a_certificate_that_is_new_or_was_half_there_arrives_at_a_host_that_goes_on(server, tmp_path, monkeypatch):
+    trust("new:5000/ca.crt", "the old one")
+    trust("new:5000/client.cert", "for us")
+    installed(server, tmp_path, monkeypatch)
+    there = tmp_path / "there/new:5000"
+    trust("new:5000/ca.crt", "the new one")
+    (there / "client.cert").unlink()
+    installed(server, tmp_path, monkeypatch)
+    assert [(path.name, path.read_text()) for path in sorted(there.iterdir())] == [
+        ("ca.crt", "the new one"), ("client.cert", "for us")]
+
+
+def trust(path, text, mode=0o644):
+    """Have the server trust a registry with a file."""
+    file = pathlib.Path(kit.ENGINE_CERTIFICATES, path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
+
+
+def installed(server, tmp_path, monkeypatch):
+    """A kit that is laid and installed on the other host: (its directory, the settings there).
+
+    The project has images of the registries new:5000 and known.io; the Engine there has its certificates in `there`.
+    """
+    wider = model(server)
+    wider["services"]["db"]["image"], wider["services"]["api"] = "new:5000/db:1", {"image": "known.io/api:1"}
+    with monkeypatch.context() as patched:
+        patched.setattr(Engine, "model", lambda _self: wider)
+        home = unpacked(server, tmp_path)
+        patched.setattr(kit, "ENGINE_CERTIFICATES", str(tmp_path / "there"))
+        patched.setattr(kit, "PASSING", str(tmp_path / "systemd"))
+        patched.setattr(kit, "_systemctl", lambda *_words: None)
+        monkeypatch.setattr(kit, "AT_START", str(tmp_path / "tmpfiles.d"))
+        told = json.loads((home / "program/trenova_backup/settings.json").read_text())
+        other = Settings(dict(told, data_dir=str(home), away=dict(told["away"], home=str(home))))
+        kit.install(other)
+    return home, other
 
 
 # -- What a backup takes down -----------------------------------------------------------------------------------------
@@ -248,6 +312,9 @@ class Kept:
     def __init__(self, snapshots, texts=()):
         self._snapshots, self.texts = snapshots, dict(texts)
 
+    def reach(self):
+        pass
+
     def snapshots(self):
         return self._snapshots
 
@@ -279,6 +346,31 @@ def test_the_newest_backup_is_taken_that_says_both_what_was_deployed_and_what_th
     work, target = described(settings, *told, *compared)
     assert work._choose_from(target) == {"installation": stamp_of(BEGIN + 100)}
     assert work.described == {"run": stamp_of(BEGIN + 100)}
+
+
+def test_what_was_saved_by_a_clock_that_was_ahead_is_not_the_newest(tmp_path):
+    settings = settings_at(tmp_path)
+
+    @given(st.sets(OFFSETS, min_size=1), st.booleans())
+    def choose(offsets, is_compared):
+        now = int(time.time()) - BEGIN
+        told = [snapshot(now + offset, store, part) for offset in sorted(offsets) for store, part in (
+            (deployed.STORE, deployed.PART), *([("postgres", "facts")] if is_compared else []))]
+        work, target = described(settings, *told)
+        assert work._choose_from(target) == {"installation": stamp_of(BEGIN + now + newest_of(offsets))}
+    choose()
+
+
+def test_a_target_that_does_not_answer_is_known_at_once(tmp_path):
+    """restic alone would try for a quarter of an hour."""
+    work, target = described(settings_at(tmp_path), snapshot(0, deployed.STORE, deployed.PART))
+
+    def reach():
+        raise TargetError("Target offsite: it does not answer within 45 s.")
+    target.repository.reach = reach
+    target.repository.snapshots = lambda: pytest.fail("It was asked all the same.")
+    with pytest.raises(TargetError, match="does not answer within 45 s"):
+        work._choose_from(target)
 
 
 def test_without_a_backup_that_tells_what_was_deployed_it_says_what_to_do(tmp_path):
@@ -401,7 +493,7 @@ def of_targets(settings, *told):
 
 
 def seconds_at(record):
-    return next(at for at in range(1000) if stamp_of(BEGIN + at) == record["stamp"])
+    return seconds_of(record["stamp"]) - BEGIN
 
 
 def test_the_server_learns_once_of_the_newest_drill_that_was_made_elsewhere(tmp_path):
@@ -415,6 +507,27 @@ def test_the_server_learns_once_of_the_newest_drill_that_was_made_elsewhere(tmp_
     assert listing._drill_lines(listing.drill(found), BEGIN + 160) == [
         "  The last drill passed, 60 s ago on spare1: RTO 60 s, RPO 5 s."]
     assert "drill_rto_seconds 60" in pathlib.Path(settings.path("metrics/trenova_backup.prom")).read_text()
+
+
+def test_a_drill_of_a_clock_that_was_ahead_hides_no_later_one(tmp_path):
+    """Whatever is known and whatever is in the target: the newest of the past is learned, once, and nothing older."""
+    folders = itertools.count()
+
+    @settings_of_tests(max_examples=60)
+    @given(st.sets(OFFSETS), st.sets(OFFSETS))
+    def learn(known, there):
+        settings, now = settings_at(tmp_path / str(next(folders))), int(time.time()) - BEGIN
+        for offset in known:
+            records.adopt(settings, record_of(now + offset), time.time())
+        run = of_targets(settings, *(record_of(now + offset) for offset in there | known))
+        found = [record["origin"] for record in run.take_over_drills()]
+        past = {offset for offset in there | known if offset < 0}
+        if past:
+            newest = max(past)
+            assert found == ([] if newest in known else [stamp_of(BEGIN + now + newest)])
+        assert not found or seconds_of(found[0]) - BEGIN - now not in known
+        assert run.take_over_drills() == []
+    learn()
 
 
 def test_a_run_of_the_same_second_keeps_its_record(tmp_path):
@@ -435,6 +548,10 @@ def test_of_a_drill_that_failed_elsewhere_the_server_tells_people_and_is_not_wel
     [message] = notify.owed(settings)
     told = json.loads(pathlib.Path(settings.path("unsent", message)).read_text())
     assert "On spare1: Broken." in json.dumps(told)
+    # The journal of this host says nothing of it, and may have a unit of that name.
+    text = "\n".join(notify.body(settings, told))
+    assert text.endswith("All of it: journalctl -u x on spare1.")
+    assert "What it said last" not in text
     assert any("On spare1: Broken." in sentence for sentence in watch.faults(settings, time.time()))
     [good] = of_targets(settings, record_of(0, "failed"), record_of(100)).take_over_drills()
     verbs.tell(settings, good)
@@ -471,8 +588,25 @@ def test_the_last_records_are_handed_in_where_a_target_lacks_them(tmp_path, monk
     def look(self):
         self.targets, self._has_looked = [there], True
     monkeypatch.setattr(runs.Run, "look_at_targets", look)
-    verbs.hand_in(settings)
+    verbs.hand_in(settings, is_alone=True)
     assert kept == ["run=" + stamp_of(BEGIN + at) for at in (10, 30)]
+
+
+@pytest.mark.parametrize("is_other_at_work", [True, False])
+def test_after_a_drill_that_was_cut_off_that_of_another_installation_goes_on(
+        tmp_path, monkeypatch, is_other_at_work):
+    settings, done = settings_at(tmp_path, away={"home": "x"}, drill_lock=str(tmp_path / "drill.lock")), []
+    records.begin(settings, "drill", BEGIN)
+    monkeypatch.setattr(records, "is_alive", lambda _record: False)
+    monkeypatch.setattr(notify, "wake", lambda: None)
+    monkeypatch.setattr(runs.Run, "clean", lambda _self: None)
+    monkeypatch.setattr(runs.Run, "look_at_targets", lambda _self: None)
+    monkeypatch.setattr(runs.Run, "keep_record", lambda _self, record: done.append(record["state"]))
+    monkeypatch.setattr(place, "remove", lambda _drill: done.append("removed"))
+    monkeypatch.setenv("SERVICE_RESULT", "signal")
+    with runs.held(settings, settings["drill_lock"]) if is_other_at_work else contextlib.nullcontext():
+        assert main._end(settings, None) == 0
+    assert done == ["interrupted", *([] if is_other_at_work else ["removed"])]
 
 
 def test_while_a_backup_is_at_work_the_record_waits_for_the_next_drill(tmp_path, monkeypatch, capsys):
@@ -480,7 +614,7 @@ def test_while_a_backup_is_at_work_the_record_waits_for_the_next_drill(tmp_path,
     records.finish(settings, records.begin(settings, "drill", BEGIN), BEGIN, "ok")
     monkeypatch.setattr(verbs, "PATIENCE_SECONDS", 0)
     with runs.alone(settings, "backup"):
-        verbs.hand_in(settings)
+        verbs.hand_in(settings, is_alone=True)
     assert "is not in all targets yet, which the next drill makes good" in capsys.readouterr().out
 
 
@@ -604,6 +738,23 @@ def test_what_cannot_be_installed_leaves_no_way_to_the_targets():
     with pytest.raises(elsewhere.AnsibleActionFail), elsewhere.Elsewhere(shell, "spare1", KIT).laid(False):
         pass
     assert seen(shell)[-1] == TIDIED
+
+
+@pytest.mark.parametrize(("state", "is_gone"), [
+    ("active", False), ("activating", False), ("deactivating", False), ("inactive", True), ("failed", True),
+    ("unknown", True)])
+def test_under_a_drill_that_has_begun_unseen_nothing_is_removed(tmp_path, monkeypatch, state, is_gone):
+    """The answer to its start may be lost with the connection."""
+    for name in ("program", "project", "backup"):
+        (tmp_path / "home" / name).mkdir(parents=True)
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\n[ "$1" = daemon-reload ] || echo {state}\n[ {state} = active ]\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    subprocess.run(["sh", "-c", elsewhere.TIDY, "sh", tmp_path / "home", "trenova-drill-of-no-installation.service"],
+                   check=False)
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == (
+        ["backup"] if is_gone else ["backup", "program", "project"])
 
 
 def test_the_program_tells_a_kit_as_one_line_of_json(server, capsys):

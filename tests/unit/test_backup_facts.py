@@ -9,9 +9,11 @@ import copy
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
+import backup_host
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -136,3 +138,23 @@ def test_what_cannot_be_read_fails(tmp_path):
     done, times = ask(tmp_path, "echo 'permission denied for table a' >&2; exit 3")
     assert (done.returncode, done.stdout, times) == (1, "", 1)
     assert "permission denied" in done.stderr
+
+
+@pytest.fixture
+def server():
+    """A server of PostgreSQL."""
+    made = backup_host.Postgres()
+    yield made
+    made.end()
+
+
+@pytest.mark.skipif(not all(map(shutil.which, ("initdb", "pg_ctl"))), reason="PostgreSQL is not here")
+@pytest.mark.parametrize("whose", ["DATABASE postgres", "ROLE postgres", "ROLE postgres IN DATABASE postgres"])
+def test_what_takes_longer_than_statements_may_there_is_counted(server, whose):
+    server.ask("CREATE TABLE loads AS SELECT i, repeat(md5(i::text), 20) FROM generate_series(1, 100000) AS i")
+    server.ask(f"ALTER {whose} SET statement_timeout = '20ms'")
+    done = subprocess.run(
+        ["sh", ROOT / "roles/backup/templates/config/facts.sh", f"host={server.place} user=postgres dbname=postgres",
+         "1000000000", "1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert facts.parsed(done.stdout.splitlines())["tables"]["public.loads"]["rows"] == 100000

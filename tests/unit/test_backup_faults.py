@@ -21,6 +21,8 @@ import backup_host
 import pytest
 from backup_host import Host
 from test_backup_notify import Mail, serving
+from trenova_backup.errors import BackupError
+from trenova_backup.stream import Stream
 
 pytestmark = pytest.mark.skipif(backup_host.programs() is None, reason="restic 0.17 or later and rclone are not here")
 #: A program of the host in the middle of whose work somebody is killed, once.
@@ -67,17 +69,19 @@ def killing(host, program, pattern, victim, seconds):
     wrapper.chmod(0o755)
 
 
-def power_off(host):
+def power_off(host, process):
     """What a server without power leaves: nothing that runs."""
     deadline = time.monotonic() + backup_host.PATIENCE_SECONDS
-    while not (host.root / "off").exists():
+    off = host.root / "off"
+    while not off.exists():
+        assert process.poll() is None or off.exists(), "it ended before that"
         assert time.monotonic() < deadline, (host.root / "said").read_text()
         time.sleep(0.02)
     mine = f"RCLONE_CONFIG={host.root}/rclone.conf".encode()
-    for process in filter(str.isdigit, os.listdir("/proc")):
+    for number in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            if mine in backup_host.pathlib.Path(f"/proc/{process}/environ").read_bytes():
-                os.kill(int(process), signal.SIGKILL)
+            if mine in backup_host.pathlib.Path(f"/proc/{number}/environ").read_bytes():
+                os.kill(int(number), signal.SIGKILL)
 
 
 def a_host(root, *targets, **more):
@@ -112,7 +116,7 @@ def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(tmp_p
     killing(host, "restic", PHASES[phase], victim, 0.8 if phase == "writing" else 0.1)
     process = host.start("backup", "--full")
     if victim == "server":
-        power_off(host)
+        power_off(host, process)
     code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin/restic").unlink()
     tar.unlink()
@@ -183,6 +187,29 @@ def test_what_is_not_kept_any_more_makes_room_for_the_next_backup(tmp_path, disk
     assert code == 1
     assert "are needed and 8.0 MB left alone. Give it a larger disk, or lower backup_retention." in told
     assert host.snapshots() != []
+
+
+def test_a_reader_that_cannot_be_started_leaves_no_lock_that_the_next_one_waits_for(tmp_path, monkeypatch):
+    """Its keeper waits for it by then, and has locked the repository."""
+    host = a_host(tmp_path)
+    for name, value in host.environment.items():
+        monkeypatch.setenv(name, value)
+    run = backup_host.runs.Run(host.settings, "backup", "20261201T013000Z")
+    run.engine = backup_host.Engine(host.settings)
+    [target] = run.targets
+    target.repository._engine = run.engine
+    locks = host.targets["one"] / "restic/locks"
+
+    def source(_pipe):
+        deadline = time.monotonic() + 60
+        while not list(locks.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        raise BackupError("The job backup-directory cannot be started.")
+
+    with pytest.raises(BackupError, match="cannot be started"):
+        target.repository.keep(Stream(run.stamp, "desk", "archive", "archive.tar"), source, lambda done: None)
+    assert list(locks.iterdir()) == []
 
 
 def test_a_disk_that_is_mounted_read_only_is_told_at_once(tmp_path, disk):
@@ -317,7 +344,7 @@ def test_who_is_killed_while_a_restore_fetches_has_touched_nothing_live(tmp_path
     killing(host, program, pattern, victim, 0.1)
     process = host.start("restore", "--confirm", "erp1")
     if victim == "server":
-        power_off(host)
+        power_off(host, process)
     code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin" / program).unlink()
     assert code == (-signal.SIGKILL if victim == "server" else 1)
@@ -441,7 +468,7 @@ def test_who_is_killed_while_the_database_is_read_takes_nothing_with_it(tmp_path
     killing(host, READERS[reader], "*", victim, READS_SECONDS.get(reader, 0.1))
     process = host.start("backup", "--full")
     if victim == "server":
-        power_off(host)
+        power_off(host, process)
     code = process.wait(backup_host.PATIENCE_SECONDS)
     (host.root / "bin" / READERS[reader]).unlink()
     assert code == (-signal.SIGKILL if victim == "server" else 1)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,8 +22,9 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 # No byte code among the templates.
 sys.dont_write_bytecode = True
 
-from trenova_backup import files  # noqa: E402
+from trenova_backup import allowed, files  # noqa: E402
 from trenova_backup.errors import BackupError, SourceError, TargetError  # noqa: E402
+from trenova_backup.mirror import clock  # noqa: E402
 from trenova_backup.mirror.lists import compared, is_bucket, key_of, path_of, read, sort  # noqa: E402
 from trenova_backup.mirror.names import encrypted, upload_headers  # noqa: E402
 from trenova_backup.mirror.target import Mirror  # noqa: E402
@@ -56,7 +58,8 @@ class World:
         self.directory, self.now = directory, START
         os.mkdir(os.path.join(directory, "objects"))
         self.buckets, self.source, self.versions = {"b"}, {}, {}
-        self.target, self.lists = {}, {}
+        self.target, self.lists, self.renamed = {}, {}, {}
+        self.stamp = self.fails_at = ""
         self.other, self.other_buckets = {}, set()
         self.steps, self.meanwhile, self.calls = None, [], []
         self.fails, self.source_fails, self.target_fails = {}, False, False
@@ -98,6 +101,8 @@ class World:
         name, words = command[5], command[6:]
         self.calls.append(name)
         self.tick()
+        if name == self.fails_at:
+            return Done(code=1, said="2026/11/30 08:00:00 ERROR : the target is full")
         if self.target_fails and name in ("stamps", "held", "put-list", "get-list", "hash"):
             return Done(code=1, said="2026/11/30 08:00:00 ERROR : the target is away")
         if self.source_fails and name in ("source", "look"):
@@ -174,6 +179,24 @@ class World:
     def do_get_list(self, target, stamp, out):
         pathlib.Path(self.host(out)).write_text(self.lists[stamp])
 
+    def do_rename(self, target, *words):
+        """As S3 does: a copy is there before the original is gone."""
+        for old, new in zip(words[::2], words[1::2], strict=True):
+            directory, stamp = old.split("/")
+            if directory == "lists":
+                assert new.split("/")[1] not in self.lists
+                self.lists[new.split("/")[1]] = self.lists[stamp]
+                self.renamed[stamp] = new.split("/")[1]
+                self.tick()
+                del self.lists[stamp]
+                self.tick()
+            for key in [key for key in self.target if key[0] == old]:
+                assert (new, key[1]) not in self.target
+                self.target[new, key[1]] = self.target[key]
+                self.tick()
+                del self.target[key]
+                self.tick()
+
     def do_purge(self, target, *names):
         for name in names:
             if name.startswith("lists/"):
@@ -204,17 +227,26 @@ class World:
 
     # -- What is tested -----------------------------------------------------------------------------------------------
 
-    def mirror(self, kind="directory", **more):
-        class Settings(dict):
-            def path(inner, *words):  # noqa: N805
-                return os.path.join(self.directory, *words)
-        return Mirror({"name": "disk", "kind": kind}, self, Settings(more))
+    def path(self, *words):
+        return os.path.join(self.directory, *words)
 
-    def sync(self, **more):
+    def mirror(self, kind="directory"):
+        return Mirror({"name": "disk", "kind": kind}, self, self)
+
+    def sync(self, *allowances, ahead=0):
+        """Sync, by a clock that is ahead by so many seconds."""
+        for name in allowances:
+            pathlib.Path(self.path(name)).touch()
         self.now = int(self.now) + 10
-        stamp = files.stamp_of(self.now)
+        self.stamp = files.stamp_of(self.now + ahead)
         self.now += 5
-        return stamp, self.mirror(**more).sync("main", stamp)
+        return self.stamp, self.mirror().sync("main", self.stamp)
+
+    def newest_name(self, stamp):
+        """What the list of a sync is called since."""
+        while stamp in self.renamed:
+            stamp = self.renamed[stamp]
+        return stamp
 
     def forget_host(self):
         for root, _, names in os.walk(os.path.join(self.directory, "objects"), topdown=False):
@@ -288,11 +320,16 @@ def test_a_moment_before_the_first_list_is_an_error(world):
         world.mirror().state_at("main", "20261101T000000Z")
 
 
+def bring_back(world, stamp, *words, **more):
+    mirror = world.mirror()
+    return mirror.bring_back("main", mirror.state_at("main", stamp), *words, **more)
+
+
 def test_what_comes_back_has_its_headers_and_buckets(world):
     world.buckets.add("empty")
     world.put("b/a \\ \"q\" ü\ttab", "one")
     stamp, _ = world.sync()
-    result = world.mirror().bring_back("main", stamp, "other:")
+    result = bring_back(world, stamp, "other:")
     assert world.other == {"b/a \\ \"q\" ü\ttab": ("one", {"content-type": "text/one"})}
     assert world.other_buckets == {"b", "empty"}
     assert (result["objects"], result["bytes"], result["missing"]) == (1, 3, [])
@@ -303,13 +340,13 @@ def test_one_object_or_bucket_comes_back_beside(world):
     for path in ("b/a", "b/ab", "c/a"):
         world.put(path, path)
     stamp, _ = world.sync()
-    world.mirror().bring_back("main", stamp, "other:", only="b/a", into="side/x")
+    bring_back(world, stamp, "other:", only="b/a", into="side/x")
     assert set(world.other) == {"side/x/a"}
     assert world.other_buckets == {"side"}
-    world.mirror().bring_back("main", stamp, "other:", only="c")
+    bring_back(world, stamp, "other:", only="c")
     assert set(world.other) == {"side/x/a", "c/a"}
     with pytest.raises(BackupError, match="held no b/no at"):
-        world.mirror().bring_back("main", stamp, "other:", only="b/no")
+        bring_back(world, stamp, "other:", only="b/no")
 
 
 def test_a_restore_makes_nothing_be_copied_again(world):
@@ -336,7 +373,7 @@ def test_more_than_half_gone_is_refused(world):
     with pytest.raises(BackupError, match="11 of 20 objects of main are gone"):
         world.sync()
     assert world.target == held
-    assert world.sync(accept_vanished=True)[1]["replaced"] == 11
+    assert world.sync(allowed.VANISHED)[1]["replaced"] == 11
     assert world.current() == world.contents()
 
 
@@ -424,6 +461,29 @@ def test_what_is_damaged_or_missing_is_named_and_copied_again(world):
     assert world.held_at(first) == world.contents()
 
 
+@pytest.mark.parametrize("is_host_lost", [False, True])
+def test_what_was_done_before_the_list_could_be_written_is_listed_although_nothing_is_left_to_do(world, is_host_lost):
+    world.put("b/a", "old")
+    world.put("b/gone", "gone")
+    world.sync()
+    world.put("b/a", "new")
+    world.delete("b/gone")
+    world.fails_at = "put-list"
+    with pytest.raises(TargetError):
+        world.sync()
+    assert world.held_at(None) == {"b/a": "old", "b/gone": "gone"}
+    if is_host_lost:
+        world.forget_host()
+    with pytest.raises(TargetError):
+        world.sync()
+    world.fails_at = ""
+    world.sync()
+    assert world.held_at(None) == {"b/a": "new"}
+    world.calls.clear()
+    world.sync()
+    assert world.calls == ["stamps", "source"]
+
+
 def test_a_share_reads_each_object_in_its_turn(world):
     for number in range(30):
         world.put(f"b/{number}", "x")
@@ -464,10 +524,128 @@ def test_a_lost_list_copies_nothing_that_the_target_proves(world):
     assert world.current() == world.contents()
 
 
-def test_a_clock_that_went_back_is_refused(world):
-    stamp, _ = world.sync()
+# -- A clock that was ahead -------------------------------------------------------------------------------------------
+
+HOUR = 3600
+
+
+@pytest.fixture
+def synchronized(monkeypatch):
+    """A clock that is kept by others."""
+    monkeypatch.setattr(clock, "is_synchronized", lambda: True)
+
+
+@pytest.mark.usefixtures("synchronized")
+def test_what_a_clock_that_was_ahead_has_dated_keeps_its_order_and_its_content(world):
+    contents = {}
+    for content, ahead in (("one", 0), ("two", HOUR), ("three", HOUR), ("four", 0)):
+        world.put("b/a", content)
+        stamp, _ = world.sync(ahead=ahead)
+        contents[stamp] = content
+    *past, last = [world.newest_name(stamp) for stamp in contents]
+    second = files.seconds_of(last)
+    assert past[1:] == [files.stamp_of(second - 2), files.stamp_of(second - 1)]
+    assert sorted(world.lists) == [*past, last]
+    # At the moments that two of the lists have now, the store held what was written before the next one.
+    assert {stamp: world.held_at(stamp)["b/a"] for stamp in (past[0], last)} == {past[0]: "one", last: "four"}
+    assert [world.target["replaced/" + stamp, "b/a"] for stamp in (*past[1:], last)] == ["one", "two", "three"]
+    assert world.mirror().verify("main")["extra"] == []
+    world.calls.clear()
+    world.sync()
+    assert world.calls == ["stamps", "source"]
+
+
+@pytest.mark.usefixtures("synchronized")
+def test_the_host_forgets_its_list_of_later_and_copies_nothing_again(world):
+    world.put("b/a", "one")
+    world.sync()
+    world.put("b/b", "two")
+    world.sync(ahead=HOUR)
+    _, result = world.sync()
+    assert (result["copied"], result["replaced"]) == (0, 0)
+    assert world.current() == world.contents()
+
+
+@pytest.mark.usefixtures("synchronized")
+def test_a_sync_that_was_ahead_and_interrupted_does_not_stand_for_the_newest(world):
+    world.put("b/a", "old")
+    world.sync()
+    world.put("b/a", "new")
+    world.steps = 8
+    with pytest.raises(Killed):
+        world.sync(ahead=HOUR)
+    world.steps = None
+    assert world.target["replaced/" + world.stamp, "b/a"] == "old", "it has moved it aside, and no more"
+    assert world.stamp not in world.lists
+    world.sync()
+    assert world.held_at(None) == {"b/a": "new"}
+    assert world.mirror().verify("main")["damaged"] == []
+
+
+@pytest.mark.usefixtures("synchronized")
+@pytest.mark.parametrize("steps", range(16))
+def test_whatever_ends_it_each_list_still_leads_to_the_versions_that_it_names(world, steps):
+    contents = {}
+    for content, ahead in (("one", 0), ("two", HOUR), ("three", HOUR), ("four", HOUR)):
+        world.put("b/a", content)
+        contents[world.sync(ahead=ahead)[0]] = content
+    world.steps = steps
+    with contextlib.suppress(Killed):
+        world.sync()
+    world.steps = None
+    world.sync()
+    assert max(world.lists) <= files.stamp_of(world.now)
+    for stamp, content in contents.items():
+        # "current" sorts after every stamp.
+        later = min(place.replace("replaced/", "") for place, _path in world.target
+                    if place.replace("replaced/", "") > world.newest_name(stamp))
+        assert world.target[later if later == "current" else "replaced/" + later, "b/a"] == content
+
+
+def test_a_clock_that_may_be_behind_dates_nothing_anew_unless_somebody_says_that_it_is_right(world, monkeypatch):
+    monkeypatch.setattr(clock, "is_synchronized", lambda: False)
+    world.put("b/a", "one")
+    world.sync()
+    ahead, _ = world.sync(ahead=HOUR)
+    world.put("b/a", "two")
+    ahead, _ = world.sync(ahead=HOUR)
+    before = sorted(world.lists)
+    with pytest.raises(BackupError, match=f"objects of {ahead}, which is later than now: set .* --clock-is-right"):
+        world.sync()
+    assert sorted(world.lists) == before
+    world.sync(allowed.CLOCK)
+    assert max(world.lists) <= files.stamp_of(world.now)
+
+
+@pytest.mark.usefixtures("synchronized")
+def test_where_all_is_of_later_the_clock_is_rather_behind_whoever_keeps_it(world):
+    world.sync(ahead=HOUR)
     with pytest.raises(BackupError, match="set the clock"):
-        world.mirror().sync("main", files.stamp_of(files.seconds_of(stamp) - 1))
+        world.sync()
+    world.sync(allowed.CLOCK)
+    assert max(world.lists) <= files.stamp_of(world.now)
+
+
+@pytest.mark.usefixtures("synchronized")
+def test_what_does_not_fit_between_the_last_sync_and_now_waits(world):
+    past, _ = world.sync()
+    world.put("b/a", "one")
+    world.sync(ahead=HOUR)
+    before = sorted(world.lists)
+    with pytest.raises(BackupError, match="set the clock"):
+        world.mirror().sync("main", files.stamp_of(files.seconds_of(past) + 1))
+    assert sorted(world.lists) == before
+    world.mirror().sync("main", files.stamp_of(files.seconds_of(past) + 2))
+
+
+@pytest.mark.parametrize(("said", "is_synchronized"), [
+    ("echo NTPSynchronized=yes", True), ("echo NTPSynchronized=no", False), ("exit 1", False), (None, False)])
+def test_who_keeps_the_clock_is_asked_of_systemd(tmp_path, monkeypatch, said, is_synchronized):
+    if said:
+        (tmp_path / "timedatectl").write_text(f"#!/bin/sh\n{said}\n")
+        (tmp_path / "timedatectl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert clock.is_synchronized() is is_synchronized
 
 
 # -- Whatever happens -------------------------------------------------------------------------------------------------
@@ -477,8 +655,8 @@ CHANGES = st.lists(st.one_of(
     st.tuples(st.just("put"), PATHS, st.text("xyz", min_size=1, max_size=3), st.booleans()),
     st.tuples(st.just("delete"), PATHS)), max_size=6)
 ROUNDS = st.lists(st.tuples(
-    CHANGES, st.one_of(st.none(), st.integers(0, 40)), CHANGES, st.sampled_from(["", "", "", "host", "verify"])),
-    max_size=7)
+    CHANGES, st.one_of(st.none(), st.integers(0, 40)), CHANGES, st.sampled_from(["", "", "", "host", "verify"]),
+    st.sampled_from([0, 0, HOUR])), max_size=7)
 
 
 def change(world, changes):
@@ -493,20 +671,22 @@ def test_after_any_kill_the_next_sync_makes_it_good_and_every_restore_point_stay
     with tempfile.TemporaryDirectory() as directory:
         world = World(directory)
         states = {}
-        for changes, steps, meanwhile, lost in [*rounds, ([], None, [], ""), ([], None, [], "")]:
-            change(world, changes)
+        for changes, steps, meanwhile, lost, ahead in [*rounds, ([], None, [], "", 0), ([], None, [], "", 0)]:
+            changed = change(world, changes)
+            later = [where for stamp, (_listed, where) in states.items() if stamp > files.stamp_of(world.now)]
             listed, touched = world.contents(), set()
             if meanwhile:
                 world.meanwhile = [lambda what=meanwhile, where=touched: where.update(change(world, what))]
             world.steps = steps
-            lists = dict(world.lists)
-            try:
-                stamp, _ = world.sync(accept_vanished=True)
-            except Killed:
-                stamp = max(world.lists, default="")
+            with contextlib.suppress(Killed):
+                world.sync(allowed.VANISHED, allowed.CLOCK, ahead=ahead)
             world.steps, world.meanwhile = None, []
-            if stamp and world.lists != lists:
-                states[stamp] = listed, touched
+            for where in later:
+                # Lists that were of later are given a time when this may have been there.
+                where.update(changed | touched)
+            if world.stamp in world.lists:
+                states[world.stamp] = listed, touched
+            states = {world.newest_name(stamp): state for stamp, state in states.items()}
             if lost == "host":
                 world.forget_host()
             elif lost and world.lists:
@@ -519,6 +699,7 @@ def test_after_any_kill_the_next_sync_makes_it_good_and_every_restore_point_stay
             assert {path: content for path, content in held.items() if path not in touched} == {
                 path: content for path, content in listed.items() if path not in touched}
             assert all(held[path] in world.versions[path] for path in touched & set(held))
+        assert world.held_at(None) == world.contents()
         verdict = world.mirror().verify("main")
         assert (verdict["damaged"], verdict["missing"], verdict["extra"]) == ([], [], [])
 

@@ -115,7 +115,7 @@ def test_a_backup_that_fails_fails_the_task_with_its_last_lines():
     told = result["msg"].splitlines()
     assert told[0] == "The backup failed. Cache cannot be read."
     assert told[2:-1] == ["  " + line for line in lines[-20:]]
-    assert told[-1] == "All of it: journalctl -u trenova-backup.service on the server."
+    assert told[-1] == "All of it: journalctl -u trenova-backup.service on erp1."
 
 
 def test_one_that_ends_without_a_record_failed():
@@ -157,6 +157,15 @@ def test_a_backup_that_is_at_work_is_followed_and_a_full_one_made_after_it():
     assert len(host.asked) == 2
 
 
+def test_what_a_backup_is_allowed_is_for_one_of_its_own():
+    full = dict(BEGUN, is_running=True, invocation="9f", level="full")
+    host = Host(full, part(record=dict(RECORD, level="full")), BEGUN, part(record=RECORD))
+    assert host.task(backup_now, full=True, accept_vanished=True, clock_is_right=True)["changed"]
+    start = "start --full --accept-vanished --clock-is-right"
+    assert host.asked == [start, "follow 9f --unit trenova-backup.service", start,
+                          "follow 0a1b --unit trenova-backup.service"]
+
+
 @pytest.mark.parametrize(("found", "changed", "line"), [
     (BEGUN, True, "  erp1  would make a backup (incremental) to local, offsite"),
     (dict(BEGUN, is_running=True), False,
@@ -189,7 +198,9 @@ def test_with_it_the_host_restores_and_is_followed():
     assert host.asked == [
         "restore --confirm=erp1 --plan --json", "restore --confirm=erp1 --leave-stopped --start",
         "follow 7c --unit trenova-restore.service", "follow 7c --unit trenova-restore.service --cursor=c1"]
-    assert host.shown[-2:] == ["  erp1  fetched", "  erp1  laid"]
+    assert host.shown[-3:] == [
+        "  erp1  fetched", "  erp1  laid",
+        "  erp1  what was there before is in /var/lib/trenova/.postgres.before, until a good backup a week later"]
     assert (result["changed"], result["copies"]) == (True, record["copies"])
 
 

@@ -284,6 +284,21 @@ def test_the_last_failure_is_told_and_whether_it_is_over():
     assert "It went well again at 2026-11-30T13:01:00Z." in " ".join(line.strip() for line in lines)
 
 
+def test_what_was_saved_by_a_clock_that_was_ahead_is_listed_last_and_is_not_the_newest():
+    later = NOW + 30 * DAY
+    snapshots = [*night(NOW), *night(later), log(later + HOUR, later, later + HOUR, "0/2000000"),
+                 log(NOW + HOUR, NOW, NOW + HOUR, "0/2000000")]
+    _facts, lines = told(target(snapshots, objects={"files": [stamp_of(NOW), stamp_of(later)]}), now=NOW + 2 * HOUR)
+    assert [line.split()[:2] for line in lines[4:6]] == [["20261130T120000Z", "2.0"], ["20261230T120000Z", "ahead"]]
+    assert " ".join(" ".join(lines[6:8]).split()) == (
+        "2 small ones between them, the newest of 60 min ago: 20261130T130000Z, 20261230T130000Z by a clock that was "
+        "ahead")
+    text = " ".join(" ".join(lines).split())
+    assert "Database 60 min any moment 2026-11-30T12:10:00Z - 2026-11-30T13:00:00Z and any moment 2026-12-30" in text
+    for title, what in (("Objects", "states"), ("Cache", "backups"), ("Rules", "backups")):
+        assert (f"{title} 2.0 h 2 {what} 20261130T120000Z, 20261230T120000Z by a clock that was ahead") in text
+
+
 def test_no_line_is_longer_than_a_terminal():
     long = "x" * 30 + " y" * 200
     failed = record(NOW, "failed", because=long)

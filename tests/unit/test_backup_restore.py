@@ -27,6 +27,7 @@ from trenova_backup import records  # noqa: E402  # found by the line above
 from trenova_backup.errors import BackupError  # noqa: E402
 from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
+from trenova_backup.kinds.command import Command  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
 from trenova_backup.repository import Repository, Snapshot  # noqa: E402
@@ -68,7 +69,7 @@ def test_a_change_of_places_that_is_cut_off_anywhere_is_ended_by_the_next_try(tm
     """Killed before each change of the file system in turn, and once more in the next try: afterwards the live place
     holds what was restored, and the copy all that was live, and nothing of neither is lost."""
     monkeypatch.setattr(os.path, "ismount", lambda path: is_disk and os.path.basename(str(path)) == "data")
-    calls = {name: getattr(os, name) for name in ("rename", "mkdir")}
+    calls = {name: getattr(os, name) for name in ("rename", "mkdir", "rmdir", "unlink")}
     for steps in itertools.count():
         folder = tmp_path / str(steps)
         folder.mkdir()
@@ -83,7 +84,7 @@ def test_a_change_of_places_that_is_cut_off_anywhere_is_ended_by_the_next_try(tm
             for name in calls:
                 monkeypatch.setattr(os, name, lambda *words, name=name, cut=cut, **more: cut(name, *words, **more))
             try:
-                laying.lay(new, path, copy, ["sub/own"] if not is_disk else [])
+                laying.lay(new, path, copy, ["sub/own"])
                 is_killed = False
             except Killed:
                 is_killed = True
@@ -93,10 +94,37 @@ def test_a_change_of_places_that_is_cut_off_anywhere_is_ended_by_the_next_try(tm
         assert {name: found[name] for name in ("row", "deep/row")} == {
             "row": "restored", "deep/row": "restored, too"}, steps
         assert tree(copy)["row"] == "live", steps
-        assert {**tree(copy), **found}["sub/own/row"] == "of its own", steps
-        assert not os.path.exists(new)
+        assert found["sub/own/row"] == "of its own", steps
+        beside = folder / "data" if is_disk else folder
+        assert [name for name in os.listdir(beside) if name.startswith(".data.")] == [os.path.basename(copy)], steps
         if not is_killed and steps > 12:
             break
+
+
+@pytest.mark.parametrize("is_disk", [False, True])
+def test_copies_of_earlier_restores_do_not_come_back_and_hidden_files_of_a_service_do(tmp_path, monkeypatch, is_disk):
+    """Below the root of a disk they were saved with the rest, and would lie in the way of those that are there."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: is_disk and os.path.basename(str(path)) == "data")
+    new, path, copy = place(tmp_path)
+    for folder in (new, path):
+        pathlib.Path(folder, ".data.before-0").mkdir()
+        pathlib.Path(folder, ".data.before-0/row").write_text(folder)
+        pathlib.Path(folder, ".data.cache").write_text(folder)
+    laying.lay(new, path, copy)
+    assert tree(path)["row"] == "restored"
+    assert pathlib.Path(path, ".data.cache").read_text() == new
+    assert pathlib.Path(copy, ".data.cache").read_text() == path
+    assert tree(path).get(".data.before-0/row") == (path if is_disk else None)
+
+
+def test_a_database_whose_directory_is_the_root_of_a_disk_can_read_what_was_put_aside(tmp_path, monkeypatch):
+    """It reads all that is below when it is saved, and ends where it may not."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: os.path.basename(str(path)) == "data")
+    new, path, copy = place(tmp_path)
+    pathlib.Path(path).chmod(0o710)
+    laying.lay(new, path, copy)
+    told = [os.stat(place) for place in (copy, path)]
+    assert len({(one.st_mode, one.st_uid, one.st_gid) for one in told}) == 1
 
 
 def test_what_somebody_made_in_the_place_meanwhile_is_no_reason_to_leave_it_there(tmp_path):
@@ -287,6 +315,18 @@ def test_a_snapshot_ends_where_redis_says_so(tmp_path, mark):
     assert (tmp_path / "dump.rdb").read_bytes() == content
 
 
+def test_what_nobody_takes_back_is_read_from_the_target_and_not_from_what_is_removed():
+    """The file that was fetched goes with the end of the restore."""
+    warned = []
+    kind = Command({"store": "queues", "title": "Queues", "file": "told.json"},
+                   type("Work", (), {"warn": lambda _self, text: warned.append(text)})())
+    choice = kind.choose(Target([snapshot(BEGIN, store="queues", part="output")]), None)
+    kind.write(choice, "/var/lib/trenova/backup/restored-queues")
+    [sentence] = warned
+    assert f"backup.py read queues --run {stamp_of(BEGIN)}" in sentence
+    assert "restored-queues" not in sentence
+
+
 # -- What is stopped --------------------------------------------------------------------------------------------------
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.sets(st.sampled_from("abcdef")), min_size=1))
@@ -298,6 +338,14 @@ def test_each_service_is_stopped_before_what_it_needs(wanted):
     assert sorted(order) == sorted(services)
     for name, those in needs.items():
         assert all(order.index(name) < order.index(other) for other in those)
+    # What is stopped at the same time does not need each other, and nothing waits longer than it has to.
+    for before, level in itertools.pairwise([[], *run.levels(services, needs)]):
+        assert not any(needs.get(name, set()) & set(level) for name in level)
+        assert not before or all(any(name in needs.get(other, set()) for other in before) for name in level)
+
+
+def test_services_that_need_each_other_are_stopped_all_the_same():
+    assert run.levels(["a", "b", "c"], {"a": ["b"], "b": ["a"], "c": ["a"]}) == [["c"], ["a"], ["b"]]
 
 
 # -- Moments and journals ---------------------------------------------------------------------------------------------
@@ -430,10 +478,16 @@ class Engine:
             self.spend(("stop", name))
             self.running[name] = False
 
-    def start_again(self, containers):
+    def set_going(self, containers):
         for name in containers:
             self.spend(("start", name))
             self.running[name] = True
+
+    def need_healthy(self, containers):
+        assert all(self.running[name] for name in containers)
+
+    def start_again(self, containers):
+        self.set_going(containers)
 
 
 class Laid:
@@ -490,7 +544,7 @@ def test_a_restore_takes_down_what_took_its_time(tmp_path):
     steps = [(step["service"], step["name"]) for step in attempt(told, Engine(), str(tmp_path / "rows")).steps]
     assert steps == [
         ("rows", "fetched"), ("papers", "fetched"), ("restore", "stopped what works with it"),
-        ("rows", "laid in its place"), ("restore", "started what is written into"), ("papers", "written")]
+        ("rows", "laid in its place"), ("restore", "waited for papers"), ("papers", "written")]
 
 
 def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_path, monkeypatch):

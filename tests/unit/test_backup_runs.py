@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 from trenova_backup import main, records, runs  # noqa: E402  # found by the line above
 from trenova_backup.errors import BackupError, SourceError, TargetError  # noqa: E402
+from trenova_backup.files import stamp_of  # noqa: E402
 from trenova_backup.repository import Repository, Snapshot  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -112,7 +113,9 @@ class Restic:
             return Said(lines=each["content"].decode().splitlines())
         if words[0] == "copy":
             wanted, source = words[3:], self.repositories[words[2]]
-            mine.extend(dict(each) for each in source if each["id"] in wanted)
+            # There it has a name of its own.
+            mine.extend(dict(each, id=f"{place}{len(self.commands):04}{each['id']}") for each in source
+                        if each["id"] in wanted)
         if words[0] == "forget":
             self.repositories[place] = [each for each in mine if each["id"] not in words[1:]]
         return Said()
@@ -291,13 +294,64 @@ def test_a_target_that_is_away_is_asked_once_in_a_run_and_told_once(settings, an
     assert work(settings) == 0
 
 
-def test_a_target_that_was_away_takes_over_what_it_lacks(settings):
-    Engine.restic.refusing["/two"] = 1
-    work(settings)
-    del Engine.restic.refusing["/two"]
+@pytest.mark.parametrize("away", ["/one", "/two"])
+def test_a_target_that_was_away_takes_over_what_it_lacks(settings, away):
+    """Whichever it is: the first one, too."""
+    Engine.restic.refusing[away] = 1
+    assert work(settings) == 1
+    assert kept(away) == []
+    del Engine.restic.refusing[away]
     time.sleep(1)
     assert work(settings) == 0
     assert kept("/two") == kept("/one") == ALL
+    assert {each["tags"][0] for each in Engine.restic.repositories[away]} == {
+        each["tags"][0] for each in Engine.restic.repositories[{"/one": "/two", "/two": "/one"}[away]]}
+
+
+def test_what_retention_has_let_go_of_is_not_brought_back_from_a_target_that_was_away(settings):
+    """It would be copied by every backup, and removed again."""
+    old = time.time() - 400 * DAY
+    for days in range(20):
+        Engine.restic.add("/two", [f"run={stamp_of(old + days * DAY)}", "store=papers", "part=archive"], "archive.tar")
+    assert work(settings) == 0
+    [copied] = [words for place, words in Engine.restic.commands if words[0] == "copy" and place == "/one"]
+    assert 0 < len(copied) - 3 < 20
+    assert [words for place, words in Engine.restic.commands if words[0] == "forget" and place == "/one"] == []
+    assert len(Engine.restic.repositories["/one"]) == len(Engine.restic.repositories["/two"])
+
+
+def test_a_disk_that_has_no_room_for_what_it_lacks_is_not_filled(settings, tmp_path, monkeypatch):
+    settings.targets[1]["directory"] = str(tmp_path)
+    settings.content["figures"] = dict(FIGURES, left_free_bytes=1000)
+    monkeypatch.setattr(runs.places, "is_read_only", lambda _path: False)
+    monkeypatch.setattr(runs.places, "free", lambda _path: 1001)
+    assert work(settings) == 1
+    assert kept("/one") == ALL
+    assert kept("/two") == []
+    assert "Target two: 1.0 kB are free" in status(settings)["because"]
+
+
+@pytest.mark.parametrize("error", [
+    SourceError("The objects cannot be read: one of them."), BackupError("Set the clock.")])
+def test_what_one_mirror_stumbles_over_keeps_no_other_from_being_brought_up_to_date(settings, monkeypatch, error):
+    settings.stores.append({"store": "objects", "name": "objects", "kind": "objects", "title": "Objects"})
+    synced = []
+
+    class Stumbling(Mirror):
+        def __init__(self, target, *_details):
+            self.name = target["name"]
+
+        def sync(self, *_details):
+            synced.append(self.name)
+            if self.name == "one":
+                raise error
+            return {"objects": 0}
+
+    monkeypatch.setattr(runs, "Mirror", Stumbling)
+    assert work(settings) == 1
+    assert synced == ["one", "two"]
+    assert kept("/one") == kept("/two") == ALL
+    assert str(error) in status(settings)["because"]
 
 
 def test_a_target_that_breaks_off_is_replaced_by_the_next_one_in_the_same_run(settings, monkeypatch):

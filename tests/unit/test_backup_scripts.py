@@ -336,8 +336,9 @@ class Machine:
             if path.startswith(("config/", "secrets/")):
                 target = root / "run/trenova" / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(re.sub(r"(?<![\w/.}])/(tmp|run/trenova)\b", rf"{root}/\1", content))
+                target.write_text(re.sub(r"(?<![\w/.}])/(tmp|run/trenova|upgrade)\b", rf"{root}/\1", content))
         (root / "tmp").mkdir()
+        (root / "upgrade").mkdir()
 
     def program(self, name, body):
         """A stand-in of a program."""
@@ -469,3 +470,71 @@ def test_the_key_of_the_objects_follows_from_the_key_alone(machine):
     assert machine.run("objects.sh", "show")[1] == first
     (machine.root / "run/trenova/secrets/targets/key").write_text("another\n")
     assert machine.run("objects.sh", "show")[1].split()[1] != first.split()[1]
+
+
+ALWAYS = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"}
+#: Limits of time that a server knows, by its major.
+LIMITS = {
+    13: ALWAYS, 15: ALWAYS | {"idle_session_timeout"}, 18: ALWAYS | {"idle_session_timeout", "transaction_timeout"}}
+CLIENT = """
+echo "$(basename "$0") $PGHOST $PGUSER ${PGDATABASE:-} $PGOPTIONS" >>%s/clients
+for word in "$@"; do case $word in --file=*/passing) cat "${word#*=}" >/dev/null ;; esac; done
+[ -t 0 ] || cat >/dev/null
+echo told
+"""
+
+
+@pytest.fixture
+def upgrade(machine):
+    """upgrade.sh with stand-ins of all clients; a call is (exit code, what each client was told)."""
+    for name in ("psql", "pg_dump", "pg_dumpall", "vacuumdb"):
+        machine.program(name, CLIENT % machine.root)
+    machine.program("pg_ctl", "exit 0")
+
+    def call(*words):
+        (machine.root / "clients").write_text("")
+        code, _out, errors = machine.run("upgrade.sh", *words)
+        assert code == 0, errors
+        return sorted((machine.root / "clients").read_text().splitlines())
+    call.program = machine.program
+    call.here = machine.root / "upgrade"
+    return call
+
+
+@pytest.mark.parametrize(("old", "new"), [(13, 15), (15, 18), (18, 18)])
+def test_what_is_set_for_a_database_or_a_role_ends_no_upgrade(upgrade, old, new):
+    """It wins over the command of a server and loses against what a client brings, which a server has to know."""
+    for verb, major in (("start-old", old), ("start-new", new)):
+        upgrade.program("postgres", "printf '%s\\tuser\\n' work_mem my_transaction_timeout_ms "
+                        + " ".join(LIMITS[major]))
+        upgrade(verb, "", "replica", "10", "32MB")
+    told = {"old": [], "new": []}
+    for words in (["globals"], ["database", "it's"], ["analyze", "2"], ["facts", "old", "dbname='x'", "1"],
+                  ["facts", "new", "dbname='x'", "1"], ["contents", "old", "it's"], ["contents", "new", "it's"],
+                  ["asked", "old"], ["asked", "new"]):
+        seen = upgrade(*words)
+        assert seen
+        for line in seen:
+            name, place, user, *_more = line.split()
+            assert user == "postgres"
+            assert name not in ("pg_dump", "pg_dumpall") or place == f"{upgrade.here}/old"
+            told[pathlib.Path(place).name].append(line)
+    assert {line.split()[0] for line in told["old"]} == {"pg_dump", "pg_dumpall", "psql"}
+    assert {line.split()[0] for line in told["new"]} == {"psql", "vacuumdb"}
+    for server, major, is_read_only in (("old", old, "on"), ("new", new, "off")):
+        for line in told[server]:
+            brought = dict(word.split("=") for word in line.split(" -c ")[1:])
+            assert {name for name in brought if name.endswith("_timeout")} == LIMITS[major]
+            assert {brought[name] for name in LIMITS[major]} == {"0"}
+            assert brought["default_transaction_read_only"] == is_read_only
+            # Passwords would stand in a log.
+            assert (brought["log_statement"], brought["session_preload_libraries"]) == ("none", "")
+
+
+def test_a_database_is_named_as_it_is(upgrade):
+    upgrade.program("postgres", "echo work_mem")
+    for verb in ("start-old", "start-new"):
+        upgrade(verb, "", "replica", "10", "32MB")
+    name = "odd'name=1"
+    assert [line.split()[3] for line in upgrade("database", name) if line.startswith("pg_dump ")] == [name]
+    assert [line.split()[3] for line in upgrade("contents", "new", name)] == [name]

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
+import errno
 import itertools
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import types
 
@@ -25,9 +27,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
 from trenova_backup import records  # noqa: E402  # found by the line above
-from trenova_backup.errors import BackupError  # noqa: E402
+from trenova_backup.errors import BackupError, Interrupted  # noqa: E402
 from trenova_backup.files import stamp_of, write_json  # noqa: E402
-from trenova_backup.restore import journal, laying  # noqa: E402
+from trenova_backup.restore import copies, journal, laying  # noqa: E402
+from trenova_backup.restore.verbs import recorded  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 from trenova_backup.upgrade import comparison, findings, moving, report, run, target, verbs  # noqa: E402
 from trenova_backup.upgrade.rehearsal import Rehearsal  # noqa: E402
@@ -299,7 +302,7 @@ class Move:
         data.mkdir()
         self.engine.spend("half of it")
         if self.fault:
-            raise BackupError(self.fault)
+            raise self.fault
         (data / "PG_VERSION").write_text(f"{self.wished.major}\n")
         (data / "row").write_text(pathlib.Path(self.store["path"], "row").read_text())
         self.engine.spend("all of it")
@@ -315,13 +318,31 @@ def host(monkeypatch):
     made = Host()
     monkeypatch.setattr(run, "Move", Move)
     monkeypatch.setattr(run.Upgrade, "_save", lambda self: made.spend("saved"))
-    rename = os.rename
+    rename, renew = os.rename, run.WayBack._renew
+
+    def renewing(work):
+        made.spend("renew")
+        renew(work)
+    monkeypatch.setattr(run.WayBack, "_renew", renewing)
 
     def renamed(*words):
         made.spend("rename")
         rename(*words)
     monkeypatch.setattr(os, "rename", renamed)
     return made
+
+
+@pytest.fixture(params=[False, True], ids=["directory", "disk"])
+def is_disk(request, monkeypatch):
+    """Whether the directory of the server is a disk of its own, which cannot get another name."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: request.param and os.path.basename(str(path)) == "postgres")
+    return request.param
+
+
+def beside(told, is_disk):
+    """Names of what lies beside the data."""
+    folder = os.path.join(told["data_dir"], "postgres") if is_disk else told["data_dir"]
+    return folder, sorted(name for name in os.listdir(folder) if name.startswith("."))
 
 
 def place(folder):
@@ -335,7 +356,7 @@ def place(folder):
     store = {"store": "postgres", "kind": "postgres", "service": "postgres", "title": "PostgreSQL", "physical": True,
              "path": str(folder / "postgres"), "owner": owner, "restore_job": "r"}
     return Settings({
-        "data_dir": str(folder), "project_dir": str(folder), "stores": [store], "targets": [], "schedules": [],
+        "data_dir": str(folder), "project_dir": f"{folder}-project", "stores": [store], "targets": [], "schedules": [],
         "needs": {"api": ["postgres"]}, "installation": "erp1", "owner": owner}), store
 
 
@@ -355,7 +376,7 @@ def held(path):
 
 
 @pytest.mark.parametrize("second", [0, 3, None])
-def test_an_upgrade_that_is_killed_anywhere_is_ended_by_the_next_try(tmp_path, host, second):
+def test_an_upgrade_that_is_killed_anywhere_is_ended_by_the_next_try(tmp_path, host, second, is_disk):
     for first in itertools.count():
         told, store = place(tmp_path / str(first))
         is_killed = False
@@ -371,7 +392,7 @@ def test_an_upgrade_that_is_killed_anywhere_is_ended_by_the_next_try(tmp_path, h
         [kept] = journal.UpgradeJournal(told).content["copies"].values()
         assert held(store["path"]) == (17, "precious"), first
         assert held(kept) == (15, "precious"), first
-        assert sorted(os.listdir(told["data_dir"])) == sorted([os.path.basename(kept), "backup", "postgres"])
+        assert beside(told, is_disk)[1] == [os.path.basename(kept)]
         assert host.running == {"tren-db": False, "tren-api": False, "tren-other": True}
         with pytest.raises(BackupError, match="has not ended"):
             journal.need_none(told)
@@ -381,31 +402,41 @@ def test_an_upgrade_that_is_killed_anywhere_is_ended_by_the_next_try(tmp_path, h
     assert first > 6
 
 
-def test_from_wherever_it_was_killed_the_way_back_leads_to_what_was_there(tmp_path, host):
-    """Killed, too, and repeated."""
-    for first, second in itertools.product(range(12), range(0, 8, 2)):
+def renewed(told):
+    """Whether the next deployment does again what it once did to the data."""
+    return os.path.exists(os.path.join(told["project_dir"], ".state/renewed/postgres"))
+
+
+def test_from_wherever_it_was_killed_the_way_back_leads_to_what_was_there(tmp_path, host, is_disk):
+    """Killed, too, and repeated. Migrations since are run again wherever the older data is in its place."""
+    for first, second in itertools.product(range(16), range(0, 12, 2)):
         told, store = place(tmp_path / f"{first}-{second}")
         host.left = first
         with contextlib.suppress(Killed):
             attempt(told, store, host, 17)
         assert journal.UpgradeJournal(told).content["touched"]
+        assert not renewed(told)
+        is_changed = journal.UpgradeJournal(told).phase("postgres") == journal.LAID
         host.left = second
         try:
             attempt(told, store, host, 15, is_back=True)
         except Killed:
             host.left = None
+            now = journal.UpgradeJournal(told)
+            assert renewed(told) or now.content["wish"]["way"] == run.UP or now.phase("postgres") != journal.LAID
             attempt(told, store, host, 15, is_back=True)
         host.left = None
+        assert renewed(told) or not is_changed
         assert held(store["path"]) == (15, "precious"), (first, second)
         assert host.running["tren-other"]
-        others = [name for name in os.listdir(told["data_dir"]) if name.startswith(".")]
+        folder, others = beside(told, is_disk)
         assert [name for name in others if not name.startswith(".postgres.before-")] == []
-        assert all(run.major_of(os.path.join(told["data_dir"], name)) == 17 for name in others)
+        assert all(held(os.path.join(folder, name)) == (17, "precious") for name in others)
         host.running = dict.fromkeys(host.running, True)
 
 
 def test_one_that_fails_starts_again_what_it_has_stopped(tmp_path, host, monkeypatch):
-    monkeypatch.setattr(Move, "fault", "The new server does not hold what the old one does.")
+    monkeypatch.setattr(Move, "fault", BackupError("The new server does not hold what the old one does."))
     told, store = place(tmp_path / "x")
     with pytest.raises(BackupError, match="does not hold"):
         attempt(told, store, host, 17)
@@ -413,6 +444,54 @@ def test_one_that_fails_starts_again_what_it_has_stopped(tmp_path, host, monkeyp
     assert set(host.running.values()) == {True}
     assert sorted(os.listdir(told["data_dir"])) == ["backup", "postgres"]
     journal.need_none(told)
+
+
+FAULTS = [
+    OSError(errno.ENOSPC, "No space left on device"), subprocess.TimeoutExpired("docker", 120), ValueError("no JSON"),
+    IndexError("list index out of range"), BackupError("No.")]
+
+
+@pytest.mark.parametrize("where", ["Upgrade._save", "Host.model", "Move.open", "Move.run"])
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_whatever_fails_before_the_change_of_places_starts_again_what_was_stopped(
+        tmp_path, host, monkeypatch, fault, where):
+    def fail(*_words):
+        assert not host.running["tren-api"]
+        raise fault
+    name, method = where.split(".")
+    monkeypatch.setattr({"Upgrade": run.Upgrade, "Host": Host, "Move": Move}[name], method, fail)
+    told, store = place(tmp_path / "x")
+    with pytest.raises(type(fault)):
+        attempt(told, store, host, 17)
+    assert set(host.running.values()) == {True}
+    assert held(store["path"]) == (15, "precious")
+    journal.need_none(told)
+
+
+def test_who_is_told_to_end_leaves_it_to_be_repeated(tmp_path, host, monkeypatch):
+    """Not started again by somebody who has no time for it: the unit was stopped, or the server is."""
+    monkeypatch.setattr(Move, "fault", Interrupted("The unit was stopped."))
+    told, store = place(tmp_path / "x")
+    with pytest.raises(Interrupted):
+        attempt(told, store, host, 17)
+    assert not host.running["tren-api"]
+    assert journal.UpgradeJournal(told).is_touched
+
+
+def test_what_cannot_be_started_again_does_not_hide_why_it_was_to_be(tmp_path, host, monkeypatch):
+    monkeypatch.setattr(Move, "fault", OSError(errno.ENOSPC, "No space left on device"))
+    told, store = place(tmp_path / "x")
+
+    def start(containers):
+        if list(containers) == ["tren-api"]:
+            raise BackupError("tren-api is not healthy within 300 s: it said nothing.")
+    monkeypatch.setattr(host, "start_again", start)
+    with pytest.raises(BackupError) as raised:
+        attempt(told, store, host, 17)
+    assert str(raised.value) == (
+        "[Errno 28] No space left on device. Then what was stopped could not be started again: tren-api is not healthy "
+        "within 300 s: it said nothing.")
+    assert journal.UpgradeJournal(told).is_touched
 
 
 def test_who_works_with_the_server_is_stopped_before_it_is_saved_and_that_one_after(tmp_path, host):
@@ -481,6 +560,77 @@ def test_the_result_lies_where_its_image_looks_for_it(tmp_path, folder, expected
     assert run.major_of(ready) == 18
 
 
+# -- Servers that run beside ------------------------------------------------------------------------------------------
+
+
+class Told:
+    """A command that has ended, and what it said."""
+
+    code, said = 0, ""
+
+    def __init__(self, lines):
+        self.lines = lines
+
+    def wait(self):
+        return self.code
+
+    def end(self):
+        pass
+
+
+class Servers(Host):
+    """Both servers, which say what is wished: {verb of the script: lines}."""
+
+    def __init__(self, **says):
+        super().__init__()
+        self.says, self.words = says, []
+
+    def start(self, _job, command):
+        self.words.append(command[2:])
+        return Told(self.says.get(command[2], []))
+
+    run = start
+
+
+#: What facts.sh tells of an empty database.
+EMPTY = ['{"lsn": "0/1", "at": "x", "is_exact": true, "timeline": 1}']
+
+
+def moved(folder, **says):
+    """An upgrade of data whose server told of other databases while it lived: the work, and the words of its steps."""
+    _told, store = place(folder)
+    engine = Servers(**says)
+    move = moving.Move(engine, store, NEXT, lambda _name, work: work(), print)
+    move.asked = asked()
+    os.makedirs(os.path.join(move.work, "data"))
+    return move, engine.words
+
+
+def test_what_is_upgraded_is_what_the_data_holds_and_not_what_the_live_server_told(tmp_path):
+    """A backup, which a rehearsal has, knows no database that was made since, and those that were dropped since."""
+    there = json.dumps(dict(copy.deepcopy(TOLD), databases=[
+        *TOLD["databases"][:3], dict(TOLD["databases"][3], name="dropped since")]))
+    move, said = moved(tmp_path / "x", asked=[there], facts=EMPTY)
+    _ready, told = move.run()
+    assert told["compared"]["differences"] == []
+    assert [words[1] for words in said if words[0] == "database"] == ["template1", "postgres", "dropped since"]
+    assert {words[2] for words in said if words[0] == "facts"} == {
+        "dbname='template1'", "dbname='postgres'", "dbname='dropped since'"}
+    assert said.index(["asked", "old"]) == 1
+
+
+@pytest.mark.parametrize(("says", "sentence"), [
+    ({"facts": []}, "PostgreSQL: template1 of the old server cannot be counted: it does not say of which moment it is"),
+    ({"facts": ["NOTICE: x"]}, "PostgreSQL: template1 of the old server cannot be counted: "),
+    ({"facts": EMPTY, "contents": ["NOTICE: x"]}, "PostgreSQL: template1 of the old server cannot be counted: "),
+    ({"asked": []}, "PostgreSQL: the old server does not tell what there is in it: "),
+    ({"asked": ["{"]}, "PostgreSQL: the old server does not tell what there is in it: ")])
+def test_a_server_that_does_not_answer_as_it_should_is_one_sentence(tmp_path, says, sentence):
+    move, _said = moved(tmp_path / "x", **{"asked": [json.dumps(TOLD)], **says})
+    with pytest.raises(BackupError, match=sentence):
+        move.run()
+
+
 # -- Verbs ------------------------------------------------------------------------------------------------------------
 
 
@@ -518,6 +668,159 @@ def test_where_nothing_lies_nothing_is_upgraded(tmp_path, monkeypatch):
     monkeypatch.setattr(verbs.by_hand, "is_at_work", lambda unit: False)
     with pytest.raises(BackupError, match="There is no data of PostgreSQL in"):
         verbs.upgrade(told, words("--image", "postgres:17.1", "--major", "17"))
+
+
+# -- The record -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def verb(host, monkeypatch, capsys):
+    """The verb upgrade, on that host; a call is (error or None, its record, what it said)."""
+    monkeypatch.setattr(verbs, "Engine", lambda settings: host)
+    monkeypatch.setattr(verbs.runs, "Run", lambda *_words: types.SimpleNamespace(prepare=lambda: None))
+    monkeypatch.setattr(verbs, "_prepare", lambda settings, work: None)
+    monkeypatch.setattr(verbs, "_tell", lambda settings, record: None)
+
+    def change(told, store, *more):
+        arguments = words("--image", "postgres:17.1", "--major", "17", *more)
+        wished = target.Next(arguments.image, arguments.major)
+        raised = None
+        capsys.readouterr()
+        try:
+            verbs._change(told, arguments, store, wished, verbs._there(
+                journal.UpgradeJournal(told), store, arguments.back))
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is asked for
+            raised = error
+        return raised, records.read(told, BEGIN * 2)[-1], capsys.readouterr().out
+    return change
+
+
+def test_a_record_tells_from_its_begin_on_what_is_upgraded(tmp_path, verb, monkeypatch):
+    """Who is killed cannot tell it any more."""
+    told, store = place(tmp_path / "x")
+    running = []
+    monkeypatch.setattr(verbs, "_prepare", lambda settings, work: running.extend(records.read(told, BEGIN * 2)))
+    verb(told, store)
+    assert running[0]["state"] == records.RUNNING
+    assert report.lines(dict(running[0], state=records.INTERRUPTED))[0].startswith(
+        "Upgrade of PostgreSQL 15 to 17, 20")
+    # Earlier ones do not.
+    del running[0]["upgrade"]
+    assert report.lines(dict(running[0], state=records.INTERRUPTED))[0].startswith("Upgrade of PostgreSQL ? to ?, 20")
+
+
+def test_a_good_one_names_what_was_there_before(tmp_path, verb):
+    told, store = place(tmp_path / "x")
+    raised, record, said = verb(told, store)
+    assert raised is None
+    assert (record["state"], record["upgrade"]["is_begun"]) == (records.OK, True)
+    assert held(record["copies"]["postgres"]) == (15, "precious")
+    assert record["copies"]["postgres"] in " ".join(said.split())
+
+
+def test_a_refusal_says_that_nothing_was_begun(tmp_path, verb, monkeypatch):
+    told, store = place(tmp_path / "x")
+    verb(told, store)
+    journal.UpgradeJournal(told).update(done=True)
+
+    def refuse(_settings, _work):
+        raise BackupError("There is no room. Nothing was changed.")
+    monkeypatch.setattr(verbs, "_prepare", refuse)
+    _raised, record, _said = verb(told, store)
+    assert (record["state"], record["because"]) == (records.FAILED, "There is no room. Nothing was changed.")
+    # Nor does it tell of what an earlier one has left.
+    assert (record["upgrade"]["is_begun"], record["copies"]) == (False, {})
+
+
+def test_one_that_was_killed_and_is_refused_is_still_begun(tmp_path, host, verb, monkeypatch):
+    told, store = place(tmp_path / "x")
+    host.left = 2
+    with pytest.raises(Killed):
+        verb(told, store)
+    host.left = None
+
+    def refuse(_settings, _work):
+        raise BackupError("There is no room.")
+    monkeypatch.setattr(verbs, "_prepare", refuse)
+    _raised, record, _said = verb(told, store)
+    assert record["upgrade"]["is_begun"]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+def test_whatever_ends_it_is_taken_down_with_its_reason(tmp_path, verb, monkeypatch, fault):
+    monkeypatch.setattr(Move, "fault", fault)
+    told, store = place(tmp_path / "x")
+    raised, record, said = verb(told, store)
+    assert raised is fault
+    assert (record["state"], record["upgrade"]["is_undone"]) == (records.FAILED, True)
+    assert str(fault) in record["because"]
+    assert record["because"].startswith("It ended by a fault of its own: ") is not isinstance(
+        fault, (BackupError, OSError))
+    assert record["because"].split()[-1] in said
+
+
+@pytest.mark.parametrize(("error", "state", "because"), [
+    (None, records.OK, ""), (BackupError("No."), records.FAILED, "No."), (OSError("full"), records.FAILED, "full"),
+    (Interrupted("The unit was stopped."), records.INTERRUPTED, "The unit was stopped."),
+    (KeyError("from"), records.FAILED, "It ended by a fault of its own: KeyError: 'from'.")])
+def test_work_has_a_record_however_it_ends(tmp_path, error, state, because):
+    told, _store = place(tmp_path / "x")
+    work, seen = types.SimpleNamespace(steps=[{"name": "one"}], warnings=["two"]), []
+    with contextlib.suppress(type(error) if error else ()), recorded(
+            told, "restore", work, lambda: {"copies": {"rows": "/x"}}, seen.append, level="known") as record:
+        assert records.read(told, BEGIN * 2)[0]["state"] == records.RUNNING
+        if error:
+            raise error
+    [kept] = records.read(told, BEGIN * 2)
+    assert seen == [kept]
+    assert (kept["stamp"], kept["state"], kept["because"]) == (record["stamp"], state, because)
+    assert (kept["steps"], kept["warnings"], kept["copies"], kept["level"]) == (
+        [{"name": "one"}], ["two"], {"rows": "/x"}, "known")
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_what_was_there_before_is_removed_some_day_although_its_upgrade_was_killed(
+        tmp_path, host, verb, monkeypatch, capsys, is_killed):
+    """Killed when the directory had just changed its place: what is left is the deployment, and no record names it."""
+    told, store = place(tmp_path / "x")
+    if is_killed:
+        attempt(told, store, host, 17)
+    else:
+        verb(told, store)
+    monkeypatch.setattr(run, "Engine", lambda settings: None)
+    monkeypatch.setattr(run, "_container", lambda engine, store: "tren-db")
+    monkeypatch.setattr(run, "_ask", lambda *_words: {"version": 17})
+    capsys.readouterr()
+    for is_new in (True, False):
+        verbs._end(told, store)
+        assert json.loads(capsys.readouterr().out) == {"is_new": is_new}
+    [record] = records.read(told, BEGIN * 2)
+    assert report.lines(record)[0].startswith("Upgrade of PostgreSQL 15 to 17, ")
+    [kept] = journal.UpgradeJournal(told).content["copies"].values()
+    assert held(kept) == (15, "precious")
+    assert copies.let_go(told, records.finished(record) + 8 * 86400) == [kept]
+
+
+def test_a_server_that_is_not_of_the_major_yet_is_waited_for(tmp_path, host, monkeypatch):
+    told, store = place(tmp_path / "x")
+    attempt(told, store, host, 17)
+    monkeypatch.setattr(run, "Engine", lambda settings: None)
+    monkeypatch.setattr(run, "_container", lambda engine, store: "tren-db")
+    monkeypatch.setattr(run, "_ask", lambda *_words: {"version": 15})
+    with pytest.raises(BackupError, match="answers as PostgreSQL 15, and 17 was to be there"):
+        verbs._end(told, store)
+    assert journal.UpgradeJournal(told).is_touched
+
+
+@pytest.mark.parametrize(("content", "is_open", "is_touched"), [
+    ({}, False, False), ({"touched": False}, True, False), ({"touched": True}, True, True),
+    ({"touched": True, "done": True}, False, False)])
+def test_a_journal_is_open_until_it_is_done_and_touched_where_anything_live_was(
+        tmp_path, content, is_open, is_touched):
+    told, _store = place(tmp_path / "x")
+    work = journal.Journal(told)
+    work.content = content
+    assert (work.is_open, work.is_touched) == (is_open, is_touched)
 
 
 # -- The rehearsal ----------------------------------------------------------------------------------------------------
@@ -649,6 +952,8 @@ def test_one_that_was_not_rehearsed_is_warned_of(monkeypatch):
 @pytest.mark.parametrize(("record", "sentence"), [
     (dict(RECORD, state="failed", because="No.", upgrade={"is_undone": True}), "What was stopped was started again"),
     (dict(RECORD, state="interrupted", because="No."), "Repeat this with the same words"),
+    (dict(RECORD, state="failed", because="No.", upgrade={"is_begun": False}), "Nothing was begun."),
+    (dict(RECORD, state="failed", because="No.", upgrade={"is_begun": True}), "Repeat this with the same words"),
     (dict(REHEARSED, state="failed", because="No."), "Nothing live was touched."),
     (None, "It ended before it began.")])
 def test_how_things_are_after_a_failure_is_told(monkeypatch, record, sentence):

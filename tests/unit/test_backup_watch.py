@@ -14,6 +14,9 @@ import threading
 import types
 
 import pytest
+import test_backup_runs
+import test_backup_scripts
+from backup_figures import FIGURES
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +25,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
-from trenova_backup import notify, places, records, watch  # noqa: E402
+from trenova_backup import main, notify, places, records, runs, watch  # noqa: E402
+from trenova_backup.drill import place  # noqa: E402
+from trenova_backup.drill import verbs as drilling  # noqa: E402
+from trenova_backup.errors import BackupError, Interrupted, NothingYet, SourceError  # noqa: E402
 from trenova_backup.files import moment, seconds_of, stamp_of  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -35,6 +41,10 @@ CYCLE = {"verb": "cut", "title": "Cycle", "seconds": 5 * MINUTE, "grace_seconds"
 DRILL = {"verb": "drill", "title": "Weekly drill", "seconds": 7 * DAY, "grace_seconds": DAY, "unit": "drill.service"}
 
 
+#: Two directories and one Redis to save, without an Engine.
+settings = test_backup_runs.settings
+
+
 class Host:
     """A host whose runs are written by hand, and its watch."""
 
@@ -43,7 +53,7 @@ class Host:
         self.root = root
         self.settings = Settings(dict({
             "data_dir": str(root), "host": "erp1", "installation": "x", "stores": [], "targets": [],
-            "mail": {"to": "ops@trucks.test"}, "schedules": [NIGHT]}, **more))
+            "mail": {"to": "ops@trucks.test"}, "schedules": [NIGHT], "figures": FIGURES}, **more))
 
     def run(self, now, verb="backup", state="ok", **told):
         """A run that ends now, and what is told of it: the subjects."""
@@ -389,13 +399,34 @@ def test_a_disk_that_is_gone_is_told_and_that_it_is_back(host, tmp_path):
     assert found.told() == ["The backup of Trenova is good again"]
 
 
-def test_a_disk_that_is_filling_up_is_told(host, tmp_path):
-    found = with_disk(host, tmp_path, "/", least_free_bytes=10**18)
-    [sentence] = found.look(NOW)
-    assert sentence.startswith(f"The disk of the backups at {tmp_path}/disk/backups has ")
-    assert sentence.endswith(" GB free, less than the 1000000000.0 GB that the next ones may need.")
-    assert with_disk(host, tmp_path, "/", least_free_bytes=1).look(NOW) == [
-        "The disk of the target disk is as it should be."]
+def step(name, size, service="rows", **more):
+    return dict({"service": service, "name": name, "state": "ok", "target": "disk", "bytes": size}, **more)
+
+
+def test_a_disk_that_is_filling_up_is_told_by_what_a_run_asks_of_it(host, tmp_path, monkeypatch, stopped):
+    """The settings are those of the template, the free bytes those that the largest stream of the last runs needs."""
+    told = json.loads(test_backup_scripts.contents({})[test_backup_scripts.SETTINGS])
+    store = told["stores"][0]["name"]
+    (tmp_path / "disk").mkdir()
+    found = host(**{key: told[key] for key in ("stores", "figures")}, schedules=[], record="", targets=[
+        dict(told["targets"][0], directory=str(tmp_path / "disk"))])
+    needed = 4e9 * told["figures"]["stream_growth"] + told["figures"]["left_free_bytes"]
+    free = [needed]
+    monkeypatch.setattr(places, "free", lambda _path: free[0])
+    found.run(NOW, level="full", steps=[
+        step("full base", 4_000_000_000, store), step("wal", 90_000_000_000, store),
+        step("full base", 90_000_000_000, "of a service that is gone"),
+        {"service": store, "name": "objects to disk", "state": "ok", "bytes": 90_000_000_000, "objects": 3}])
+    found.run(NOW + DAY, steps=[step("incremental base", 5_000, store)])
+    found.run(NOW + DAY, "drill", steps=[step("brought back", 90_000_000_000, store)])
+    assert found.look(NOW + DAY) == watch.faults(found.settings, NOW + DAY) == []
+    free[0] -= 1
+    sentence = (f"The disk of the backups at {tmp_path}/disk has 6.0 GB free, less than the 6.0 GB that the next ones "
+                "may need. Give it a larger disk, or lower backup_retention.")
+    assert found.look(NOW + DAY) == watch.faults(found.settings, NOW + DAY) == [sentence]
+    assert found.told() == ["The disk of the backups of Trenova needs attention"]
+    found.run(NOW + 2 * DAY, level="full", steps=[step("full base", 3_000_000_000, store)])
+    assert found.look(NOW + 2 * DAY) == ["The disk of the target local is as it should be."]
 
 
 @pytest.mark.parametrize(("known", "fstab", "mounts", "missing"), [
@@ -442,3 +473,177 @@ def test_what_the_deployment_has_taken_down(host, tmp_path):
 def test_free_space_of_a_path_that_is_not_there_yet_is_that_of_its_disk(tmp_path):
     told = os.statvfs(tmp_path)
     assert places.free(str(tmp_path / "a/b")) == pytest.approx(told.f_bavail * told.f_frsize, rel=0.05)
+
+
+# -- The programs -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def woken(monkeypatch):
+    """How often the delivery was started."""
+    found = []
+    monkeypatch.setattr(notify, "wake", lambda: found.append(1))
+    return found
+
+
+@pytest.mark.parametrize(("error", "because"), [
+    (BackupError("A drill could not be removed: /x stayed. Remove that by hand."),
+     "A drill could not be removed: /x stayed. Remove that by hand."),
+    (subprocess.TimeoutExpired(["docker"], 300),
+     "What a drill has left is still there: the Docker Engine does not answer within 300 s."),
+    (Interrupted("It was interrupted."), "What a drill has left is still there. It was interrupted.")])
+def test_what_a_drill_has_left_silences_no_alarm_and_is_told_once_a_day(host, monkeypatch, woken, error, because):
+    monkeypatch.setattr(main.time, "time", lambda: NOW)
+    found = host(drill={"containers": []}, project="trenova", project_dir="/x", jobs=[])
+    found.run(NOW - 3 * DAY)
+    root = pathlib.Path(place.of(found.settings).root)
+    root.mkdir()
+
+    def removed(_settings):
+        assert found.told() == expected, "the alarms came first"
+        if error:
+            raise error
+        root.rmdir()
+
+    monkeypatch.setattr(drilling, "remove_left", removed)
+
+    def watched():
+        try:
+            return main._watch(found.settings, None)
+        except Interrupted:
+            return "interrupted"
+
+    expected = ["The backup of Trenova is overdue"]
+    code = "interrupted" if isinstance(error, Interrupted) else 0
+    assert watched() == code
+    [message] = found.messages()
+    assert notify.subject(found.settings, message) == (
+        "What a drill with the backups of Trenova has left needs attention on erp1")
+    assert message["because"] == because
+    assert len(woken) == 2
+    expected = []
+    assert watched() == code
+    assert found.told() == []
+    error = None
+    assert watched() == 0
+    assert [message["because"] for message in found.messages()] == ["What a drill had left is removed."]
+
+
+def test_what_an_engine_that_is_stopped_keeps_is_not_told_as_removed(host, monkeypatch, woken):
+    found = host(drill={"containers": []}, project="trenova", project_dir="/x", jobs=[], schedules=[])
+    root = pathlib.Path(place.of(found.settings).root)
+    root.mkdir()
+    watch.left_of_a_drill(found.settings, "It stayed.", NOW)
+    found.messages()
+    monkeypatch.setattr(drilling.Engine, "runs", staticmethod(lambda: False))
+    main._watch(found.settings, None)
+    assert found.told() == []
+    root.rmdir()
+    main._watch(found.settings, None)
+    assert found.told() == ["The drill with the backups of Trenova is good again"]
+
+
+def test_a_full_disk_of_the_host_is_told_each_hour_although_there_is_nothing_to_take_down(host, monkeypatch, capsys):
+    found = host(schedules=[])
+    told = []
+    monkeypatch.setattr(main.Settings, "read", lambda _directory: found.settings)
+    monkeypatch.setattr(main, "_listen", lambda _deadline: None)
+    monkeypatch.setattr(notify, "tell_now", lambda _settings, kind, about, _now: told.append((kind, about["because"])))
+    assert main.main(["watch"]) == 0
+    before = sorted(os.listdir(found.settings.path()))
+    for _hour in range(2):
+        # It is opened, and takes nothing.
+        os.symlink("/dev/full", found.settings.path("probe.new"))
+        assert main.main(["watch"]) == 1
+    sentence = f"Nothing can be written to {found.settings.state_dir}: No space left on device. Make room there."
+    assert told == [("disk", sentence)] * 2
+    assert main.main(["watch"]) == 0
+    assert sorted(os.listdir(found.settings.path())) == before, "it leaves nothing there"
+
+
+def half_restored(settings):
+    pathlib.Path(settings.path("restore.json")).write_text(json.dumps({
+        "touched": True, "begun": "2026-11-22T10:00:00Z", "wish": {"stores": [], "until": None, "target": None}}))
+
+
+def test_a_night_that_is_refused_is_skipped_and_told_and_a_small_backup_is_not(host, monkeypatch, woken, stopped):
+    monkeypatch.setenv("INVOCATION_ID", "0a1b")
+    found = host(full_days=7)
+    half_restored(found.settings)
+    with pytest.raises(BackupError) as refused:
+        main._backup(found.settings, main._parser().parse_args(["backup"]))
+    because = ("A restore of everything was begun at 2026-11-22T10:00:00Z and has not ended. Nothing is saved before "
+               "it is repeated to its end.")
+    assert str(refused.value) == because
+    [message] = found.messages()
+    assert (notify.subject(found.settings, message), message["because"], len(woken)) == (
+        "The backup of Trenova was skipped on erp1", because, 1)
+    [record] = records.read(found.settings, main.time.time())
+    assert (record["verb"], record["state"], record["invocation"]) == ("backup", "skipped", "0a1b")
+    assert because in " ".join(watch.faults(found.settings, main.time.time()))
+    with pytest.raises(BackupError, match="has not ended"):
+        main._cut(found.settings, None)
+    assert (found.messages(), records.read(found.settings, main.time.time())) == ([], [record])
+
+
+@pytest.mark.parametrize(("holder", "said"), [
+    ("backup", "A backup is at work, which saves this, too."), ("cut", "A backup is at work, which saves this, too."),
+    ("check", "A check is at work; this one gives way to it."),
+    ("restore", "A restore is at work; this one gives way to it."),
+    ("upgrade", "An upgrade of PostgreSQL is at work; this one gives way to it."),
+    ("drill", "The record of a drill is at work; this one gives way to it.")])
+def test_a_small_backup_gives_way_to_whoever_is_at_work_and_says_who_that_is(host, capsys, holder, said):
+    found = host()
+    with runs.alone(found.settings, holder):
+        assert main._cut(found.settings, None) == 0
+    assert capsys.readouterr().out == said + "\n"
+
+
+# -- Warnings ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_good_backup_warns_of_is_told_while_it_is_new(host):
+    found = host()
+    assert found.run(NOW) == []
+    assert found.run(NOW + DAY, warnings=["One.", "Two."]) == ["The backup of Trenova was made and has a warning"]
+    assert found.run(NOW + 2 * DAY, warnings=["Two.", "One."]) == []
+    record = records.finish(found.settings, records.begin(found.settings, "backup", NOW + 3 * DAY), NOW + 3 * DAY, "ok",
+                            warnings=["Two.", "Three."])
+    assert watch.after_run(found.settings, record, NOW + 3 * DAY)
+    assert [message["because"] for message in found.messages()] == ["Three."]
+    assert found.run(NOW + 4 * DAY) == []
+    assert found.run(NOW + 5 * DAY, warnings=["Two."]) != [], "it was gone in between"
+    assert found.run(NOW + 5 * DAY, "cut", warnings=["Four."]) == []
+
+
+def test_what_a_small_backup_has_noticed_is_told_by_the_full_one_that_it_starts(settings, monkeypatch):
+    lost = "Rows had to drop write-ahead log that was not fetched."
+
+    def all_stores(run):
+        if run.verb == "cut":
+            run.warn(lost)
+            raise NothingYet("Rows has no base backup yet.")
+        run.warn("Two.")
+
+    monkeypatch.setattr(runs.Run, "all_stores", all_stores)
+    settings.content.update(mail={"to": "ops@trucks.test"})
+    monkeypatch.setattr(notify, "wake", lambda: None)
+    assert main._cut(settings, None) == 0
+    cut, backup = records.read(settings, main.time.time() + 60)
+    assert (cut["verb"], cut["state"], cut["warnings"]) == ("cut", "skipped", [lost])
+    assert (backup["verb"], backup["state"], backup["warnings"]) == ("backup", "ok", [lost, "Two."])
+    [name] = notify.owed(settings)
+    message = json.loads(pathlib.Path(settings.path("unsent", name)).read_text())
+    assert (message["kind"], message["because"]) == ("warned", lost + " Two.")
+
+
+def test_a_failed_one_tells_its_warnings_in_its_message(settings, monkeypatch):
+    test_backup_runs.Engine.stores["backup-redis"] = SourceError("no route to host")
+    describe = runs.Run.describe
+    monkeypatch.setattr(runs.Run, "describe", lambda run: (run.warn("Log was dropped."), describe(run)))
+    monkeypatch.setattr(notify, "wake", lambda: None)
+    settings.content.update(mail={"to": "ops@trucks.test"})
+    assert main._work(settings, "backup") == 1
+    [name] = notify.owed(settings)
+    message = json.loads(pathlib.Path(settings.path("unsent", name)).read_text())
+    assert "  WARNING: Log was dropped." in notify.body(settings, message)

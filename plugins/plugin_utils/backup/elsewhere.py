@@ -37,8 +37,10 @@ mkdir -p "$1" && cd "$1" && rm -rf program project certificates units || exit 1
 tar --extract --gzip --numeric-owner --same-owner --preserve-permissions --file "$2"; code=$?
 rm -f "$2"; exit $code
 """
-#: HOME UNIT: after a drill that is not to be repeated.
+#: HOME UNIT: after a drill that is not to be repeated. One that has begun, which its answer may not have told, goes on
+#: with what is there; the rest then goes by its unit.
 TIDY = """
+case $(systemctl is-active "$2") in active | activating | deactivating) exit ;; esac
 rm -rf "$1/program" "$1/project" "$1/certificates" "$1/units" "/run/systemd/system/$2"
 systemctl daemon-reload
 """

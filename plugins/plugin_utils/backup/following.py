@@ -56,7 +56,7 @@ class Following:
         because = (record or {}).get("because") or otherwise
         return "\n".join([
             f"The {self._what} failed. {because}", "The last log lines:",
-            *("  " + line for line in self.said[-LAST_LINES:]), f"All of it: journalctl -u {unit} on the server."])
+            *("  " + line for line in self.said[-LAST_LINES:]), f"All of it: journalctl -u {unit} on {self._host}."])
 
     def _patiently(self, *words):
         """What the host answers, although it may be out of reach for a while."""

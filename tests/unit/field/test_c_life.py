@@ -389,6 +389,7 @@ echo "$DOCKER_HOST" >>$here/ways
 case "$*" in
     "ps "*) cat $here/containers ;;
     *" config --images "*) echo registry:5000/trenova/backup:1 ;;
+    *" config --format json") echo '{"services": {}}' ;;
     "image inspect "*) [ -e $here/image ] ;;
     "pull "*) echo "Error response from daemon: no route to host" >&2; exit 1 ;;
     "rm --force "*) shift 2; for id in "$@"; do sed -i "/^$id /d" $here/containers; done ;;
@@ -514,7 +515,7 @@ class Nightly:
     def kept(self):
         """What of the stores has come into the target."""
         lines = (self.root / "kept").read_text().splitlines() if (self.root / "kept").exists() else []
-        return [line for line in lines if "part=record" not in line]
+        return [line for line in lines if "part=record" not in line and "part=deployed" not in line]
 
 
 @pytest.fixture

@@ -7,8 +7,13 @@ set -u
 ask() {
     psql --no-psqlrc --quiet --no-align --tuples-only --no-password --set=ON_ERROR_STOP=1 --set=budget="$2" \
         --set=is_last="$3" --dbname="$1" <<'END'
+-- What is set for this database or this login would end what takes longer.
+SET statement_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
 -- What a value looks like must not hang on whose settings these are.
 SET search_path = pg_catalog;
+-- Only since 17 is a transaction limited.
+SELECT count(set_config(name, '0', false)) AS limits FROM pg_settings WHERE name = 'transaction_timeout' \gset
 SET timezone = 'UTC';
 SET datestyle = 'ISO, YMD';
 SET intervalstyle = 'postgres';

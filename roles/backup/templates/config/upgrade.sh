@@ -4,20 +4,35 @@
 set -u
 here=/upgrade old=/old
 fail() { echo "$1" >&2; exit 1; }
+# Limits of time, of which each version knows some. Who names one that a server does not know is not let in.
+limits="statement_timeout lock_timeout idle_in_transaction_session_timeout idle_session_timeout transaction_timeout"
 # Statements are not repeated where something fails: passwords stand in them.
-quiet="--no-psqlrc --quiet --no-password --username=postgres --set=ON_ERROR_STOP=1 --set=VERBOSITY=terse --set=SHOW_CONTEXT=never"
+quiet="--no-psqlrc --quiet --no-password --set=ON_ERROR_STOP=1 --set=VERBOSITY=terse --set=SHOW_CONTEXT=never"
 
-# NAME DATA PRELOADED   What was set by SQL may be anything, so what counts here is set in the command, which wins.
+# NAME DATA PRELOADED READONLY   What was set by SQL may be anything. ALTER SYSTEM loses against the command of the server;
+# that command loses against ALTER DATABASE and ALTER ROLE, and these lose against what a client brings (PGOPTIONS).
 start() {
     mkdir -p -m 0700 "$here/$1" || exit 1
     echo 'local all all trust' >"$here/hba.conf"
+    brings="-c default_transaction_read_only=$4 -c session_preload_libraries= -c log_statement=none \
+-c log_min_error_statement=panic -c log_min_duration_statement=-1 -c jit=off"
+    known=$(postgres --describe-config | cut -f1)
+    for name in $limits; do
+        if printf '%s\n' "$known" | grep -q -x "$name"; then brings="$brings -c $name=0"; fi
+    done
+    echo "$brings" >"$here/$1.options"
     pg_ctl --pgdata="$2" --silent --wait --timeout=3600 --log="$here/$1.log" --options="-c config_file=$here/$1.conf \
 -c hba_file=$here/hba.conf -c listen_addresses='' -c unix_socket_directories=$here/$1 -c port=5432 -c ssl=off \
--c shared_preload_libraries='$3' -c session_preload_libraries='' -c logging_collector=off -c log_statement=none \
--c log_min_error_statement=panic -c log_min_duration_statement=-1 -c archive_mode=off -c autovacuum=off -c jit=off \
--c max_connections=20 -c superuser_reserved_connections=3 -c max_locks_per_transaction=1024 \
--c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0" start ||
+-c shared_preload_libraries='$3' -c logging_collector=off -c archive_mode=off -c autovacuum=off \
+-c max_connections=20 -c superuser_reserved_connections=3 -c max_locks_per_transaction=1024" start ||
         fail "$(tail -n 3 "$here/$1.log")"
+}
+
+# NAME COMMAND...   A client of one of both servers, with what has to count there.
+client() {
+    server=$1
+    shift
+    PGHOST=$here/$server PGUSER=postgres PGOPTIONS=$(cat "$here/$server.options") "$@"
 }
 
 case $1 in
@@ -45,15 +60,15 @@ case $1 in
     # PRELOADED LEVEL SLOTS SHARED_BUFFERS
     start-old)
         printf '%s\n' "wal_level = $3" "max_replication_slots = $4" "shared_buffers = $5" max_wal_senders=10 \
-            'default_transaction_read_only = on' >"$here/old.conf"
-        start old "$old" "$2" ;;
+            >"$here/old.conf"
+        start old "$old" "$2" on ;;
     # PRELOADED SHARED_BUFFERS MAINTENANCE   Nothing of it counts before it is whole, so it need not be safe meanwhile.
     start-new)
         printf '%s\n' "shared_buffers = $3" "maintenance_work_mem = $4" 'wal_level = minimal' 'max_wal_senders = 0' \
             'fsync = off' 'full_page_writes = off' 'synchronous_commit = off' 'max_wal_size = 2GB' \
             'checkpoint_timeout = 1h' 'max_parallel_maintenance_workers = 2' 'client_min_messages = warning' \
             >"$here/new.conf"
-        start new "$here/data" "$2" ;;
+        start new "$here/data" "$2" off ;;
     # OPTION...
     init)
         shift
@@ -63,8 +78,8 @@ case $1 in
     # Roles with their passwords, memberships, settings. The one that made the cluster is there.
     globals)
         rm -f /tmp/passing && mkfifo /tmp/passing || exit 1
-        pg_dumpall --host="$here/old" --username=postgres --globals-only >/tmp/passing &
-        sed '/^CREATE ROLE postgres;$/d' /tmp/passing | psql $quiet --host="$here/new" --dbname=postgres
+        client old pg_dumpall --globals-only >/tmp/passing &
+        sed '/^CREATE ROLE postgres;$/d' /tmp/passing | client new psql $quiet --dbname=postgres
         code=$?
         wait $! || exit 1
         exit $code ;;
@@ -77,19 +92,20 @@ case $1 in
             postgres) from=template1 replace='--clean --if-exists' ;;
             template1) replace='--clean --if-exists' ;;
         esac
-        PGDATABASE=$2 pg_dump --host="$here/old" --username=postgres --create $replace >/tmp/passing &
-        psql $quiet --host="$here/new" --dbname="$from" --file=/tmp/passing >/dev/null
+        client old env PGDATABASE="$2" pg_dump --create $replace >/tmp/passing &
+        client new psql $quiet --dbname="$from" --file=/tmp/passing >/dev/null
         code=$?
         wait $! || exit 1
         exit $code ;;
     # JOBS
-    analyze) vacuumdb --host="$here/new" --username=postgres --all --analyze-only --jobs="$2" --quiet ;;
+    analyze) client new vacuumdb --all --analyze-only --jobs="$2" --quiet ;;
+    # SERVER CONNECTION BYTES   What facts.sh tells of a database.
+    facts) client "$2" sh /run/trenova/config/facts.sh "$3" "$4" 1 ;;
     # SERVER DATABASE   What there is in it, a line of JSON each.
     contents)
-        PGDATABASE=$3 PGOPTIONS='-c default_transaction_read_only=on' psql $quiet --no-align --tuples-only \
-            --host="$here/$2" --file=/run/trenova/config/contents.sql ;;
-    # What config/asked.sql asks, of the new one.
-    asked) psql $quiet --no-align --tuples-only --host="$here/new" --dbname=postgres --file=/run/trenova/config/asked.sql ;;
+        client "$2" env PGDATABASE="$3" psql $quiet --no-align --tuples-only --file=/run/trenova/config/contents.sql ;;
+    # SERVER   What config/asked.sql asks.
+    asked) client "$2" psql $quiet --no-align --tuples-only --dbname=postgres --file=/run/trenova/config/asked.sql ;;
     # SERVER
     stop)
         data=$here/data

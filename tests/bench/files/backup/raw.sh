@@ -43,7 +43,10 @@ unpack() {
     local name
     rm -rf "$new"
     mkdir -p "$new/base" "$new/increment"
-    for name in base increment; do tar -xf "$raw/$name/base.tar" -C "$new/$name"; done
+    for name in base increment; do
+        tar -xf "$raw/$name/base.tar" -C "$new/$name"
+        cp "$raw/$name/backup_manifest" "$new/$name"
+    done
     docker run --rm --network none --user 0 --volume "$new:$new" --entrypoint pg_combinebackup "$postgres" \
         --output="$new/data" "$new/base" "$new/increment"
     tar -xf "$raw/increment/pg_wal.tar" -C "$new/data/pg_wal"
@@ -52,11 +55,18 @@ unpack() {
     rm -rf "$new/base" "$new/increment"
 }
 recover() {
+    echo "local all all trust" >"$new/hba.conf"
+    cat >"$new/raw.conf" <<'END'
+listen_addresses = ''
+unix_socket_directories = '/tmp'
+hba_file = '/new/hba.conf'
+max_prepared_transactions = 100
+END
     docker run --rm --network none --user "$(stat -c %u:%g "$live")" --volume "$new:/new" --tmpfs /tmp:mode=1777 \
         --entrypoint sh "$postgres" -c '
-            cd /new && echo "local all all trust" >hba.conf && printf "%s\n" "listen_addresses = '"''"'" \
-                "unix_socket_directories = '/tmp'" "hba_file = '/new/hba.conf'" "max_prepared_transactions = 100" >raw.conf
-            pg_ctl -D data -s -w -t 3600 -l raw.log -o "-c config_file=/new/raw.conf" start && pg_ctl -D data -s -w -m fast stop'
+            cd /new
+            pg_ctl -D data -s -w -t 3600 -l raw.log -o "-c config_file=/new/raw.conf" start || { cat raw.log; exit 1; }
+            pg_ctl -D data -s -w -m fast stop'
 }
 lay() {
     mv "$live" "$new/replaced"
@@ -78,7 +88,7 @@ case $verb in
         timed objects "$raw/objects" objects "$raw" copy store-objects: /here/objects ;;
     incremental)
         rm -rf "$raw/increment"
-        timed base "$raw/increment" base increment --incremental="$raw/base/backup_manifest"
+        timed increment "$raw/increment" base increment --incremental="$raw/base/backup_manifest"
         timed objects "" objects "$raw" copy store-objects: /here/objects ;;
     restore)
         timed stop "" stop_all "$@"

@@ -1,14 +1,16 @@
 # Managed by trenova.selfhost.
-"""A backup that somebody starts by hand and watches: it is systemd's, and goes on when nobody watches any more."""
+"""Work that somebody starts by hand and watches: it is systemd's, and goes on when nobody watches any more."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
+import sys
 import time
 
-from trenova_backup import listing, records
+from trenova_backup import allowed, listing, records
 from trenova_backup.drill import report
 from trenova_backup.errors import BackupError
 from trenova_backup.files import write_text
@@ -52,19 +54,45 @@ def look(settings):
             "level": (record or {}).get("level", "")}
 
 
-def start(settings, is_full):
-    """Start a backup and do not wait for it; its invocation. Raises BackupError where systemd does not begin it."""
-    if is_full:
+def start(settings, arguments):
+    """Start a backup and do not wait for it; its invocation. Raises BackupError where systemd does not begin it.
+
+    arguments: the words of who starts it, which reach the unit as files.
+    """
+    if arguments.full:
         want_full(settings)
+    new = allowed.take_down(settings, arguments)
     unit = records.unit_of(settings, "backup")
     before, begin = invocation_of(unit), time.time()
     done = subprocess.run(["systemctl", "start", "--no-block", unit], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
-        if is_full:
+        if arguments.full:
             has_begun(settings)
+        allowed.forget(settings, new)
         raise BackupError(f"No backup can be started: {done.stdout.strip() or 'systemd says nothing.'}")
     return await_begin(settings, unit, "backup", before, begin)
+
+
+def run_unit(settings, unit, verb, title, words):
+    """Have systemd do what these words say to this program, without waiting for it; the answer for a playbook, printed.
+
+    verb: of the record that it makes. title: what systemd calls it. Raises BackupError where systemd does not begin it.
+    """
+    program = [sys.executable, "-B", os.path.abspath(sys.argv[0])]
+    subprocess.run(["systemctl", "reset-failed", unit], stderr=subprocess.DEVNULL, check=False)
+    before, begin = invocation_of(unit), time.time()
+    done = subprocess.run(
+        ["systemd-run", "--quiet", "--unit", unit, "--service-type=oneshot", "--no-block", "--description", title,
+         "--setenv=DOCKER_HOST=unix:///run/docker.sock",
+         # One that is killed can neither tell of it nor end its containers.
+         "--property=ExecStopPost=" + " ".join([*program, "end"]), *program, *words],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if done.returncode:
+        raise BackupError(f"No {verb} can be started: {done.stdout.strip() or 'systemd says nothing.'}")
+    print(json.dumps({"unit": unit, "is_running": False,
+                      "invocation": await_begin(settings, unit, verb, before, begin)}))
+    return 0
 
 
 def await_begin(settings, unit, verb, before, begin):

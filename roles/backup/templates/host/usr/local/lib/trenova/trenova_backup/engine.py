@@ -48,6 +48,8 @@ class Engine:
     """The Docker Engine of this host, and the jobs of one project."""
 
     def __init__(self, settings):
+        #: Cores that each job may take, where that is not what the plan gives it.
+        self.cpus = 0
         self.project, self.directory = settings["project"], settings["project_dir"]
         self.jobs, self._containers = settings["jobs"], {}
         self._volumes, self._defined = {}, settings.path("jobs.json")
@@ -266,6 +268,9 @@ class Engine:
                 self._end(job, name)
                 self.look()
                 raise BackupError(f"The job {job} cannot be started: {_last(done.stdout)}.")
+            if self.cpus:
+                # In vain, it is only slower.
+                self._ask("update", f"--cpus={self.cpus}", name)
         return self._containers[job]
 
     def _end(self, job, container):
@@ -283,11 +288,17 @@ class Engine:
     # -- Services -----------------------------------------------------------------------------------------------------
 
     def services(self):
-        """{service: [(container, whether it runs)]} of the project, without its jobs."""
+        """{service: [(container, whether it runs)]} of the project, without its jobs.
+
+        Raises BackupError where the Engine does not tell: no answer would be read as "nothing runs".
+        """
         self.look()
         done = self._ask(
             "ps", "--all", "--filter", "label=com.docker.compose.project=" + self.project, "--format",
             '{{.Names}}\t{{.Label "' + ROLE + '"}}\t{{.State}}\t{{.Label "com.docker.compose.oneoff"}}')
+        if done.returncode:
+            self.look()
+            raise BackupError(f"The Docker Engine does not tell what runs: {_last(done.stderr)}.")
         found = {}
         for line in done.stdout.splitlines():
             name, role, state, oneoff = (line.split("\t") + [""] * 3)[:4]
@@ -301,12 +312,25 @@ class Engine:
 
     def start_again(self, containers):
         """Start containers, and wait until each is healthy. Raises BackupError where one is not."""
+        self.set_going(containers)
+        self.need_healthy(containers)
+
+    def set_going(self, containers):
+        """Start containers. Raises BackupError where one does not start."""
         self._command("start", containers)
+
+    def need_healthy(self, containers):
+        """Wait until each container is healthy. Raises BackupError where one is not in time."""
         deadline = time.monotonic() + HEALTHY_SECONDS
         waiting = list(containers)
         while waiting:
-            told = self._ask("inspect", "--format", HEALTH, *waiting).stdout.split()
-            waiting = [name for name, health in zip(waiting, told) if health not in ("healthy", "none")]
+            told = self._ask("inspect", "--format", HEALTH, *waiting)
+            if told.returncode:
+                # Of an Engine that is away, or of a container that is gone, nothing is healthy.
+                self.look()
+            else:
+                waiting = [name for name, health in zip(waiting, told.stdout.split())
+                           if health not in ("healthy", "none")]
             if waiting and time.monotonic() > deadline:
                 last = self._ask("logs", "--tail", "3", waiting[0])
                 raise BackupError(

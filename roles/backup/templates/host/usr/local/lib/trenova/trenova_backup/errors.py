@@ -19,6 +19,9 @@ class TargetError(BackupError):
 class NothingYet(BackupError):
     """There is no backup yet that what has changed could be added to."""
 
+    #: What the run that found this has warned of.
+    warnings = ()
+
 
 class Interrupted(Exception):
     """A run was ended from outside; its text is one sentence.

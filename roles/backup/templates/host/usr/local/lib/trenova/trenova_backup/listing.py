@@ -6,7 +6,7 @@ from __future__ import annotations
 import textwrap
 
 from trenova_backup import earlier, points, records
-from trenova_backup.files import duration, moment, seconds_of, seconds_of_moment, size
+from trenova_backup.files import by_age, duration, moment, seconds_of, seconds_of_moment, size, stamp_of
 
 WIDTH = 100
 #: Levels as people call them.
@@ -90,8 +90,10 @@ def _target_lines(settings, target, now):
         return [*_wrapped("{} ({}) cannot be read: {}".format(target["name"], where, because), 2),
                 *_earlier_lines(target)]
     free = "" if target["free"] is None else ", {} free".format(size(target["free"]))
-    whole = [point for point in target["points"] if point["level"] != points.CUT]
-    cuts = [point for point in target["points"] if point["level"] == points.CUT]
+    age = by_age(now)
+    kept = sorted(target["points"], key=lambda point: age(point["run"]))
+    whole = [point for point in kept if point["level"] != points.CUT]
+    cuts = [point["run"] for point in kept if point["level"] == points.CUT]
     found = ["  {} ({}{}): {}, {}".format(
         target["name"], where, free, _counted(len(whole), "backup"), _counted(len(cuts), "small one"))]
     if whole:
@@ -100,9 +102,8 @@ def _target_lines(settings, target, now):
             (point["run"], _age(point["run"], now), LEVELS.get(point["level"], point["level"]), size(point["bytes"]),
              size(point["added"]), _held(point, titles)) for point in reversed(whole)], right=(1, 3, 4))
     if cuts:
-        begin, end = cuts[0]["run"], cuts[-1]["run"]
         found += _wrapped("{} between them, the newest of {} ago: {}".format(
-            _counted(len(cuts), "small one"), _age(end, now), begin if begin == end else f"{begin} - {end}"), 4)
+            _counted(len(cuts), "small one"), _age(cuts[-1], now), _span(cuts, now)), 4)
     rows = [row for store in settings.stores for row in _store_rows(store, target, now)]
     return [*found, "", *_table(("store", "newest", "can be brought back to"), rows, right=()),
             *_earlier_lines(target)]
@@ -127,25 +128,36 @@ def _store_rows(store, target, now):
         windows = target["windows"].get(name) or []
         if not windows:
             return [(title, "-", "nothing yet")]
+        windows = sorted(windows, key=lambda window: (window[1] <= moment(now), window))
         texts = [f"any moment {begin} - {end}" if begin != end else begin for begin, end in reversed(windows)]
         newest = _ago(now - seconds_of_moment(windows[-1][1]))
         return [(title, newest, texts[0]), *(("", "", "and " + text) for text in texts[1:])]
     if store["kind"] == "objects":
-        stamps, what = target["objects"].get(name) or [], "states"
+        stamps, what = sorted(target["objects"].get(name) or [], key=by_age(now)), "states"
     else:
-        stamps, what = [point["run"] for point in target["points"] if name in point["stores"]], "backups"
+        stamps, what = sorted((point["run"] for point in target["points"] if name in point["stores"]),
+                              key=by_age(now)), "backups"
     if not stamps:
         return [(title, "-", "nothing yet")]
-    several = stamps[0] if len(stamps) == 1 else f"{len(stamps)} {what} {stamps[0]} - {stamps[-1]}"
+    several = stamps[0] if len(stamps) == 1 else f"{len(stamps)} {what} {_span(stamps, now)}"
     return [(title, _age(stamps[-1], now), several)]
+
+
+def _span(stamps, now):
+    """The first and the last of stamps, which are sorted by age; those of the future by themselves."""
+    past = [stamp for stamp in stamps if stamp <= stamp_of(now)] or stamps
+    ahead = stamps[:len(stamps) - len(past)]
+    span = past[0] if len(past) == 1 else f"{past[0]} - {past[-1]}"
+    return f"{span}, {', '.join(ahead)} by a clock that was ahead" if ahead else span
 
 
 def _drill_lines(drill, now):
     if not drill:
         return ["  No drill has tried a backup yet: systemctl start trenova-drill"]
     how = STATES.get(drill["state"], "passed")
-    measured = "" if drill["rto_seconds"] is None or how != "passed" else (
-        ": RTO {rto_seconds} s, RPO {rpo_seconds} s".format(**drill))
+    measured = ", ".join(f"{name} {drill[key]} s" for name, key in (("RTO", "rto_seconds"), ("RPO", "rpo_seconds"))
+                         if drill[key] is not None) if how == "passed" else ""
+    measured = ": " + measured if measured else ""
     where = " on " + drill["elsewhere"] if drill["elsewhere"] else ""
     return ["  The last drill {}, {} ago{}{}.".format(how, _age(drill["stamp"], now), where, measured)]
 

@@ -9,10 +9,11 @@ import errno
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 
-from trenova_backup import by_hand, gate, listing, notify, records, runs, watch
+from trenova_backup import allowed, by_hand, gate, listing, notify, records, runs, watch
 from trenova_backup.drill import verbs as drilling
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted, NothingYet
@@ -59,6 +60,7 @@ def _parser():
     verbs = parser.add_subparsers(dest="verb", required=True)
     backup = verbs.add_parser("backup", help="save everything now")
     backup.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    allowed.add_options(backup)
     verbs.add_parser("cut", help="save what has changed since")
     listed = verbs.add_parser("list", help="what there is, where, and what it can restore")
     listed.add_argument("--json", action="store_true", help="for programs")
@@ -74,6 +76,7 @@ def _parser():
     upgrading.add_parser(verbs)
     start = verbs.add_parser("start", help="for playbooks: have systemd make a backup now, without waiting for it")
     start.add_argument("--full", action="store_true", help="a full backup, not an increment")
+    allowed.add_options(start)
     start.add_argument("--check", action="store_true", help="tell what it would do, and do nothing")
     follow = verbs.add_parser("follow", help="for playbooks: what a backup has said, and whether it runs")
     follow.add_argument("invocation", help="number of systemd, as `start` tells it")
@@ -106,16 +109,18 @@ def _listen(deadline):
             signal.signal(number, interrupted)
 
 
-def _work(settings, verb, is_full=False):
-    """A run from its begin to its record; the exit code."""
+def _work(settings, verb, is_full=False, warnings=()):
+    """A run from its begin to its record; the exit code. warnings: what the run has to tell of that led to this one."""
     patience = min(PATIENCE_SECONDS, settings.get("timeout_seconds", PATIENCE_SECONDS) / 2) if verb == "backup" else 0
     with runs.alone(settings, verb, patience):
         _tell_interrupted(settings)
-        need_none(settings)
+        _give_way(settings)
         record = records.begin(settings, verb, time.time(), level="full" if is_full else "incremental")
         if is_full:
             by_hand.has_begun(settings)
         run = runs.Run(settings, verb, record["stamp"], is_full)
+        run.warnings += warnings
+        allowances = allowed.names(settings)
         state, more = records.FAILED, {}
         try:
             run.prepare()
@@ -132,8 +137,10 @@ def _work(settings, verb, is_full=False):
                 run.engine.look()
             else:
                 state = records.OK
-        except NothingYet:
+                allowed.forget(settings, allowances)
+        except NothingYet as error:
             state = records.SKIPPED
+            error.warnings = run.warnings
             raise
         except Interrupted as error:
             run.stopped(error)
@@ -149,6 +156,18 @@ def _work(settings, verb, is_full=False):
         for failure in run.failures:
             print(failure, file=sys.stderr)
         return 0 if state == records.OK else 1
+
+
+class _Refused(runs.Busy):
+    """A restore or an upgrade was interrupted: whoever repeats that comes first."""
+
+
+def _give_way(settings):
+    """Raises _Refused where nothing is to be saved now."""
+    try:
+        need_none(settings)
+    except BackupError as error:
+        raise _Refused(str(error)) from None
 
 
 def _conclude(settings, run, record, state, more):
@@ -174,6 +193,7 @@ def _tell_interrupted(settings, because=""):
 
 
 def _backup(settings, arguments):
+    allowed.take_down(settings, arguments)
     try:
         return _work(settings, "backup", arguments.full or by_hand.is_full_wanted(settings) or _is_full_due(settings))
     except runs.Busy as error:
@@ -204,7 +224,7 @@ def _start(settings, arguments):
     if found["is_running"] or arguments.check:
         print(json.dumps(dict(found, level=found["level"] or ("full" if is_full else "incremental"), **told)))
         return 0
-    invocation = by_hand.start(settings, arguments.full)
+    invocation = by_hand.start(settings, arguments)
     print(json.dumps(dict(told, is_running=False, invocation=invocation, level="full" if is_full else "incremental")))
     return 0
 
@@ -223,9 +243,12 @@ def _cut(settings, _arguments):
         return _work(settings, "cut")
     except NothingYet as error:
         print(error, "A first backup is made.")
-        return _work(settings, "backup", is_full=True)
-    except runs.Busy:
-        print("A backup is at work, which saves this, too.")
+        return _work(settings, "backup", is_full=True, warnings=error.warnings)
+    except _Refused:
+        raise
+    except runs.Busy as error:
+        # What else is at work saves nothing.
+        print("A backup is at work, which saves this, too." if error.verb in ("backup", "cut") else error)
         return 0
 
 
@@ -318,12 +341,36 @@ def _upgrade(settings, arguments):
 
 def _watch(settings, _arguments):
     _tell_interrupted(settings)
-    drilling.remove_left(settings)
     for sentence in watch.look(settings, time.time()):
         print(sentence)
     if notify.owed(settings):
         notify.wake()
+    # Last, as it may take long, and fail: whoever waits for an alarm does not wait for it.
+    _remove_left(settings)
     return 0
+
+
+def _remove_left(settings):
+    """Remove what a drill has left. What stays is told, and keeps nothing else from being told."""
+    if not settings.get("drill"):
+        return
+    because = ""
+    try:
+        drilling.remove_left(settings)
+    except BackupError as error:
+        because = str(error)
+    except subprocess.TimeoutExpired as error:
+        because = f"What a drill has left is still there: the Docker Engine does not answer within {error.timeout} s."
+    except Interrupted as error:
+        because = f"What a drill has left is still there. {error}"
+        raise
+    finally:
+        # A drill that is at work, and an Engine that is stopped, have their time.
+        if because or not os.path.lexists(drilling.place.of(settings).root):
+            said = watch.left_of_a_drill(settings, because, time.time())
+            if said:
+                print(said)
+                notify.wake()
 
 
 def _end(settings, _arguments):
@@ -334,7 +381,7 @@ def _end(settings, _arguments):
         with contextlib.suppress(runs.Busy), runs.alone(settings, "end"):
             runs.Run(settings, "end").clean()
         if settings.get("away"):
-            drilling.hand_in(settings)
+            drilling.hand_in_after(settings)
     if notify.owed(settings):
         notify.wake()
     return 0

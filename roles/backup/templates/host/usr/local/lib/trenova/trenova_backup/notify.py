@@ -55,6 +55,8 @@ SUBJECTS = {
     "overdue": "The {title} is overdue on {host}",
     "skipped": "The {title} was skipped on {host}",
     "disk": "The disk of the backups of Trenova needs attention on {host}",
+    "left": "What a drill with the backups of Trenova has left needs attention on {host}",
+    "warned": "The {title} was made and has a warning on {host}",
     "good": "The {title} is good again on {host}",
     "test": "A test message of the backups of Trenova on {host}",
 }
@@ -89,7 +91,9 @@ def owe(settings, kind, about, now, **more):
     os.makedirs(folder, mode=0o700, exist_ok=True)
     message = dict({
         "kind": kind, "since": moment(now), "ways": ways(settings), "invocation": about.get("invocation", ""),
-        "steps": about.get("steps") or []}, **{key: about[key] for key in FIELDS if key in about}, **more)
+        "elsewhere": (about.get("drill") or {}).get("host", "another host") if about.get("origin") else "",
+        "steps": about.get("steps") or [], "warnings": about.get("warnings") or []},
+        **{key: about[key] for key in FIELDS if key in about}, **more)
     name = "-".join([stamp_of(now), kind, *re.findall("[a-z]+", about.get("verb") or "")])
     path, number = os.path.join(folder, name + ".json"), 1
     while os.path.exists(path):
@@ -296,16 +300,18 @@ def subject(settings, message):
 
 def body(settings, message):
     """Lines of a message, without any secret."""
-    unit = message.get("unit") or UNIT
+    unit, elsewhere = message.get("unit") or UNIT, message.get("elsewhere")
     lines = [message["because"]] if message.get("because") else []
     if message["kind"] in ("failed", "skipped"):
-        said = last_lines(unit, message.get("invocation"), message.get("started"))
+        # The journal of another host is there.
+        said = [] if elsewhere else last_lines(unit, message.get("invocation"), message.get("started"))
         lines += [
             *([""] if lines else []), "What ran, as far as it came:", "", f"  began {message.get('started') or '-'}",
             f"  ended {message.get('finished') or '-'}",
             *("  {} {}".format(step.get("state"), step.get("name")) for step in message.get("steps") or []),
-            "", "What it said last:", "", *("  " + line[:LINE_LENGTH] for line in said), "",
-            f"All of it: journalctl -u {unit.rpartition('.')[0] or unit} on the server."]
+            *(f"  WARNING: {sentence}" for sentence in message.get("warnings") or []),
+            "", *([] if elsewhere else ["What it said last:", "", *("  " + line[:LINE_LENGTH] for line in said), ""]),
+            f"All of it: journalctl -u {unit.rpartition('.')[0] or unit} on {elsewhere or 'the server'}."]
     return [without_secrets(settings, line) for line in lines]
 
 

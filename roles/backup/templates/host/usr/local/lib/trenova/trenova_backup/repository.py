@@ -9,11 +9,12 @@ tell what can be restored:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
 
-from trenova_backup.errors import SourceError, TargetError
+from trenova_backup.errors import BackupError, SourceError, TargetError
 from trenova_backup.files import by_age, write_text
 
 #: Exit codes of restic 0.17 and later.
@@ -162,6 +163,12 @@ class Repository:
         try:
             producer = source(pipe)
             producer_code, keeper_code = self._both(pipe, producer, keeper)
+        except BackupError:
+            # Where nobody writes restic can only be killed, and what comes next would wait for its lock.
+            keeper.end()
+            with contextlib.suppress(TargetError):
+                self.unlock()
+            raise
         finally:
             for process in (producer, keeper):
                 if process:

@@ -2,8 +2,8 @@
 """A backup from its begin to its record.
 
 One run at a time writes to the targets: `backup` (nightly, all stores), `cut` (every few minutes: what has changed),
-`check`. What a run keeps goes to the first target that takes it; the others copy it from there, with everything else
-that they lack, so that a target that was away for a week catches up by itself.
+`check`. What a run keeps goes to the first target that takes it; afterwards each takes over from the others what it
+lacks and retention keeps, so that a target that was away for a week, the first one as well, catches up by itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from trenova_backup import deployed, kinds, places, points, records, retention
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, NothingYet, TargetError
-from trenova_backup.files import duration, moment, read_json, size, stamp_of, write_json
+from trenova_backup.files import by_age, duration, moment, read_json, size, stamp_of, write_json
 from trenova_backup.mirror.target import Mirror
 from trenova_backup.points import RECORD
 from trenova_backup.repository import Repository
@@ -34,6 +34,10 @@ DAY = 86400
 BASE, WAL = "base", "wal"
 #: What a backup of everything waits for.
 SMALL = {"cut": "small backup", "check": "check", "end": "end of another one", "drill": "record of a drill"}
+#: Who is at work, by the verb that stands in the lock. Who has not written one there yet is most likely a backup.
+HOLDERS = {
+    "cut": "A small backup", "check": "A check", "restore": "A restore", "upgrade": "An upgrade of PostgreSQL",
+    "drill": "The record of a drill", "end": "The end of another run"}
 #: What the record of a run is kept as.
 RECORDS, RECORD_FILE = "records", "record.json"
 #: Lock of whoever reads what a target holds for longer than one command takes, or removes something from it.
@@ -45,7 +49,11 @@ NAMED = 5
 
 
 class Busy(BackupError):
-    """Another run is at work."""
+    """Another run is at work. verb: which, as far as that is known."""
+
+    def __init__(self, text, verb=""):
+        super().__init__(text)
+        self.verb = verb
 
 
 class Target:
@@ -154,8 +162,11 @@ class Run:
 
     def has(self, store, part, run):
         """Whether the first target has a part of a store from a run."""
-        return any(
-            (snapshot.store, snapshot.part, snapshot.run) == (store, part, run) for snapshot in self.good[0].snapshots)
+        return _has(self.good[0], store, part, run)
+
+    def any_has(self, store, part, run):
+        """The same of any target: the others take it over from that one at the end of this run."""
+        return any(_has(target, store, part, run) for target in self.good)
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
 
@@ -174,16 +185,21 @@ class Run:
             return target.repository.keep(stream, source, tell)
         return self._step(stream, store)
 
-    def keep_tree(self, stream, path):
-        """Keep a directory that the keeper itself sees."""
+    def keep_tree(self, stream, path, expected):
+        """Keep a directory that the keeper itself sees. expected: bytes that no target may hold yet."""
         def store(target):
+            self._have_space(target, expected)
             tags = [word for tag in stream.tags for word in ("--tag", tag)]
             process = target.repository.run("backup", "--json", "--host", self.settings["installation"], *tags, path)
             return _summary(process.lines)
         return self._step(stream, store)
 
     def mirror(self, store):
-        """Bring the mirrors of a store's objects up to date, in every target."""
+        """Bring the mirrors of a store's objects up to date, in every target, whatever the others lack.
+
+        Raises what the store itself has against it at the end: each target has all other objects by then.
+        """
+        because = None
         for target in self.good:
             begin = time.monotonic()
             try:
@@ -191,10 +207,16 @@ class Run:
             except TargetError as error:
                 self.lose(target, error)
                 continue
+            except BackupError as error:
+                self.engine.look()
+                because = because or error
+                continue
             for sentence in told.get("warnings", [])[:5]:
                 self.warn(sentence)
             self._note(store, f"objects to {target.name}", "", "ok", time.monotonic() - begin,
                        bytes=told.get("bytes", 0), added=told.get("copied_bytes", 0), objects=told.get("objects", 0))
+        if because:
+            raise because
         self._need_target()
 
     def _tell_mirror(self, store):
@@ -232,21 +254,33 @@ class Run:
                   lambda pipe: self.engine.hand_on(path, pipe.path))
 
     def copy_to_others(self):
-        """Let every other target take over what it lacks of the first one."""
-        if not self.good:
-            return
-        first, *others = self.good
-        kept = first.repository.snapshots() if others else []
-        for target in others:
+        """Let every target take over from the others what it lacks and retention keeps."""
+        held = {}
+        for target in self.good if len(self.targets) > 1 else []:
             try:
-                there = {snapshot.key for snapshot in target.repository.snapshots()}
-                lacking = [snapshot for snapshot in kept if snapshot.key not in there]
-                if lacking:
-                    begin = time.monotonic()
-                    target.repository.copy_from(first.repository, lacking)
-                    self._note("backup", f"copy to {target.name}", "", "ok", time.monotonic() - begin)
+                held[target] = target.repository.snapshots()
             except TargetError as error:
                 self.lose(target, error)
+        union = {snapshot.key: snapshot for snapshots in held.values() for snapshot in snapshots}
+        gone = {snapshot.key for snapshot in unwanted(
+            sorted(union.values(), key=_by_age_of_run()), self.settings["retention"], self.started)}
+        for target, mine in held.items():
+            has = {snapshot.key for snapshot in mine}
+            for other, theirs in held.items():
+                lacking = [snapshot for snapshot in theirs if snapshot.key not in has | gone]
+                if lacking and target.is_good and other.is_good:
+                    self._copy(other, target, lacking)
+                    has |= {snapshot.key for snapshot in lacking}
+
+    def _copy(self, source, target, snapshots):
+        begin = time.monotonic()
+        try:
+            self._have_space(target, sum(snapshot.added or snapshot.bytes for snapshot in snapshots))
+            target.repository.copy_from(source.repository, snapshots)
+        except TargetError as error:
+            self.lose(target, error)
+            return
+        self._note("backup", f"copy to {target.name}", "", "ok", time.monotonic() - begin)
 
     def let_go(self):
         """Remove what retention does not keep, unless somebody reads it just now: the next backup does it then."""
@@ -359,18 +393,22 @@ class Run:
             with contextlib.suppress(TargetError, ValueError):
                 found = [json.loads(target.repository.read(snapshot)) for snapshot in newest.values()]
                 if found:
-                    return sorted(found, key=lambda record: record["stamp"])
+                    key = by_age(time.time())
+                    return sorted(found, key=lambda record: key(record["stamp"]))
         return []
 
     def take_over_drills(self):
         """Take down the newest drill in the targets, where it was made elsewhere and is not known here: [record]."""
-        known = max((record.get("origin") or record["stamp"] for record in records.read(self.settings, time.time())
-                     if record["verb"] == DRILL), default="")
+        # What is of the future, by a clock that was ahead, hides nothing.
+        now = time.time()
+        age = by_age(now)
+        known = max((age(record.get("origin") or record["stamp"]) for record in records.read(self.settings, now)
+                     if record["verb"] == DRILL), default=age(""))
         found = [(snapshot.run, target, snapshot) for target in self.good for snapshot in target.snapshots
-                 if snapshot.part == RECORD and snapshot.pairs.get("verb") == DRILL and snapshot.run > known]
+                 if snapshot.part == RECORD and snapshot.pairs.get("verb") == DRILL and age(snapshot.run) > known]
         try:
-            for _run, target, snapshot in sorted(found, key=lambda entry: entry[0])[-1:]:
-                record = records.adopt(self.settings, json.loads(target.repository.read(snapshot)), time.time())
+            for _run, target, snapshot in sorted(found, key=lambda entry: age(entry[0]))[-1:]:
+                record = records.adopt(self.settings, json.loads(target.repository.read(snapshot)), now)
                 self.say("learned of the drill of {started} on {host}: {state}".format(
                     host=(record.get("drill") or {}).get("host", "another host"), **record))
                 return [record]
@@ -476,6 +514,15 @@ class Run:
         return failed + [target.because for target in self.targets if target.because and target.because not in failed]
 
 
+def _has(target, store, part, run):
+    return any((snapshot.store, snapshot.part, snapshot.run) == (store, part, run) for snapshot in target.snapshots)
+
+
+def _by_age_of_run():
+    key = by_age(time.time())
+    return lambda snapshot: key(snapshot.run)
+
+
 def unwanted(snapshots, policy, now):
     """Snapshots that retention does not keep, of one repository.
 
@@ -566,7 +613,8 @@ def alone(settings, verb="", seconds=0):
             lock.seek(0)
             other = lock.read()
             if other not in SMALL or time.monotonic() >= deadline:
-                raise Busy("Another backup is at work; this one gives way to it.")
+                who = HOLDERS.get(other, "Another backup")
+                raise Busy(f"{who} is at work; this one gives way to it.", other)
             if not is_told:
                 print(f"It waits for the {SMALL[other]} that is at work.", flush=True)
                 is_told = True

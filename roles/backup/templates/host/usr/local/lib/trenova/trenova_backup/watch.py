@@ -7,10 +7,11 @@ Each incident is told once, and each day again while it lasts. What has been tol
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 
 from trenova_backup import notify, places, records
-from trenova_backup.files import duration, moment, read_json, seconds_of_moment, size, write_json
+from trenova_backup.files import duration, moment, read_json, seconds_of_moment, size, write_json, write_text
 
 #: How often an incident is told.
 AGAIN_SECONDS = 86400
@@ -24,6 +25,10 @@ STATES = {records.FAILED: "failed", records.INTERRUPTED: "was interrupted", reco
 #: Runs that no schedule names, and that somebody has to look at all the same.
 UNSCHEDULED = ("check", "drill")
 OUR_TIMER = "trenova-backup-watch.timer"
+#: What a record and a message need.
+PROBE_BYTES = 65536
+#: The log is kept again each time, and what is new of it alone takes room.
+LOG = "wal"
 
 
 def after_run(settings, record, now):
@@ -34,7 +39,8 @@ def after_run(settings, record, now):
     with _memory(settings) as told:
         key = "failed " + record["verb"]
         if record["state"] == records.OK:
-            return _good(settings, record, told, now)
+            is_warned = _warned(settings, record, told, now)
+            return _good(settings, record, told, now) or is_warned
         if record["state"] == records.SKIPPED and record["verb"] == "cut":
             return False  # one that takes too long is overdue soon
         kind = "skipped" if record["state"] == records.SKIPPED else "failed"
@@ -45,16 +51,25 @@ def after_run(settings, record, now):
 
 
 def look(settings, now):
-    """Look at every schedule and at every disk; sentences of what was told just now."""
+    """Look at every schedule and at every disk; sentences of what was told just now. OSError: our own disk is full."""
+    _probe(settings)
     found = records.read(settings, now)
     with _memory(settings) as told:
         said = [_schedule(settings, schedule, found, told, now) for schedule in settings.get("schedules") or []]
-        said += [_disk(settings, target, told, now) for target in settings.targets if target.get("directory")]
+        said += [_disk(settings, target, found, told, now) for target in settings.targets if target.get("directory")]
         wanted = {_key(schedule) for schedule in settings.get("schedules") or []}
         wanted |= {"disk " + target["name"] for target in settings.targets}
         for key in [key for key in told if key.partition(" ")[0] in ("overdue", "disk") and key not in wanted]:
             del told[key]
     return [sentence for sentence in said if sentence]
+
+
+def left_of_a_drill(settings, because, now):
+    """Tell why what a drill has left is still there, or, where it is not, that it is gone; what was told just now."""
+    key, about = "left drill", {"verb": "drill", "because": because or "What a drill had left is removed."}
+    with _memory(settings) as told:
+        return _lasts(settings, told, key, now, about, "left") if because else (
+            _recovered(settings, told, key, now, about))
 
 
 def faults(settings, now):
@@ -69,7 +84,7 @@ def faults(settings, now):
     if not _is_starting():
         said += [overdue(schedule, found, _known_since(settings, schedule, found, told, now), now)
                  for schedule in schedules]
-    said += [_disk_fault(settings, target) for target in settings.targets if target.get("directory")]
+    said += [_disk_fault(settings, target, found) for target in settings.targets if target.get("directory")]
     timers = [schedule["unit"].rpartition(".")[0] + ".timer" for schedule in schedules if schedule.get("unit")]
     said += [_timer(timer) for timer in dict.fromkeys([*timers, OUR_TIMER])]
     return [sentence for sentence in said if sentence]
@@ -152,32 +167,56 @@ def _schedule(settings, schedule, found, told, now):
     return because
 
 
-def _disk_fault(settings, target):
-    """What is wrong with the disk of a target, as a sentence; "" where nothing is."""
+def _probe(settings):
+    """Meet a full disk although there is nothing to take down. Raises OSError."""
+    path = settings.path("probe")
+    try:
+        write_text(path, " " * PROBE_BYTES)
+    finally:
+        for name in (path, path + ".new"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+
+
+def _disk_fault(settings, target, found):
+    """What is wrong with the disk of a target, as a sentence; "" where nothing is. found: records, oldest first."""
     missing = places.missing_mount([target["directory"]], places.recorded(settings))
     if missing:
         return f"The disk of the backups is not mounted on {missing}. Mount it."
-    if target.get("least_free_bytes"):
-        try:
-            free = places.free(target["directory"])
-        except OSError as error:
-            return f"The disk of the backups at {target['directory']} cannot be asked: {error.strerror}."
-        if free < target["least_free_bytes"]:
-            return (f"The disk of the backups at {target['directory']} has {size(free)} free, less than the "
-                    f"{size(target['least_free_bytes'])} that the next ones may need.")
+    try:
+        free = places.free(target["directory"])
+    except OSError as error:
+        return f"The disk of the backups at {target['directory']} cannot be asked: {error.strerror}."
+    needed = _needed(settings, found)
+    if free < needed:
+        return (f"The disk of the backups at {target['directory']} has {size(free)} free, less than the "
+                f"{size(needed)} that the next ones may need. Give it a larger disk, or lower backup_retention.")
     return ""
 
 
-def _disk(settings, target, told, now):
-    key, because = "disk " + target["name"], _disk_fault(settings, target)
+def _needed(settings, found):
+    """Bytes that are to be free on the disk of a target, as a run itself asks for them before its largest stream."""
+    last, stores = {}, {store["name"] for store in settings.stores}
+    for record in found:
+        for step in record.get("steps") or [] if record["verb"] in ("backup", "cut") else []:
+            if step.get("service") in stores and step.get("name") != LOG and step.get("target"):
+                last[step["service"], step["name"]] = step.get("bytes", 0)
+    return max(last.values(), default=0) * settings["figures"]["stream_growth"] + settings.left_free
+
+
+def _disk(settings, target, found, told, now):
+    key, because = "disk " + target["name"], _disk_fault(settings, target, found)
     about = {"verb": "backup", "because": because or f"The disk of the target {target['name']} is as it should be."}
-    if not because:
-        return _recovered(settings, told, key, now, about)
+    return _lasts(settings, told, key, now, about, "disk") if because else _recovered(settings, told, key, now, about)
+
+
+def _lasts(settings, told, key, now, about, kind):
+    """Tell of what lasts, where that is due; the sentence, "" where it is not."""
     if not _is_due(told, key, now):
         return ""
     _remember(told, key, now)
-    notify.owe(settings, "disk", about, now)
-    return because
+    notify.owe(settings, kind, about, now)
+    return about["because"]
 
 
 def _good(settings, record, told, now):
@@ -189,6 +228,18 @@ def _good(settings, record, told, now):
         _forget(told, key)
     return bool(begun) and notify.owe(
         settings, "good", dict(record, because=f"It is good again, after trouble since {min(begun)}."), now)
+
+
+def _warned(settings, record, told, now):
+    """Whether a good backup warns of what the one before it did not warn of, which is then told."""
+    if record["verb"] != "backup":
+        return False
+    key, said = "warned backup", record.get("warnings") or []
+    before = told.pop(key, {}).get("said")
+    if said:
+        told[key] = {"said": said}
+    new = [sentence for sentence in said if not isinstance(before, list) or sentence not in before]
+    return bool(new) and notify.owe(settings, "warned", dict(record, because=" ".join(new)), now)
 
 
 def _recovered(settings, told, key, now, about):

@@ -11,13 +11,14 @@ import contextlib
 import json
 import os
 import platform
+import time
 
 from trenova_backup import deployed, runs
 from trenova_backup.drill import live, place, project
 from trenova_backup.drill.run import FILE, Drill
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
-from trenova_backup.files import read_json, write_json
+from trenova_backup.files import by_age, read_json, write_json
 from trenova_backup.repository import JOB
 from trenova_backup.restore import laying
 from trenova_backup.restore.run import NOT_RESTORED, Restore
@@ -37,18 +38,18 @@ class Described(Restore):
     described = None
 
     def _choose_from(self, target):
-        target.snapshots = target.repository.snapshots()
-        self.target = target
+        self.read_from(target)
         told = {snapshot.run: snapshot for snapshot in target.snapshots
                 if (snapshot.store, snapshot.part) == (deployed.STORE, deployed.PART)}
         compared = {snapshot.run for snapshot in target.snapshots if snapshot.part == "facts"}
-        fitting = sorted(compared & set(told)) if compared else sorted(told)
+        fitting = compared & set(told) if compared else set(told)
         if not fitting:
             raise BackupError(
                 f"Target {target.name}: no backup tells yet what it was deployed with. Make one on the server itself: "
                 "systemctl start trenova-backup")
-        self.described = json.loads(target.repository.read(told[fitting[-1]]))
-        self.choices = {name: kind.choose_run(target, fitting[-1]) for name, kind in self.kinds.items()}
+        run = max(fitting, key=by_age(time.time()))
+        self.described = json.loads(target.repository.read(told[run]))
+        self.choices = {name: kind.choose_run(target, run) for name, kind in self.kinds.items()}
         return self.choices
 
 

@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -59,10 +60,7 @@ WantedBy=timers.target
 
 
 def targets(settings):
-    """The targets that another host reaches. Raises BackupError where there is none, and where no drill is made."""
-    if not settings.get("drill"):
-        raise BackupError("A drill needs databases and objects that are services of this host: what belongs to "
-                          "somebody else is not there a second time. Nothing was done.")
+    """The targets that another host reaches. Raises BackupError where there is none."""
     found = [target for target in settings.targets if not target.get("directory")]
     if not found:
         raise BackupError(
@@ -121,10 +119,12 @@ def packed(settings, host, is_kept):
                 os.path.relpath(source, settings["data_dir"])
                 for source in deployed.sources({"services": {JOB: model["services"][JOB]}}, [settings["data_dir"]]))}):
             tar.add(os.path.join(settings["data_dir"], path), path, recursive=False, filter=_numbered)
-        if os.path.isdir(ENGINE_CERTIFICATES):
-            tar.add(ENGINE_CERTIFICATES, CERTIFICATES)
+        for registry in _registries(model):
+            if os.path.isdir(os.path.join(ENGINE_CERTIFICATES, registry)):
+                tar.add(os.path.join(ENGINE_CERTIFICATES, registry), f"{CERTIFICATES}/{registry}", filter=_numbered)
         _add_logins(tar, settings)
-        _add_units(tar, other)
+        for name, text in units(other).items():
+            _add_text(tar, f"{UNITS}/{name}", text, 0o644)
     return stream.getvalue()
 
 
@@ -140,7 +140,8 @@ def install(settings):
     home, away = settings["away"]["home"], settings["away"]
     certificates, folder = os.path.join(home, CERTIFICATES), SYSTEMD if away["calendar"] else PASSING
     for name in os.listdir(certificates) if os.path.isdir(certificates) else []:
-        if not os.path.exists(os.path.join(ENGINE_CERTIFICATES, name)):
+        # What a kit has brought is renewed, and completed where that was cut off; the host's own stays.
+        if name in read_json(settings.path(ADDED), []) or not os.path.exists(os.path.join(ENGINE_CERTIFICATES, name)):
             os.makedirs(ENGINE_CERTIFICATES, exist_ok=True)
             write_json(settings.path(ADDED), sorted({*read_json(settings.path(ADDED), []), name}))
             _copy(os.path.join(certificates, name), os.path.join(ENGINE_CERTIFICATES, name))
@@ -189,6 +190,16 @@ def _add_program(tar, other):
     _add_text(tar, f"{PROGRAM}/{PACKAGE}/{SETTINGS}", json.dumps(other.content, indent=1, sort_keys=True), 0o644)
 
 
+def _registries(model):
+    """Names of the registries of a project's images, as the Engine has them."""
+    return sorted({_registry_of(definition["image"]) for definition in model["services"].values()})
+
+
+def _registry_of(image):
+    first, slash, _rest = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+
+
 def _add_logins(tar, settings):
     """Those at registries that the deployment has written; an administrator's own are his."""
     ours = read_json(os.path.join(settings["project_dir"], OURS))
@@ -198,23 +209,30 @@ def _add_logins(tar, settings):
         _add_text(tar, f"{PROJECT}/docker/config.json", json.dumps({"auths": mine}), 0o600)
 
 
-def _add_units(tar, other):
-    """The service as this server has it, with the program where it lies there; without a timer it tidies up itself."""
+def units(other):
+    """{name: text} of the units. The service is as this server has it, with the program where it lies there.
+
+    Without a timer it tidies up itself.
+    """
     name, away = UNIT.format(other["installation"]), other["away"]
     program = f"/usr/bin/env python3 -B {away['home']}/{PROGRAM}/backup.py"
     command = f"{program} drill"
     lines = [
         "# Managed by trenova.selfhost.", "[Unit]",
         f"Description=Drill with the newest backup of {other['installation']}",
-        "After=docker.service network-online.target", "Wants=network-online.target", "", "[Service]", "Type=oneshot",
+        "After=docker.service network-online.target remote-fs.target", "Wants=network-online.target", "",
+        "[Service]", "Type=oneshot",
         "Environment=DOCKER_HOST=unix:///run/docker.sock", f"ExecStart={command}",
         "# However it ended.", f"ExecStopPost={command} --remove", f"ExecStopPost={program} end",
         *([] if away["calendar"] else [f"ExecStopPost={command} --forget"]),
-        f"TimeoutStartSec={other['timeout_seconds']}", "TimeoutStopSec=600", "CPUWeight=10", "IOWeight=10", "Nice=15"]
-    _add_text(tar, f"{UNITS}/{name}", "\n".join([*lines, ""]), 0o644)
+        f"TimeoutStartSec={other['timeout_seconds']}", "TimeoutStopSec=600",
+        "# No weights: where Docker keeps its own cgroups of version 1, systemd takes the containers out of theirs for "
+        "them.", "Nice=15", "IOSchedulingPriority=7"]
+    found = {name: "\n".join([*lines, ""])}
     if away["calendar"]:
-        _add_text(tar, f"{UNITS}/{name.replace('.service', '.timer')}", TIMER.format(
-            installation=other["installation"], calendar=away["calendar"], delay=away["delay_seconds"]), 0o644)
+        found[name.replace(".service", ".timer")] = TIMER.format(
+            installation=other["installation"], calendar=away["calendar"], delay=away["delay_seconds"])
+    return found
 
 
 def _add_text(tar, name, text, mode):
@@ -231,14 +249,16 @@ def _numbered(entry):
 
 
 def _copy(source, path):
+    """A file, or a directory with what is in it. What nobody else reads is not read by anybody else there, either."""
     if os.path.isdir(source):
-        os.makedirs(path, exist_ok=True)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        shutil.copymode(source, path)
         for name in os.listdir(source):
             _copy(os.path.join(source, name), os.path.join(path, name))
         return
     with open(source, "rb") as stream, tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as made:
         made.write(stream.read())
-    os.chmod(made.name, 0o644)
+    shutil.copymode(source, made.name)
     os.replace(made.name, path)
 
 

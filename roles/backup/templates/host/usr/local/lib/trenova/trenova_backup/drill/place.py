@@ -131,7 +131,8 @@ def _clear(root):
                 shutil.rmtree(path, ignore_errors=True)
             elif name != MARK:
                 os.unlink(path)
-        with contextlib.suppress(FileNotFoundError):
+        # What stays would be somebody else's without its mark, and no drill be made for ever.
+        if os.listdir(root) == [MARK]:
             os.unlink(os.path.join(root, MARK))
         os.rmdir(root)
 

@@ -24,8 +24,8 @@ def lines(record):
         found.append(f"  RTO {_exactly(told['rto_seconds'])}: from nothing to " + (
             "a login" if told.get("login") else "services that are healthy"))
     if told.get("rpo_seconds") is not None:
-        found.append(f"  RPO {_exactly(told['rpo_seconds'])}: so old was what a loss of the server would have left, "
-                     f"{told['newest']}")
+        found += _wrapped(f"RPO {_exactly(told['rpo_seconds'])}: so old was what a loss of the server would have left "
+                          f"in target {told['target']}, {told['newest']}", 2)
     if told.get("stores"):
         found += ["", "  Restored from {target}, backup {run}:".format(**told)]
         found += _table([(store["title"], "as of " + store["at"], size(store["bytes"])) for store in told["stores"]])

@@ -14,12 +14,12 @@ import os
 import subprocess
 import time
 
-from trenova_backup import facts, places, points, runs
+from trenova_backup import facts, places, points, records, runs
 from trenova_backup.drill import live, login, place, project
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError
-from trenova_backup.files import duration, moment, read_json, seconds_of, size, write_json
-from trenova_backup.restore.run import Restore, in_order
+from trenova_backup.files import by_age, duration, moment, read_json, seconds_of, size, stamp_of, write_json
+from trenova_backup.restore.run import Restore, levels
 
 #: Bytes of memory that a drill leaves to what lives, of what is available, and as a part of what there is.
 LEFT_BYTES, LEFT_PART = 256_000_000, 0.05
@@ -27,6 +27,8 @@ MEMORY = "/proc/meminfo"
 CREATE_SECONDS = 120
 #: How long a drill waits for a backup that is removing what retention does not keep.
 PATIENCE_SECONDS = 1800
+#: Kinds of stores that a small backup saves, too, and the runs that save all of these.
+OFTEN, SAVING = ("postgres", "objects", "redis"), ("backup", "cut")
 FILE = "compose.yaml"
 LOGINS = "backup/secrets/drill/logins.json"
 
@@ -39,11 +41,12 @@ class Recorded(Restore):
     """A restore of what a run has kept that has also taken down what there was."""
 
     run = ""
+    #: When it was known what the target holds, in seconds.
+    asked = 0.0
 
     def _choose_from(self, target):
-        target.repository.reach()
-        target.snapshots = target.repository.snapshots()
-        self.target = target
+        self.read_from(target)
+        self.asked = time.time()
         needed = {name for name, kind in self.kinds.items() if kind.store.get("physical")}
         told = {name: {snapshot.run for snapshot in target.snapshots
                        if snapshot.store == name and (snapshot.part == "facts" or not needed)}
@@ -53,9 +56,33 @@ class Recorded(Restore):
             raise BackupError(
                 "No backup has taken down yet what there was, so that nothing could be compared. Make one: systemctl "
                 "start trenova-backup")
-        self.run = max(common)
+        self.run = max(common, key=by_age(self.asked))
         self.choices = {name: kind.choose_run(target, self.run) for name, kind in self.kinds.items()}
         return self.choices
+
+    def newest(self):
+        """{store: up to when the target holds what was written into it, in seconds; None where that is not known}.
+
+        Of the stores that each small backup saves. What is of the future, by a clock that was ahead, tells nothing.
+        """
+        kept = [snapshot for snapshot in self.target.snapshots if snapshot.run <= stamp_of(self.asked)]
+        # Where nothing was written nothing new is kept, which a good run has seen.
+        good = [snapshot.run for snapshot in kept if snapshot.part == points.RECORD
+                and snapshot.pairs.get("verb") in SAVING and snapshot.pairs.get("state") == records.OK]
+        return {name: max([*map(seconds_of, good), *self._moments(name, kind, kept)], default=None)
+                for name, kind in self.kinds.items() if kind.store["kind"] in OFTEN}
+
+    def _moments(self, name, kind, kept):
+        """What the target holds of a store, as moments. kept: snapshots of the past."""
+        if kind.store.get("physical"):
+            # A base may be of the future whose log is not.
+            past = [snapshot for snapshot in self.target.snapshots
+                    if snapshot.pairs.get("until", "") <= moment(self.asked)]
+            return [window.end for window in points.windows(past, name)]
+        if kind.store["kind"] == "objects":
+            stamps = self.target.mirror.stamps(name)[0]
+            return [seconds_of(stamp) for stamp in stamps if stamp <= stamp_of(self.asked)]
+        return [seconds_of(snapshot.run) for snapshot in kept if snapshot.store == name]
 
     def need_space(self):
         """Raises Impossible where the disk has not the room for all of it, objects included, once more."""
@@ -86,13 +113,12 @@ class Drill:
 
     def run(self, stamp):
         """Do it. Raises BackupError where it ends early; what is wrong besides is in `failures`."""
-        began = time.time()
         self._step("removed what an earlier drill had left", lambda: place.remove(self.place))
         before, deployed = self._look(), live.deployed(self.settings)
         try:
             self._prepare()
             with runs.reading(self.settings, PATIENCE_SECONDS):
-                self._restore(stamp, began)
+                self._restore(stamp)
             self._start()
             self.told["rto_seconds"] = round(time.monotonic() - self._begin)
             self._count_objects()
@@ -153,7 +179,7 @@ class Drill:
 
     # -- The restore --------------------------------------------------------------------------------------------------
 
-    def _restore(self, stamp, began):
+    def _restore(self, stamp):
         work = self._work
         self._step("chose the backup", work.choose)
         work.need_space()
@@ -162,16 +188,20 @@ class Drill:
             stores=[{"store": name, "title": work.kinds[name].store["title"], "at": moment(choice.at),
                      "bytes": choice.bytes}
                     for name, choice in work.choices.items()])
-        self._tell_newest(began)
+        self._tell_newest()
         self._step("made the containers", self._create)
         work.execute(stamp)
 
-    def _tell_newest(self, began):
-        """RPO: what would be lost if the server were lost now."""
-        ends = [points.windows(self._work.target.snapshots, name)[-1].end
-                for name, kind in self._work.kinds.items() if kind.store.get("physical")]
-        newest = min(ends, default=seconds_of(self._work.run))
-        self.told.update(rpo_seconds=max(0, round(began - newest)), newest=moment(newest))
+    def _tell_newest(self):
+        """RPO: what would be lost if the server were lost when the target was asked, of the store that loses most."""
+        work, found = self._work, self._work.newest()
+        unknown = [work.kinds[name].store["title"] for name, at in found.items() if at is None]
+        if unknown:
+            work.warn(f"No RPO: all that target {work.target.name} holds of {', '.join(unknown)} is later than now. A "
+                      "clock was ahead, or that of this host is behind: set it.")
+            return
+        newest = min(found.values()) if found else seconds_of(work.run)
+        self.told.update(rpo_seconds=max(0, round(work.asked - newest)), newest=moment(newest))
 
     def _create(self, *options, only=()):
         """Make the containers, or those of some services only, and start none."""
@@ -189,12 +219,12 @@ class Drill:
 
     def _start(self):
         there = self._engine.services()
-        for service in reversed(in_order(set(there), self.settings.get("needs") or {})):
-            containers = [name for name, _runs in there[service]]
-            self._step(f"started {service}", lambda service=service, containers=containers: self._serve(containers))
+        for level in reversed(levels(set(there), self.settings.get("needs") or {})):
+            containers = [name for service in level for name, _runs in there[service]]
+            self._step(f"started {', '.join(level)}", lambda containers=containers: self._serve(containers))
             for name, kind in self._work.kinds.items():
                 # Before anybody is there who writes.
-                if kind.store["service"] == service and "recorded" in self._work.choices[name].facts:
+                if kind.store["service"] in level and "recorded" in self._work.choices[name].facts:
                     self._step(f"compared {name}", lambda name=name, kind=kind: self._compare(name, kind))
         self._log_in()
 

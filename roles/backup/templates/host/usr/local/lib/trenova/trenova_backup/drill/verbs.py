@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -20,6 +21,8 @@ LOCK = "drill.lock"
 VERB = "drill"
 #: Records that are kept in targets which lack them, and how long a backup that is at work is waited for.
 HANDED_IN, PATIENCE_SECONDS = 3, 600
+#: The part of its time for which a drill waits for another one, and how often it looks.
+WAITING_PART, PAUSE_SECONDS = 0.5, 1
 
 
 def add_parser(verbs):
@@ -65,18 +68,40 @@ def drill(settings, arguments):
     if arguments.remove:
         remove(settings)
         return 0
-    with _alone(settings) as is_ours:
-        if not is_ours:
-            raise BackupError("A drill is at work already.")
-        if settings.get("away"):
-            return recorded(
-                settings, away.Away(settings), VERB, lambda: away.need_alone(settings), report.lines)
-        return recorded(settings, Drill(settings), VERB, lambda: None, report.lines)
+    if settings.get("away"):
+        work, look = away.Away(settings), lambda: away.need_alone(settings)
+    else:
+        work, look = Drill(settings), lambda: None
+    patience = _patience(settings)
+    with _alone(settings, patience) as is_ours:
+        if not is_ours and not patience:
+            raise BackupError("A drill is at work already, or a rehearsal. Try again when it has ended.")
+        return recorded(settings, work, VERB, look if is_ours else _give_way, report.lines, is_ours)
 
 
-def _alone(settings):
-    # Drills of several installations on one host would have the same names.
-    return runs.held(settings, settings.get("drill_lock", LOCK))
+def _patience(settings):
+    """For how many seconds another drill is waited for: by one of systemd's, whose words nobody reads."""
+    return settings["timeout_seconds"] * WAITING_PART if os.environ.get("INVOCATION_ID") else 0
+
+
+def _give_way():
+    raise runs.Busy("Another drill, or a rehearsal, was at work on this host all the time that this one could wait.")
+
+
+@contextlib.contextmanager
+def _alone(settings, seconds=0):
+    """Hold the lock of drills, and wait for so long for whoever has it; whether it is ours."""
+    deadline, is_told = time.monotonic() + seconds, False
+    while True:
+        # Drills of several installations on one host would have the same names.
+        with runs.held(settings, settings.get("drill_lock", LOCK)) as is_ours:
+            if is_ours or time.monotonic() >= deadline:
+                yield is_ours
+                return
+        if not is_told:
+            print("It waits for another drill, or a rehearsal, that is at work on this host.", flush=True)
+            is_told = True
+        time.sleep(PAUSE_SECONDS)
 
 
 def remove(settings):
@@ -92,10 +117,10 @@ def remove_left(settings):
         remove(settings)
 
 
-def recorded(settings, work, verb, look, lines):
+def recorded(settings, work, verb, look, lines, is_alone=True):
     """Do a drill, or what has one in it, and take down how it went; the exit code.
 
-    look: done before anything is made. lines: of the report on a record.
+    look: done before anything is made. lines: of the report on a record. is_alone: whether the lock of drills is held.
     """
     record = records.begin(settings, verb, time.time())
     state, because = records.FAILED, ""
@@ -119,13 +144,16 @@ def recorded(settings, work, verb, look, lines):
             steps=work.steps, warnings=work.warnings, drill=work.told)
         if watch.after_run(settings, record, time.time()):
             notify.wake()
-        hand_in(settings)
+        hand_in(settings, is_alone)
         print("", *lines(record), sep="\n", flush=True)
     return 0 if state == records.OK else 1
 
 
-def hand_in(settings):
-    """Keep the records of the last drills in every target that lacks one: there the server itself learns of them."""
+def hand_in(settings, is_alone):
+    """Keep the records of the last drills in every target that lacks one: there the server itself learns of them.
+
+    is_alone: whether the lock of drills is held. What another one has there has the same names, and stays.
+    """
     ended = [record for record in records.read(settings, time.time())
              if record["verb"] == VERB and record["state"] != records.RUNNING and not record.get("origin")]
     run = runs.Run(settings, VERB)
@@ -135,12 +163,18 @@ def hand_in(settings):
             for run.stamp, record in [(record["stamp"], record) for record in ended[-HANDED_IN:]]:
                 run.keep_record(record)
             run.engine.close()
-            if settings.get("away"):
+            if settings.get("away") and is_alone:
                 place.remove(place.of(settings))  # the network that led to the targets
     except BackupError as error:
         run.say(f"the record is not in all targets yet, which the next drill makes good: {error}")
     finally:
         run.engine.close()
+
+
+def hand_in_after(settings):
+    """The same after a drill that was cut off, while another installation's may be at work on this host."""
+    with _alone(settings) as is_ours:
+        hand_in(settings, is_ours)
 
 
 def _take_over(settings):
@@ -164,12 +198,13 @@ def tell(settings, record):
 
 
 def _report(settings):
+    unit = records.unit_of(settings, VERB).rpartition(".")[0]
     found = [record for record in records.read(settings, time.time()) if record["verb"] == VERB]
     ended = [record for record in found if record["state"] != records.RUNNING]
     if found and found[-1]["state"] == records.RUNNING:
-        print(f"A drill is at work since {found[-1]['started']}: journalctl -fu trenova-drill")
+        print(f"A drill is at work since {found[-1]['started']}: journalctl -fu {unit}")
     elif not ended:
-        raise BackupError("There was no drill yet. Make one: systemctl start trenova-drill")
+        raise BackupError(f"There was no drill yet. Make one: systemctl start {unit}")
     print("\n".join(report.lines(ended[-1]) if ended else []))
     return 0
 

@@ -32,8 +32,10 @@ class Command(Kind):
     def write(self, choice, beside):
         """Give it to the command that takes it."""
         if not self.store.get("restore"):
-            self.run.warn(f"{self.store['title']}: it says no command that would take {self.store['file']} back; it is "
-                          f"in {beside}.")
+            # What was fetched is removed at the end.
+            self.run.warn(
+                f"{self.store['title']}: it says no command that would take {self.store['file']} back. To have it as a "
+                f"file: backup.py read {self.name} --run {choice.snapshots[0].run}")
             return
         process = self.run.engine.execute(
             self.store["container"], self.store["restore"], source=os.path.join(beside, self.store["file"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import time
 
 from trenova_backup.errors import BackupError
 from trenova_backup.files import moment, seconds_of
@@ -62,6 +63,16 @@ class Kind(abc.ABC):
                 until, seconds_of(runs[0]) if runs else None, seconds_of(runs[-1]) if runs else None))
         newest = fitting[-1]
         return Choice([newest], seconds_of(newest.run), newest.bytes, newest.bytes)
+
+    def newest(self, target):
+        """The newest moment, in seconds, of which a target holds the store; 0 where it does not."""
+        return self._newest_of(target, self.part)
+
+    def _newest_of(self, target, part):
+        now = time.time()
+        times = [seconds_of(snapshot.run) for snapshot in target.snapshots
+                 if (snapshot.store, snapshot.part) == (self.name, part)]
+        return max((at for at in times if at <= now), default=0)
 
     def choose_run(self, target, run):
         """What a run has kept, or the last one before it that has kept anything of this store: a Choice."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 from trenova_backup.errors import BackupError, SourceError
 from trenova_backup.files import duration, seconds_of, size, stamp_of
@@ -27,25 +28,30 @@ class Objects(Kind):
         """The same: it costs a listing where nothing has changed."""
         self.run.mirror(self.name)
 
+    def newest(self, target):
+        """The last change that the mirror knows."""
+        lists, _replaced = target.mirror.stamps(self.name)
+        now = time.time()
+        return max((at for at in map(seconds_of, lists) if at <= now), default=0)
+
     def choose(self, target, until):
         """The mirror as it was at a moment."""
-        lists, _replaced = target.mirror.stamps(self.name)
-        fitting = [stamp for stamp in lists if until is None or seconds_of(stamp) <= until]
+        stamps = target.mirror.stamps(self.name)
+        lists, _replaced = stamps
+        # Of what a clock that was ahead has saved it is not known when that was.
+        newest = until if until is not None else time.time()
+        fitting = [stamp for stamp in lists if seconds_of(stamp) <= newest] or (lists if until is None else [])
         if not fitting:
             raise BackupError(self.nothing(
                 until, seconds_of(lists[0]) if lists else None, seconds_of(lists[-1]) if lists else None))
-        state = target.mirror.state_at(self.name, stamp_of(until) if until is not None else None)
-        try:
-            return Choice(
-                [], seconds_of(fitting[-1]) if until is None else until, state.bytes,
-                facts={"objects": state.objects, "stamp": stamp_of(until) if until is not None else None})
-        finally:
-            state.work.tidy()
+        state = target.mirror.state_at(self.name, stamp_of(until) if until is not None else None, stamps)
+        return Choice([], seconds_of(fitting[-1]) if until is None else until, state.bytes,
+                      facts={"objects": state.objects, "state": state})
 
     def write(self, choice, beside):
         """Write every object that there was. What came since stays: nothing points to it."""
         told = self.run.target.mirror.bring_back(
-            self.name, choice.facts["stamp"], f"store-{self.name}:", tell=self._tell)
+            self.name, choice.facts["state"], f"store-{self.name}:", tell=self._tell)
         self.run.say(f"{self.store['title']}: {told['objects']} objects, {size(told['bytes'])}, "
                      f"{duration(told['seconds'])}")
         self.missing = told["missing"]
@@ -65,7 +71,7 @@ class Objects(Kind):
         """A bucket, or objects of one, into a bucket of their own."""
         into = name.replace("_", "-").lower()
         told = self.run.target.mirror.bring_back(
-            self.name, choice.facts["stamp"], f"store-{self.name}:", only=only, into=into, tell=self._tell)
+            self.name, choice.facts["state"], f"store-{self.name}:", only=only, into=into, tell=self._tell)
         return f"{told['objects']} objects, {size(told['bytes'])}, are in the bucket {into}."
 
     def _tell(self, done, total):

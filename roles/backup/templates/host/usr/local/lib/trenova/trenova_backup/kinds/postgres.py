@@ -14,7 +14,7 @@ import re
 import shutil
 import time
 
-from trenova_backup import facts, places
+from trenova_backup import facts, places, points
 from trenova_backup.engine import Process
 from trenova_backup.errors import BackupError, NothingYet, SourceError
 from trenova_backup.files import by_age, moment, read_json, seconds_of, seconds_of_moment, size, write_json
@@ -27,7 +27,6 @@ FACTS = "facts.json"
 END_OF_MANIFEST = 4096
 SEGMENT_BYTES = 16 * 1024 * 1024
 #: How pg_receivewal calls a segment of which more is to come.
-PARTIAL = ".partial"
 PARTIAL = ".partial"
 #: Tables of so many bytes in all are read for their checksums, and how often a moment without writers is looked for.
 CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
@@ -59,8 +58,11 @@ class Postgres(Kind):
         if self.run.is_full or not self.store["physical"]:
             self._dumps()
         if self.store["physical"]:
-            self._keep_facts()
+            told = self._told_facts()
+            # What was counted is in the log that is fetched after it: without that, no drill could come to this state.
             self.cut()
+            if told:
+                self.run.keep(self.stream("facts", FACTS), lambda pipe: Process(["cat", told], output=pipe.path))
 
     def cut(self):
         """The write-ahead log up to now."""
@@ -69,6 +71,10 @@ class Postgres(Kind):
         self._look()
         if not self.memory.get("bases"):
             raise NothingYet(f"{self.store['title']} has no base backup yet that its log could be added to.")
+        base = self.memory["bases"][-1]["run"]
+        if base != self.run.stamp and not self.run.any_has(self.name, "base", base):
+            raise NothingYet(f"{self.store['title']}: no target that is there holds the base backup {base}, which its "
+                             "log belongs to.")
         lsn, at = self._receive()
         if lsn == (self.memory.get("cut") or {}).get("lsn"):
             self.run.say(f"{self.store['title']}: nothing was written since")
@@ -168,15 +174,18 @@ class Postgres(Kind):
             after=parent["run"] if parent else "", system=self.memory["system"], version=self.version)
         self.run.keep(stream, self.from_job(command), 0 if parent else self._bytes())
 
-    def _keep_facts(self):
-        """Take down what the databases hold, for the next drill to compare with. A backup is good without it."""
+    def _told_facts(self):
+        """Take down what the databases hold, for the next drill to compare with: the file; "" where they do not tell.
+
+        A backup is good without it.
+        """
         path = self.run.settings.path(f"facts-{self.name}.json")
         try:
             write_json(path, self.facts(), 0o600)
         except SourceError as error:
             self.run.warn(f"The next drill has nothing to compare with: {error}")
-            return
-        self.run.keep(self.stream("facts", FACTS), lambda pipe: Process(["cat", path], output=pipe.path))
+            return ""
+        return path
 
     def facts(self):
         """What the databases hold: facts, as that module has them. Raises SourceError where they cannot be read."""
@@ -237,7 +246,15 @@ class Postgres(Kind):
     def _keep_wal(self, lsn, at, base=None):
         self.run.keep_tree(
             self.stream("wal", "wal", base=base or self.memory["bases"][-1]["run"], lsn=lsn, until=at,
-                        system=self.memory["system"]), f"{WAL}/{self.name}")
+                        system=self.memory["system"]), f"{WAL}/{self.name}", self._new_wal_bytes())
+
+    def _new_wal_bytes(self):
+        """Bytes of the log that was fetched since what was last kept of it; the file of then was perhaps half full."""
+        directory, names = self._wal_files()
+        high, low = (int(word, 16) for word in ((self.memory.get("cut") or {}).get("lsn") or "0/0").split("/"))
+        first = f"{high:08X}{low // SEGMENT_BYTES:08X}"
+        return sum(os.path.getsize(os.path.join(directory, name)) for name in names
+                   if len(name) >= 24 and name[8:24] >= first)
 
     def _wal_files(self):
         directory = self.run.settings.path("wal", self.name)
@@ -270,6 +287,14 @@ class Postgres(Kind):
     def is_laid(self):
         """A server of somebody else's has its files elsewhere, and is given dumps."""
         return self.store["physical"]
+
+    def newest(self, target):
+        """The end of the log that a base leads to, or the last dump."""
+        if not self.is_laid:
+            return self._newest_of(target, "dump")
+        now = time.time()
+        ends = [window.end for window in points.windows(target.snapshots, self.name)]
+        return max((end for end in ends if end <= now), default=0)
 
     def choose(self, target, until):
         """A base, all that it builds upon, and a log that reaches to the moment; or the dumps of one run."""

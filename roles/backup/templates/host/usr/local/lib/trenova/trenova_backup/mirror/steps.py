@@ -83,6 +83,17 @@ rm "$1.zst"
     "get-list": r"""
 rclone cat "$1/lists/$2" | zstd -q -d >"$3"
 """,
+    # TARGET (NAME NEW)...: one after another, so that whatever ends it leaves an order that is the same
+    "rename": r"""
+target=$1; shift
+while [ $# -gt 0 ]; do
+    case $1 in
+        lists/*) rclone moveto "$target/$1" "$target/$2" ;;
+        *) rclone move --delete-empty-src-dirs "$target/$1" "$target/$2" ;;
+    esac
+    shift 2
+done
+""",
     # TARGET NAME...
     "purge": r"""
 target=$1; shift

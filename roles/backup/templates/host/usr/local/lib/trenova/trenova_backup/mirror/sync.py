@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 
+from trenova_backup import allowed
 from trenova_backup.errors import BackupError, SourceError, TargetError
 from trenova_backup.mirror.lists import (
     LOST,
@@ -75,10 +76,11 @@ class Sync:
                 self.result["objects"] += 1
                 self.result["bytes"] += size_of(new)
                 self._total += size_of(new) if action != "same" else 0
-        if total >= GUARD_OBJECTS and gone * 2 > total and not self._mirror.settings.get("accept_vanished"):
+        if total >= GUARD_OBJECTS and gone * 2 > total and not allowed.has(
+                self._mirror.settings, allowed.VANISHED):
             raise BackupError(
                 f"{gone} of {total} objects of {self._store} are gone since the last backup, which has them: nothing "
-                "was changed; if they are meant to be gone, run the backup with --accept-vanished.")
+                f"was changed. If they are meant to be gone, {allowed.hint(allowed.VANISHED)}")
         batch, size = [], 0
         for action, old, new, _n in self._plan(known):
             if action in ("same", "left out"):

@@ -9,8 +9,9 @@ import os
 import time
 import zlib
 
-from trenova_backup import files
+from trenova_backup import allowed, files
 from trenova_backup.errors import BackupError, SourceError, TargetError
+from trenova_backup.mirror import clock
 from trenova_backup.mirror.lists import (
     LOST,
     NONE,
@@ -85,22 +86,48 @@ class Mirror:
         started = time.monotonic()
         work = Work(self.settings.path("objects"), self.name, store)
         try:
-            lists, replaced = self.stamps(store)
-            if lists and lists[-1] > stamp:
-                raise BackupError(f"Target {self.name} holds objects of {lists[-1]}, which is later than now: set "
-                                  "the clock.")
+            lists, replaced = self._redated(store, stamp)
             known = self._known(store, work, lists, replaced)
             listed = files.moment(time.time() - CLOCK_SECONDS)
             self.step("source", f"store-{store}:", work.inside("source"), error=SourceError)
             sort(work.path("source"))
             run = Sync(self, store, work, aside(stamp, replaced), listed, tell)
             run.run(known)
-            if run.is_changed or not lists:
+            if run.is_changed or not lists or work.is_unlisted:
                 self._commit(store, work, stamp)
             run.raise_errors()
             return dict(run.result, seconds=time.monotonic() - started)
         finally:
             work.tidy()
+
+    def _redated(self, store, stamp):
+        """Names of lists and of `replaced`, as `stamps` has them, of which none is later than a stamp.
+
+        What a clock that was ahead has dated later is renamed to the seconds just before. Its order stays, and of each
+        sync what it replaced goes first: cut off there, it looks like one that was interrupted before its list, and the
+        rest follows. Raises BackupError where the clock may be behind, as that would give good lists a wrong time.
+        """
+        lists, replaced = self.stamps(store)
+        length = len(stamp)
+        times = sorted({name[:length] for name in [*lists, *replaced]})
+        ahead = [when for when in times if when > stamp]
+        if not ahead:
+            return lists, replaced
+        past, first = times[:-len(ahead)], files.seconds_of(stamp) - len(ahead)
+        is_right = allowed.has(self.settings, allowed.CLOCK) or past and clock.is_synchronized()
+        if not is_right or past and files.stamp_of(first) <= past[-1]:
+            raise BackupError(
+                f"Target {self.name} holds objects of {ahead[-1]}, which is later than now: set the clock. If it is "
+                f"right, and was ahead then, {allowed.hint(allowed.CLOCK)}")
+        new = {when: files.stamp_of(first + number) for number, when in enumerate(ahead)}
+        words = []
+        for when in ahead:
+            for directory, names in (("replaced/", replaced), ("lists/", lists)):
+                words += [directory + word for name in names if name[:length] == when
+                          for word in (name, new[when] + name[length:])]
+        self.step("rename", self.place(store), *words)
+        return tuple([new.get(name[:length], name[:length]) + name[length:] for name in names]
+                     for names in (lists, replaced))
 
     def _known(self, store, work, lists, replaced):
         """Path of the list of what `current` holds, with what an interrupted sync knew."""
@@ -108,6 +135,7 @@ class Mirror:
         if work.base != base:
             self._rebuild(store, work, base, replaced)
         if os.path.exists(work.journal):
+            work.note_unlisted()
             # In place of the old one at once, or a kill between the two would need both.
             work.merge(work.path("merged"))
             os.replace(work.path("merged"), work.list)
@@ -124,10 +152,11 @@ class Mirror:
         later = ["replaced/" + name for name in replaced if name[:len(base)] > base or base == NONE]
         self.step("held", self.place(store), work.inside("held"), "current", *later)
         sort(work.path("held"))
+        work.use(base)
+        work.note_unlisted()
         with work.write("list-" + base) as stream:
             for line in rebuilt(read(work.path("told")), read(work.path("held"))):
                 stream.write(line + "\n")
-        work.use(base)
 
     def _commit(self, store, work, stamp):
         """Make what the journal knows the list, in the target first: what only the host knew would count as unknown."""
@@ -154,7 +183,7 @@ class Mirror:
         before = [name for name in lists if name <= oldest_stamp]
         if not before:
             return []
-        # Lists last: without its list nothing finds a version, and without the version the list lies.
+        # Lists first: a version that no list leads to goes the next time, and a list without its versions would lie.
         gone = ["replaced/" + name for name in replaced if name[:len(before[-1])] <= before[-1]]
         gone = ["lists/" + name for name in before[:-1]] + gone
         if gone:
@@ -163,13 +192,14 @@ class Mirror:
 
     # -- Restore ------------------------------------------------------------------------------------------------------
 
-    def state_at(self, store, stamp=None):
+    def state_at(self, store, stamp=None, stamps=None):
         """What the store held at a moment, at the last sync by default, and where each object lies: a State.
 
-        It needs the target alone. Raises BackupError where the target does not go back so far.
+        It needs the target alone. stamps: the target's, where they are known. Raises BackupError where the target does
+        not go back so far.
         """
         work = Work(self.settings.path("objects"), self.name, store)
-        lists, replaced = self.stamps(store)
+        lists, replaced = stamps or self.stamps(store)
         stamp = stamp or (lists[-1] if lists else files.stamp_of(time.time()))
         before, after = [name for name in lists if name <= stamp], [name for name in lists if name > stamp]
         if not before:
@@ -193,15 +223,15 @@ class Mirror:
         state.count()
         return state
 
-    def bring_back(self, store, stamp, remote, only=None, into=None, tell=lambda done, total: None):
+    def bring_back(self, store, state, remote, only=None, into=None, tell=lambda done, total: None):
         """Write what the store held at a moment into a remote ("store-objects:"); what happened, as a dict.
 
+        state: of that moment, as the target has told it; it is gone afterwards.
         only: "bucket", "bucket/key" or all below "bucket/prefix". into: "bucket" or "bucket/prefix", which takes the
         place of the bucket's name. Objects of the remote that the state does not name stay. missing: what the target
         should hold and does not. Raises TargetError with the first object that failed.
         """
         started = time.monotonic()
-        state = self.state_at(store, stamp)
         work, chosen = state.work, [entry for entry in state.buckets if within(entry, only)]
         result = {"objects": 0, "bytes": 0, "missing": [], "failed": [], "stamp": state.stamp}
         try:
@@ -220,7 +250,7 @@ class Mirror:
                 raise TargetError(f"Target {self.name}: {len(result['failed'])} objects could not be brought back, the "
                                   f"first one is {name}: {cleaned(why)}.")
             if only and not result["objects"] and not chosen:
-                raise BackupError(f"{store} held no {only} at {stamp}.")
+                raise BackupError(f"{store} held no {only} at {state.stamp}.")
             return dict(result, seconds=time.monotonic() - started)
         finally:
             work.tidy()

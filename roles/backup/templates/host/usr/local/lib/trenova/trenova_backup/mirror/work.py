@@ -30,6 +30,17 @@ class Work:
         """Take the list of a stamp for what is known."""
         self.base = base
         self.list, self.journal = self.path("list-" + base), self.path("journal-" + base)
+        self._unlisted = self.path(f"journal-{base}-unlisted")
+
+    @property
+    def is_unlisted(self):
+        """Whether the list knows more than the one of the target that it was made of, which is then to be made anew."""
+        return os.path.exists(self._unlisted)
+
+    def note_unlisted(self):
+        """Note that it does, before it does."""
+        with open(self._unlisted, "w", encoding="utf-8") as stream:
+            os.fsync(stream.fileno())
 
     def path(self, name):
         """A file, on the host."""

@@ -1,10 +1,13 @@
 # Managed by trenova.selfhost.
 """How far a restore has come, so that one which was interrupted is repeated from there, and nothing is lost twice.
 
-    restore.json   stamp, installation, target, until, stores, stopped [containers]; done, aborted
-                   phases {store: fetched, laid or written}, at {store: moment}, copies {store: path of what was there}
+    restore.json   wish {target, until, stores}, stamp, begun (the same as a moment), touched (whether anything live
+                   is no more as it was), stopped [containers], done
+                   phases {store: fetched, laid or written}, ready {store: path of what takes its place},
+                   copies {store: path of what was there}
 
-While it says that a restore is not done, no backup is made: half of what it would save is another state.
+While it says that a restore has touched something live and is not done, no backup is made: half of what it would save
+is another state.
 """
 
 from __future__ import annotations
@@ -31,23 +34,28 @@ class Journal:
 
     @property
     def is_open(self):
-        """Whether the work was begun, has touched something live, and has not ended."""
+        """Whether the work was begun and has not ended."""
         return bool(self.content) and not self.content.get("done")
+
+    @property
+    def is_touched(self):
+        """Whether the work was begun, has touched something live, and has not ended."""
+        return self.is_open and bool(self.content.get("touched"))
 
     def begin(self, wish, stamp):
         """Go on with the work that is open, where it is the same wish, or begin. Raises BackupError for another."""
         self.need_same(wish)
-        if self.is_open and self.content.get("touched"):
+        if self.is_touched:
             return False
         # What only lay beside the live data is fetched anew.
-        self.content = {"wish": wish, "stamp": stamp, "begun": moment_of(stamp), "phases": {}, "copies": {}, "at": {},
+        self.content = {"wish": wish, "stamp": stamp, "begun": moment_of(stamp), "phases": {}, "copies": {},
                         "stopped": [], "touched": False}
         self.save()
         return True
 
     def need_same(self, wish):
         """Raises BackupError where another one has touched what lives, and was interrupted."""
-        if self.is_open and self.content.get("touched") and self.content["wish"] != wish:
+        if self.is_touched and self.content["wish"] != wish:
             raise BackupError(
                 f"A {self.what} of {self.said(self.content['wish'])} that was begun at {self.content['begun']} was "
                 "interrupted, with live data half replaced. Repeat that one first, with the same words.")
@@ -83,9 +91,10 @@ def moment_of(stamp):
 
 
 class UpgradeJournal(Journal):
-    """That of an upgrade of PostgreSQL, or of the way back. wish: {way: up or back, from, to, stores}.
+    """That of an upgrade of PostgreSQL, or of the way back. wish: {way: up or back, from, to, stores} besides.
 
-    It is open until the deployment has started the server of the other major, and that has answered.
+    asked: what the old server has told before it was stopped. back_to: the copy that a way back leads to. It is open
+    until the deployment has started the server of the other major, and that has answered.
     """
 
     file, what = "upgrade.json", "change"
@@ -105,7 +114,7 @@ def need_none(settings):
     """Raises BackupError where a restore or an upgrade was begun and has not ended."""
     need_no_upgrade(settings)
     journal = Journal(settings)
-    if journal.is_open and journal.content.get("touched"):
+    if journal.is_touched:
         raise BackupError(
             f"A restore of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not "
             "ended. Nothing is saved before it is repeated to its end.")
@@ -117,7 +126,7 @@ def need_none(settings):
 def need_no_upgrade(settings):
     """Raises BackupError where an upgrade of PostgreSQL was begun and has not ended."""
     journal = UpgradeJournal(settings)
-    if journal.is_open and journal.content.get("touched"):
+    if journal.is_touched:
         raise BackupError(
             f"A change of {journal.said(journal.content['wish'])} was begun at {journal.content['begun']} and has not "
             "ended. Nothing is saved or restored before playbooks/upgrade_postgres.yml is repeated, or leads back.")

@@ -8,6 +8,11 @@ import itertools
 import os
 import shutil
 
+#: What file systems keep at their root.
+LOST = "lost+found"
+#: What is beside a directory, by the begin of its name.
+OURS = ("before-", "restored", "upgraded")
+
 
 def beside(path, name):
     """Where something can wait for the place of a directory: on the same disk, so that a change of names is enough.
@@ -25,8 +30,8 @@ def lay(new, path, copy, keep=()):
     """
     if os.path.ismount(path):
         _change_contents(new, path, copy)
-        return
-    if os.path.exists(new):
+    elif os.path.exists(new):
+        _drop_ours(new, path)
         if os.path.exists(path):
             _like(new, path)
             # With a copy from before an interruption, this is what somebody has made since.
@@ -36,27 +41,44 @@ def lay(new, path, copy, keep=()):
         if os.path.isdir(os.path.join(copy, below)) and not os.path.exists(os.path.join(path, below)):
             os.makedirs(os.path.dirname(os.path.join(path, below)), exist_ok=True)
             os.rename(os.path.join(copy, below), os.path.join(path, below))
-    _sync(os.path.dirname(path))
+    _sync(path if os.path.ismount(path) else os.path.dirname(path))
 
 
 def _change_contents(new, path, copy):
-    """The same within the root of a disk, which cannot get another name."""
-    ours = f".{os.path.basename(path)}."
+    """The same within the root of a disk, which cannot get another name.
+
+    The new directory's own name tells how far it is: as it was while the old contents go, `.moving` while its own come,
+    `.moved` once it is empty.
+    """
+    moving, moved = new + ".moving", new + ".moved"
     if os.path.exists(new):
+        _drop_ours(new, path)
         if not os.path.exists(copy):
             os.mkdir(copy, 0o700)
-        marker = os.path.join(new, ".moving")
-        if not os.path.exists(marker):
-            for name in os.listdir(path):
-                if name != "lost+found" and not name.startswith(ours):
-                    os.rename(os.path.join(path, name), os.path.join(copy, name))
-            with open(marker, "w", encoding="utf-8"):
-                pass
-        for name in os.listdir(new):
-            if name != ".moving":
-                os.rename(os.path.join(new, name), os.path.join(path, name))
-        shutil.rmtree(new)
-    _sync(path)
+            # PostgreSQL reads all that is below its directory when it is saved, and fails at what it may not read.
+            _like(copy, path)
+        for name in os.listdir(path):
+            if name != LOST and not _is_ours(name, path):
+                os.rename(os.path.join(path, name), os.path.join(copy, name))
+        os.rename(new, moving)
+    if os.path.exists(moving):
+        for name in os.listdir(moving):
+            if name != LOST:
+                os.rename(os.path.join(moving, name), os.path.join(path, name))
+        os.rename(moving, moved)
+    remove(moved)
+
+
+def _is_ours(name, path):
+    """Whether a name below the root of a disk is that of something that waits for its place, or was there."""
+    return name.startswith(tuple(f".{os.path.basename(path)}.{word}" for word in OURS))
+
+
+def _drop_ours(new, path):
+    """Remove from what comes back the copies of earlier restores: where they lay below the root, they were saved."""
+    for name in os.listdir(new):
+        if _is_ours(name, path):
+            remove(os.path.join(new, name))
 
 
 def _free_name(path):

@@ -46,6 +46,8 @@ class Restore:
         self.settings, self.engine, self.wish = settings, engine, wish
         self.stamp = ""
         self.target, self.choices, self.kinds = None, {}, {}
+        #: Targets that have told what they hold.
+        self._read = []
         self.warnings, self.steps = [], []
         self._told = 0.0
         self.journal = Journal(settings)
@@ -71,7 +73,7 @@ class Restore:
     # -- Wish ---------------------------------------------------------------------------------------------------------
 
     def choose(self):
-        """Find in a target what is wished: the first that has it.
+        """Find in a target what is wished: the newest that there is, or the first that has the moment.
 
         Raises BackupError, before anything is touched, where none has.
         """
@@ -83,12 +85,13 @@ class Restore:
                 raise BackupError(f"There is no store {name}. Write one of: {', '.join(sorted(known))}.")
         self.kinds = {name: kinds.of(known[name], self) for name in wanted}
         because = []
-        for told in self.settings.targets:
-            if self.wish["target"] in (None, told["name"]):
-                try:
-                    return self._choose_from(Target(told, self.engine, self.settings))
-                except BackupError as error:
-                    because.append(error)
+        targets = [Target(told, self.engine, self.settings) for told in self.settings.targets
+                   if self.wish["target"] in (None, told["name"])]
+        for target in self._newest_first(targets, because) if len(targets) > 1 else targets:
+            try:
+                return self._choose_from(target)
+            except BackupError as error:
+                because.append(error)
         if not because:
             raise TargetError(f"There is no target {self.wish['target']}. Write one of: "
                               f"{', '.join(told['name'] for told in self.settings.targets)}.")
@@ -96,10 +99,33 @@ class Restore:
             earlier.sentence(told["directory"]) for told in self.settings.targets if told.get("directory")) if sentence]
         raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
 
-    def _choose_from(self, target):
-        target.repository.reach()
-        target.snapshots = target.repository.snapshots()
+    def _newest_first(self, targets, because):
+        """Those that can be read; where no moment is wished, one that was away for a while behind the others.
+
+        because: takes why the others cannot.
+        """
+        found = []
+        for target in targets:
+            try:
+                self.read_from(target)
+                found.append((sorted(kind.newest(target) for kind in self.kinds.values()), target))
+            except BackupError as error:
+                because.append(error)
+                self.say(f"target {target.name}: {error}")
+        if self.wish["until"] is None:
+            found.sort(key=lambda entry: entry[0], reverse=True)
+        return [target for _newest, target in found]
+
+    def read_from(self, target):
+        """Read from a target, and know what it holds. Raises TargetError where it does not answer."""
+        if target not in self._read:
+            target.repository.reach()
+            target.snapshots = target.repository.snapshots()
+            self._read.append(target)
         self.target = target
+
+    def _choose_from(self, target):
+        self.read_from(target)
         self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
         return self.choices
 
@@ -129,8 +155,8 @@ class Restore:
         """{directory: bytes that are needed beside it}."""
         needed = {}
         for name, choice in self.choices.items():
-            if self.journal.is_open and self.journal.phase(name):
-                continue
+            if self.journal.is_touched:
+                continue  # all of it is there
             place = os.path.dirname(self._beside(name))
             while not os.path.isdir(place):
                 place = os.path.dirname(place)
@@ -200,16 +226,7 @@ class Restore:
             if kind.is_laid:
                 self._step(
                     name, "laid in its place", LAID, (FETCHED,), lambda name=name, kind=kind: self._lay(name, kind))
-        written = [name for name, kind in self.kinds.items() if not kind.is_laid]
-        services = {self.kinds[name].store["service"] for name in written}
-        started = [container for service in services for container, _runs in self.engine.services().get(service, [])]
-        begin = time.monotonic()
-        self.engine.start_again(started)
-        if started:
-            self._note("started what is written into", time.monotonic() - begin)
-        for name in written:
-            self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
-                self.choices[name], self._beside(name)))
+        written = self._write()
         # What the deployment says of it, logins for instance, is read at its start and holds again then.
         self.engine.stop([
             container for name in written if self.kinds[name].is_read_at_start
@@ -217,13 +234,32 @@ class Restore:
         self._tidy()
         self._renew()
 
+    def _write(self):
+        """Write what is written into services that run; names of these stores.
+
+        All of them start at once, and what takes longest is written first: the others are ready then.
+        """
+        written = sorted((name for name, kind in self.kinds.items() if not kind.is_laid),
+                         key=lambda name: -self.choices[name].bytes)
+        there = self.engine.services()
+        containers = {name: [container for container, _runs in there.get(self.kinds[name].store["service"], [])]
+                      for name in written}
+        self.engine.set_going(sorted({container for those in containers.values() for container in those}))
+        for name in written:
+            begin = time.monotonic()
+            self.engine.need_healthy(containers[name])
+            self._note(f"waited for {self.kinds[name].store['service']}", time.monotonic() - begin)
+            self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
+                self.choices[name], self._beside(name)))
+        return written
+
     def part(self, only, name):
         """Bring a part of one store back beside the live ones; a sentence that says where it is."""
         if len(self.kinds) != 1:
             raise BackupError("A part is one of one store. Write: --store, once.")
         [(store, kind)] = self.kinds.items()
         beside = self._beside(store)
-        if self.journal.is_open and self.journal.content.get("touched"):
+        if self.journal.is_touched:
             raise BackupError("A restore has not ended. Repeat that one first.")
         laying.remove(beside)
         os.mkdir(beside, 0o700)
@@ -237,8 +273,9 @@ class Restore:
         """Start what was stopped, what others need first."""
         stopped = self.journal.content["stopped"]
         there = self.engine.services()
-        for service in reversed(self._consumers_in_order()):
-            self.engine.start_again([name for name, _runs in there.get(service, []) if name in stopped])
+        for level in reversed(levels(self._consumers_in_order(), self.settings.get("needs") or {})):
+            self.engine.start_again([
+                name for service in level for name, _runs in there.get(service, []) if name in stopped])
 
     def end(self):
         """Take down that it has ended. A server whose secrets are to be taken over waits until that is done."""
@@ -312,8 +349,9 @@ class Restore:
         known = self.journal.content["stopped"]
         self.journal.update(stopped=known + [name for name in running if name not in known])
         begin = time.monotonic()
-        for service in self._consumers_in_order():
-            self.engine.stop([name for name, runs in there.get(service, []) if runs])
+        # Those that do not need each other end at the same time.
+        for level in levels(self._consumers_in_order(), self.settings.get("needs") or {}):
+            self.engine.stop([name for service in level for name, runs in there.get(service, []) if runs])
         if running:
             self._note("stopped what works with it", time.monotonic() - begin)
             self.say(f"stopped {', '.join(running)}: {duration(time.monotonic() - begin)}")
@@ -374,11 +412,15 @@ def _reason(consumer, directory):
 
 def in_order(services, needs):
     """Services, each before those that it needs; by name where that leaves a choice."""
+    return [service for level in levels(services, needs) for service in level]
+
+
+def levels(services, needs):
+    """[services] that do not need each other, each list before those that it needs; by name within one."""
     left, found = sorted(services), []
     while left:
         needed = {name for service in left for name in needs.get(service, []) if name != service}
-        free = [service for service in left if service not in needed]
         # A circle is no fault of whoever restores.
-        found.append((free or left)[0])
-        left.remove(found[-1])
+        found.append([service for service in left if service not in needed] or left[:1])
+        left = [service for service in left if service not in found[-1]]
     return found

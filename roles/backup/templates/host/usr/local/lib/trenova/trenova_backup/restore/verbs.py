@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 
 from trenova_backup import by_hand, records, runs
@@ -19,6 +18,7 @@ from trenova_backup.restore.plan import words
 from trenova_backup.restore.run import Restore
 
 UNIT = "trenova-restore.service"
+VERB = "restore"
 
 
 def add_parser(verbs):
@@ -42,7 +42,9 @@ def restore(settings, arguments):
     if arguments.confirm and arguments.confirm != settings["installation"]:
         raise BackupError(f"This is {settings['installation']}, and {arguments.confirm} was to be restored. Nothing "
                           "was changed.")
+    # The plan's limit keeps a backup from the application, which waits for this one.
     engine = Engine(settings)
+    engine.cpus = os.cpu_count() or 0
     work = Restore(settings, engine, wish)
     try:
         runs.Run(settings, "restore").prepare()
@@ -62,39 +64,40 @@ def restore(settings, arguments):
         if not arguments.confirm:
             raise BackupError(f"Nothing was changed. To replace the data of {settings['installation']}, add --confirm "
                               f"{settings['installation']}.")
-        return _recorded(settings, work, arguments.leave_stopped)
+        return _all(settings, work, arguments.leave_stopped)
     finally:
         engine.close()
 
 
 def _part(settings, work, only):
     """A part replaces nothing, so nobody has to confirm it."""
-    record = records.begin(settings, "restore", time.time())
-    state, because = records.FAILED, ""
-    try:
+    with recorded(settings, VERB, work) as record:
         work.need_space()
         work.say(work.part(only, "restored_" + record["stamp"].lower()))
-        state = records.OK
-    except Interrupted as error:
-        state, because = records.INTERRUPTED, str(error)
-        raise
-    except (BackupError, OSError) as error:
-        because = str(error)
-        raise
-    finally:
-        records.finish(settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings)
     return 0
 
 
-def _recorded(settings, work, is_left_stopped):
-    record = records.begin(settings, "restore", time.time())
-    state, because = records.FAILED, ""
-    try:
+def _all(settings, work, is_left_stopped):
+    with recorded(settings, VERB, work, lambda: {"copies": work.journal.content.get("copies", {})}) as record:
         work.hand_over_secrets()
         work.execute(record["stamp"])
         if not is_left_stopped:
             work.start()
         work.end()
+    return 0
+
+
+@contextlib.contextmanager
+def recorded(settings, verb, work, told=dict, after=None, **known):
+    """The record of some work, from its begin to how it ended, whatever happens.
+
+    told: what the record says then, besides steps and warnings. after: called with the record, whatever has happened.
+    known: what it says from the begin on.
+    """
+    record = records.begin(settings, verb, time.time(), **known)
+    state, because = records.FAILED, ""
+    try:
+        yield record
         state = records.OK
     except Interrupted as error:
         state, because = records.INTERRUPTED, str(error)
@@ -102,31 +105,25 @@ def _recorded(settings, work, is_left_stopped):
     except (BackupError, OSError) as error:
         because = str(error)
         raise
+    except Exception as error:
+        because = f"It ended by a fault of its own: {type(error).__name__}: {error}."
+        raise
     finally:
-        records.finish(
-            settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
-            copies=work.journal.content.get("copies", {}))
-    return 0
+        record = records.finish(settings, record, time.time(), state, because=because, steps=work.steps,
+                                warnings=work.warnings, **told())
+        if after:
+            after(record)
 
 
 def start(settings, arguments):
     """Let systemd do a restore, which goes on without whoever asked for it; the answer for a playbook."""
-    words_of = [sys.executable, "-B", os.path.abspath(sys.argv[0]), "restore", "--confirm", arguments.confirm or ""]
+    words_of = [VERB, "--confirm", arguments.confirm or ""]
     for option in ("to", "target"):
         if getattr(arguments, option):
             words_of += ["--" + option, getattr(arguments, option)]
     words_of += [word for store in arguments.store or [] for word in ("--store", store)]
     words_of += ["--leave-stopped"] if arguments.leave_stopped else []
-    subprocess.run(["systemctl", "reset-failed", UNIT], stderr=subprocess.DEVNULL, check=False)
-    before, begin = by_hand.invocation_of(UNIT), time.time()
-    done = subprocess.run(
-        ["systemd-run", "--quiet", "--unit", UNIT, "--service-type=oneshot", "--no-block", "--description",
-         "Restore of Trenova", "--setenv=DOCKER_HOST=unix:///run/docker.sock", *words_of],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise BackupError(f"No restore can be started: {done.stdout.strip() or 'systemd says nothing.'}")
-    print(json.dumps({"unit": UNIT, "invocation": by_hand.await_begin(settings, UNIT, "restore", before, begin)}))
-    return 0
+    return by_hand.run_unit(settings, UNIT, VERB, "Restore of Trenova", words_of)
 
 
 def at_work():

@@ -49,9 +49,14 @@ def connection(database):
     return f"dbname='{quoted}'"
 
 
+def bytes_of(asked):
+    """{database: bytes that it takes}."""
+    return {entry["name"]: entry["bytes"] for entry in any_of(asked)["databases"]}
+
+
 def needed_bytes(asked):
     """Bytes that a second server with the same contents takes until the end."""
-    held = sum(entry["bytes"] for entry in any_of(asked)["databases"])
+    held = sum(bytes_of(asked).values())
     return int(held * GROWTH + min(held, LOG_BYTES) + EMPTY_BYTES)
 
 

@@ -24,7 +24,7 @@ from trenova_backup.upgrade import comparison, findings
 from trenova_backup.upgrade.target import Image
 
 OLD, NEW = DEFINED + "old", DEFINED + "new"
-SCRIPT, FACTS = "/run/trenova/config/upgrade.sh", "/run/trenova/config/facts.sh"
+SCRIPT = "/run/trenova/config/upgrade.sh"
 HERE, DATA, CONTENTS = "/upgrade", "data", "tree"
 BY_SQL = findings.BY_SQL
 #: Tables of so many bytes in all are compared by checksums, twenty times as many by their rows.
@@ -128,12 +128,14 @@ class Move:
         preloaded, shared = told["preloaded"].replace(" ", ""), f"{self._megabytes()}MB"
         self._step("started the old server, to be read only", lambda: self._run(
             OLD, "start-old", preloaded, told["wal_level"], str(told["max_replication_slots"]), f"{LEAST_MB}MB"))
-        self._step("made a new one", lambda: self._run(NEW, "init", *findings.initdb(self.asked)))
+        # Since the live one was asked, databases may have come and gone; a rehearsal has the data of a backup.
+        there = self._ask("old")
+        self._step("made a new one", lambda: self._run(NEW, "init", *findings.initdb(there)))
         self._run(NEW, "start-new", preloaded, shared, shared)
         self._step("took over the roles", lambda: self._run(NEW, "globals"))
-        names = findings.databases(self.asked)
+        names, held_bytes = findings.databases(there), findings.bytes_of(there)
         for name in names:
-            self._step(f"took over the database {name}", lambda name=name: self._take(name))
+            self._step(f"took over the database {name}", lambda name=name: self._take(name, held_bytes[name]))
         self._step("gathered statistics", lambda: self._run(NEW, "analyze", str(ANALYZING)))
         held = {server: self._step(f"counted the {server} one", lambda server=server: self._held(server, names))
                 for server in ("old", "new")}
@@ -141,8 +143,7 @@ class Move:
         if result["differences"]:
             raise BackupError("The new server does not hold what the old one "
                               "does: " + facts.shortened(result["differences"]))
-        after = {"postgres": self._ask_new()}
-        notes = [finding.text for finding in findings.of_collations(self.asked, after)]
+        notes = [finding.text for finding in findings.of_collations(there, self._ask("new"))]
         self._step("stopped both", self._stop)
         return self._laid_out(), {"compared": result, "findings": notes, "bytes": laying.size_of(self.work)}
 
@@ -164,8 +165,7 @@ class Move:
             process.end()
         return process
 
-    def _take(self, name):
-        total = next(entry["bytes"] for entry in findings.any_of(self.asked)["databases"] if entry["name"] == name)
+    def _take(self, name, total):
         before = laying.size_of(self.work)
         self._run(NEW, "database", name, tell=lambda _seconds: self._say(
             f"  {name}: {size(max(0, laying.size_of(self.work) - before))}, and the old one has {size(total)}"))
@@ -174,17 +174,25 @@ class Move:
         """What a server holds, as comparison has it."""
         found = {}
         for name in names:
-            connection = f"host={HERE}/{server} user=postgres {findings.connection(name)}"
-            process = self.engine.run(NEW, ["sh", FACTS, connection, str(CHECKSUM_BYTES), "1"])
-            if process.code:
+            process = self.engine.run(
+                NEW, ["sh", SCRIPT, "facts", server, findings.connection(name), str(CHECKSUM_BYTES)])
+            try:
+                if process.code:
+                    raise ValueError(process.said.rstrip("."))
+                found[name] = {"facts": facts.parsed(process.lines),
+                               "contents": comparison.contents(self._run(NEW, "contents", server, name).lines)}
+            except ValueError as error:
                 raise BackupError(f"{self.store['title']}: {name} of the {server} server cannot be counted: "
-                                  f"{process.said}.")
-            found[name] = {"facts": facts.parsed(process.lines),
-                           "contents": comparison.contents(self._run(NEW, "contents", server, name).lines)}
+                                  f"{error}.") from None
         return found
 
-    def _ask_new(self):
-        return json.loads(self._run(NEW, "asked").lines[-1])
+    def _ask(self, server):
+        """What a server that runs beside tells, as `look` takes it, but for what is of one database alone."""
+        try:
+            return {"postgres": json.loads("".join(self._run(NEW, "asked", server).lines[-1:]))}
+        except ValueError as error:
+            raise BackupError(f"{self.store['title']}: the {server} server does not tell what there is in it: "
+                              f"{error}.") from None
 
     def _stop(self):
         self._run(NEW, "stop", "new")

@@ -31,7 +31,10 @@ class Rehearsal(Drill):
         self._asked = {}
 
     def look(self):
-        """Ask the live server, which answers and does nothing else. Raises BackupError where it does not."""
+        """Ask the live server, which answers and does nothing else. Raises BackupError where it does not.
+
+        Findings are of that one; what is upgraded is what the backup holds.
+        """
         engine = Engine(self.settings)
         self._asked = ask(self.settings, engine, self.store)
         engine.need_image(self.wished.image, self.wished.digest)

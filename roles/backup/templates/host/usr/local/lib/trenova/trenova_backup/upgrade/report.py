@@ -21,9 +21,9 @@ def lines(record):
         return [found[0], *_seconds(told), *_told(told), *found[1:]]
     told = record.get("upgrade") or {}
     title = "Way back from" if told.get("way") == "back" else "Upgrade of"
-    found = ["{} PostgreSQL {from} to {to}, {}: {} in {}".format(
-        title, record.get("started", "-"), drill.RESULTS.get(record["state"], record["state"]),
-        duration(record.get("seconds", 0)), **told)]
+    found = ["{} PostgreSQL {} to {}, {}: {} in {}".format(
+        title, told.get("from", "?"), told.get("to", "?"), record.get("started", "-"),
+        drill.RESULTS.get(record["state"], record["state"]), duration(record.get("seconds", 0)))]
     if record.get("because"):
         found += _wrapped(record["because"])
     found += _told(told)
@@ -60,4 +60,6 @@ def _told(told):
 
 
 def _wrapped(text):
-    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    # Paths are to be copied.
+    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False,
+                         break_on_hyphens=False)

@@ -16,7 +16,7 @@ import time
 
 from trenova_backup import kinds, places, runs
 from trenova_backup.engine import Engine
-from trenova_backup.errors import BackupError
+from trenova_backup.errors import BackupError, Interrupted
 from trenova_backup.files import duration, moment, read_json, size, stamp_of
 from trenova_backup.restore import laying
 from trenova_backup.restore.journal import FETCHED, LAID, UpgradeJournal
@@ -102,7 +102,7 @@ class Change(Restore):
         self.root = root_of(store)
         self.journal = UpgradeJournal(settings)
         self.kinds = {store["store"]: kinds.of(store, self)}
-        #: What its record tells.
+        #: What its record tells, from its begin on.
         self.shown = {"way": self.way, "from": there, "to": wished.major, "image": wished.image}
 
     @property
@@ -115,10 +115,6 @@ class Change(Restore):
         """Whether the directory has changed its place, so that only the deployment is left."""
         journal = self.journal
         return journal.is_open and journal.content["wish"] == self.wish and journal.phase(self.name) == LAID
-
-    def is_begun(self):
-        """Whether this was begun, has touched something live, and has not ended."""
-        return self.journal.is_open and bool(self.journal.content.get("touched"))
 
     def stopped_services(self):
         """Services that are stopped meanwhile, in their order."""
@@ -204,17 +200,27 @@ class Upgrade(Change):
             self._stop()
             self.move.open(self.engine.model())
             ready, told = self.move.run()
-        except BackupError:
-            self.undo()
+        except Interrupted:
+            raise
+        except Exception as error:
+            # Whatever it was: who works with the server does not wait for somebody who reads this.
+            self.undo(error)
             raise
         self.shown.update(told, findings=[*self.shown.get("findings", []), *told["findings"]])
         self.change_places(ready)
         self.move.close()
 
-    def undo(self):
-        """Start again what was stopped, on the data that was never touched."""
-        self.move.close()
-        self.step("started again what was there", self.start)
+    def undo(self, error):
+        """Start again what was stopped, on the data that was never touched.
+
+        Raises BackupError, with what has led here, where that cannot be.
+        """
+        try:
+            self.move.close()
+            self.step("started again what was there", self.start)
+        except (BackupError, OSError) as another:
+            raise BackupError(f"{_sentence(error)} Then what was stopped could not be started again: "
+                              f"{_sentence(another)}") from error
         self.journal.update(done=True)
         self.shown["is_undone"] = True
 
@@ -277,7 +283,7 @@ class WayBack(Change):
         copy = self.last["copies"][self.name]
         if phase == FETCHED and not os.path.isdir(copy):
             return ""
-        if major_of(copy) != wish["from"]:
+        if phase != FETCHED and major_of(copy) != wish["from"]:
             raise BackupError(
                 f"{copy} is not there any more. What was before the upgrade can be restored: set postgres_image to an "
                 f"image of {wish['from']}, move {self.root} away, run site.yml, and then restore.yml with -e "
@@ -292,6 +298,10 @@ class WayBack(Change):
         if not copy:
             self._go_on_as_before()
             return
+        if self.last["wish"]["way"] == UP and self.journal.phase(self.name) == FETCHED:
+            # Half of what was there may still be in its place: only a change that has ended leaves a whole copy.
+            self._stop()
+            self.change_places(self.journal.content["ready"][self.name])
         if self.last["wish"] != self.wish or self.last.get("done"):
             # At once: with half of it, nobody would know where to go back to.
             self.journal.content = {
@@ -301,6 +311,8 @@ class WayBack(Change):
             self.journal.save()
         Move(self.engine, self.store, self.wished, self.step, self.say).close()
         self._stop()
+        # Migrations since the upgrade are not in it. Before it is in its place: with that, only the deployment is left.
+        self._renew()
         self.change_places(copy)
 
     def _go_on_as_before(self):
@@ -308,24 +320,22 @@ class WayBack(Change):
         Move(self.engine, self.store, self.wished, self.step, self.say).close()
         self.step("started again what was there", self.start)
         self.journal.update(done=True)
-        self.shown["is_untouched"] = True
 
 
-def end(settings, store):
-    """Take down that the deployment has started the server of the other major; whether anything was open.
+def answered(settings, store):
+    """The journal of a change that only waited for the deployment; None where none is open.
 
-    Raises BackupError where it does not answer as that.
+    Raises BackupError where the server does not answer as one of the other major.
     """
     journal = UpgradeJournal(settings)
     if not journal.is_open or journal.phase(store["store"]) != LAID:
-        return False
+        return None
     engine = Engine(settings)
     told = _ask(settings, engine, _container(engine, store), "postgres")
     if told["version"] != journal.content["wish"]["to"]:
         raise BackupError(f"{store['title']} answers as PostgreSQL {told['version']}, and "
                           f"{journal.content['wish']['to']} was to be there.")
-    journal.update(done=True, asked={})
-    return True
+    return journal
 
 
 def waits(settings, store):
@@ -339,3 +349,7 @@ def waits(settings, store):
         return ""
     major = journal.content["wish"]["to"]
     return f"{store['title']} becomes one of version {major}; the next backup is a full one of that."
+
+
+def _sentence(error):
+    return str(error).rstrip(".") + "."

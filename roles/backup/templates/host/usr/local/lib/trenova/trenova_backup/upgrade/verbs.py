@@ -4,16 +4,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 
 from trenova_backup import by_hand, notify, records, runs, watch
 from trenova_backup.drill import verbs as drilling
 from trenova_backup.engine import Engine
-from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.errors import BackupError
 from trenova_backup.restore.journal import UpgradeJournal, need_none
+from trenova_backup.restore.verbs import recorded
 from trenova_backup.upgrade import report, run, target
 from trenova_backup.upgrade.rehearsal import Rehearsal
 
@@ -62,7 +61,7 @@ def upgrade(settings, arguments):
 
 def _there(journal, store, is_back):
     """The major that the server is of, or was when a change began that has not ended."""
-    if journal.is_open and journal.content.get("touched"):
+    if journal.is_touched:
         wish = journal.content["wish"]
         return wish["to" if is_back and wish["way"] == run.UP else "from"]
     return run.major_of(run.root_of(store))
@@ -73,8 +72,7 @@ def _need_sense(settings, arguments, journal, wished, there):
     if not there:
         raise BackupError(f"There is no data of PostgreSQL in {settings['data_dir']}. Run site.yml, which makes a "
                           "server of the version that postgres_image names. Nothing was done.")
-    is_back = arguments.back or journal.is_open and bool(
-        journal.content.get("touched")) and journal.content["wish"]["way"] == run.BACK
+    is_back = arguments.back or journal.is_touched and journal.content["wish"]["way"] == run.BACK
     target.need_newer(there, wished, is_back)
     if arguments.confirm:
         target.need_confirmed(arguments.confirm, settings["installation"], wished.major)
@@ -98,7 +96,7 @@ def _plan(settings, arguments, store, wished, there):
         work.need_same()
         told["is_laid"] = work.is_laid
         told["is_rehearsed"] = _is_rehearsed(settings, there, wished)
-        told["is_begun"] = work.journal.is_open and bool(work.journal.content.get("touched"))
+        told["is_begun"] = work.journal.is_touched
         if not told["is_begun"]:
             need_none(settings)
     elif not settings.get("drill"):
@@ -126,9 +124,17 @@ def _rehearse(settings, store, wished, there):
 
 def _change(settings, arguments, store, wished, there):
     work = _work(settings, arguments, store, wished, there)
-    record = records.begin(settings, VERB, time.time())
-    state, because = records.FAILED, ""
-    try:
+
+    def told():
+        work.engine.close()
+        return {"upgrade": dict(work.shown, is_begun=work.journal.is_touched),
+                # Of a change that has ended before, others have told.
+                "copies": work.journal.content.get("copies", {}) if work.journal.is_touched else {}}
+
+    def after(record):
+        _tell(settings, record)
+        print("", *report.lines(record), sep="\n", flush=True)
+    with recorded(settings, VERB, work, told, after, upgrade=work.shown) as record:
         if not arguments.back:
             _prepare(settings, work)
         with runs.alone(settings, VERB, PATIENCE_SECONDS):
@@ -136,22 +142,12 @@ def _change(settings, arguments, store, wished, there):
             runs.Run(settings, VERB).prepare()
             (work.need_copy if arguments.back else work.need_same)()
             work.execute(record["stamp"])
-        state = records.OK
-    except Interrupted as error:
-        state, because = records.INTERRUPTED, str(error)
-        raise
-    except BackupError as error:
-        because = str(error)
-        raise
-    finally:
-        work.engine.close()
-        record = records.finish(
-            settings, record, time.time(), state, because=because, steps=work.steps, warnings=work.warnings,
-            upgrade=work.shown, copies=work.journal.content.get("copies", {}))
-        if watch.after_run(settings, record, time.time()):
-            notify.wake()
-        print("", *report.lines(record), sep="\n", flush=True)
     return 0
+
+
+def _tell(settings, record):
+    if watch.after_run(settings, record, time.time()):
+        notify.wake()
 
 
 def _prepare(settings, work):
@@ -159,7 +155,7 @@ def _prepare(settings, work):
     work.need_same()
     if work.is_laid or work.is_changing():
         return
-    is_new = not work.is_begun()
+    is_new = not work.journal.is_touched
     if is_new:
         need_none(settings)
     with runs.alone(settings, VERB, PATIENCE_SECONDS):
@@ -183,32 +179,35 @@ def _need_backup(settings):
 
 def _start(settings, arguments):
     """Let systemd do it, which goes on without whoever asked for it; the answer for a playbook."""
-    program = [sys.executable, "-B", os.path.abspath(sys.argv[0])]
-    words = [*program, VERB, "--major", str(arguments.major)]
+    words = [VERB, "--major", str(arguments.major)]
     words += [word for name in OPTIONS if getattr(arguments, name) for word in ("--" + name, getattr(arguments, name))]
     words += ["--back"] if arguments.back else []
-    subprocess.run(["systemctl", "reset-failed", UNIT], stderr=subprocess.DEVNULL, check=False)
-    before, begin = by_hand.invocation_of(UNIT), time.time()
-    done = subprocess.run(
-        ["systemd-run", "--quiet", "--unit", UNIT, "--service-type=oneshot", "--no-block", "--description",
-         "Upgrade of Trenova's PostgreSQL", "--setenv=DOCKER_HOST=unix:///run/docker.sock",
-         "--property=ExecStopPost=" + " ".join([*program, "end"]), *words],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        raise BackupError(f"No upgrade can be started: {done.stdout.strip() or 'systemd says nothing.'}")
     verb = VERB if arguments.confirm else REHEARSAL
-    print(json.dumps({"unit": UNIT, "is_running": False,
-                      "invocation": by_hand.await_begin(settings, UNIT, verb, before, begin)}))
-    return 0
+    return by_hand.run_unit(settings, UNIT, verb, "Upgrade of Trenova's PostgreSQL", words)
 
 
 def _end(settings, store):
     """Take down that the deployment has started the server of the other major, and have a full backup of it made."""
-    is_new = run.end(settings, store)
-    if is_new:
+    journal = run.answered(settings, store)
+    if journal:
         by_hand.want_full(settings)
-    print(json.dumps({"is_new": is_new}))
+        _remember_copies(settings, journal)
+        journal.update(done=True, asked={})
+    print(json.dumps({"is_new": bool(journal)}))
     return 0
+
+
+def _remember_copies(settings, journal):
+    """Have a record name what was there before, which nobody would remove otherwise, and tell that all is well.
+
+    That of an upgrade that was killed when its directory had just changed its place names none.
+    """
+    kept, wish = journal.content.get("copies") or {}, journal.content["wish"]
+    named = {path for record in records.read(settings, time.time()) for path in (record.get("copies") or {}).values()}
+    if not set(kept.values()) <= named:
+        record = records.begin(
+            settings, VERB, time.time(), upgrade={name: wish[name] for name in ("way", "from", "to")}, copies=kept)
+        _tell(settings, records.finish(settings, record, time.time(), records.OK))
 
 
 def waits(settings):
