@@ -68,24 +68,24 @@ def drill(settings, arguments):
     if arguments.remove:
         remove(settings)
         return 0
-    if settings.get("away"):
-        work, look = away.Away(settings), lambda: away.need_alone(settings)
-    else:
-        work, look = Drill(settings), lambda: None
+    work = (away.Away if settings.get("away") else Drill)(settings)
     patience = _patience(settings)
     with _alone(settings, patience) as is_ours:
         if not is_ours and not patience:
             raise BackupError("A drill is at work already, or a rehearsal. Try again when it has ended.")
-        return recorded(settings, work, VERB, look if is_ours else _give_way, report.lines, is_ours)
+
+        def look():
+            if not is_ours:
+                raise runs.Busy(
+                    "Another drill, or a rehearsal, was at work on this host all the time that this one could wait.")
+            if settings.get("away"):
+                away.need_alone(settings)
+        return recorded(settings, work, VERB, look, report.lines, is_ours)
 
 
 def _patience(settings):
     """For how many seconds another drill is waited for: by one of systemd's, whose words nobody reads."""
     return settings["timeout_seconds"] * WAITING_PART if os.environ.get("INVOCATION_ID") else 0
-
-
-def _give_way():
-    raise runs.Busy("Another drill, or a rehearsal, was at work on this host all the time that this one could wait.")
 
 
 @contextlib.contextmanager
