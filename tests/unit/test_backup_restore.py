@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
 from trenova_backup import records  # noqa: E402  # found by the line above
-from trenova_backup.errors import BackupError  # noqa: E402
+from trenova_backup.errors import BackupError, TargetError  # noqa: E402
 from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.command import Command  # noqa: E402
@@ -445,6 +445,52 @@ def test_what_a_restore_has_replaced_stays_for_a_week(settings_of, tmp_path, day
     records.finish(settings_of, record, BEGIN, records.OK, copies=left)
     assert copies.let_go(settings_of, BEGIN + days * 86400) == [str(path)] * is_gone
     assert path.exists() is not is_gone
+
+
+class Asked:
+    """A target that is asked what it holds: None where it does not answer."""
+
+    def __init__(self, name, held):
+        self.name, self.repository, self.held, self.asked = name, self, held, 0
+
+    def reach(self):
+        self.asked += 1
+        if self.held is None:
+            raise TargetError(f"Target {self.name}: it does not answer.")
+
+    def snapshots(self):
+        return self.held
+
+
+@pytest.mark.parametrize(("one", "two", "until", "chosen", "asked"), [
+    (0, 600, None, "two", 2), (600, 0, None, "one", 2), (0, 0, None, "one", 2), (None, 0, None, "two", 2),
+    (0, None, None, "one", 2),
+    # With a moment the first one that has it will do.
+    (0, 600, 0, "one", 1), (None, 600, 600, "two", 2)])
+def test_the_target_that_has_the_newest_is_taken(settings_of, monkeypatch, one, two, until, chosen, asked):
+    """One that was away for a while comes first in the settings, and is not what was last saved."""
+    settings_of.stores[:] = [{"store": "desk", "service": "desk", "title": "Desk", "kind": "directory", "path": "/desk",
+                              "without": []}]
+    settings_of.targets[:] = [{"name": "one"}, {"name": "two"}]
+    targets = {name: Asked(name, None if at is None else [snapshot(BEGIN + at, "desk", "archive")])
+               for name, at in (("one", one), ("two", two))}
+    monkeypatch.setattr(run, "Target", lambda told, *_more: targets[told["name"]])
+    work = run.Restore(settings_of, None, dict(WISH, stores=["desk"], until=None if until is None else BEGIN + until))
+    work.choose()
+    assert work.target.name == chosen
+    assert sum(target.asked for target in targets.values()) == asked
+
+
+@pytest.mark.parametrize(("touched", "needed"), [(False, 10), (True, 0)])
+def test_what_a_failed_try_had_fetched_needs_its_room_again(settings_of, tmp_path, touched, needed):
+    """It was removed, as nothing live was touched; of one that had begun all is there."""
+    work = run.Restore(settings_of, Engine(), dict(WISH, stores=["rows"]))
+    work.kinds = {"rows": Laid(Engine(), str(tmp_path / "rows"))}
+    work.choices = {"rows": kind_module.Choice([], BEGIN, 10, 10)}
+    work.journal.begin(work.wish, stamp_of(BEGIN))
+    work.journal.set_phase("rows", journal.FETCHED)
+    work.journal.update(touched=touched)
+    assert sum(work._spaces().values()) == needed
 
 
 # -- All of it, killed anywhere ---------------------------------------------------------------------------------------

@@ -87,7 +87,8 @@ class Restic:
     def add(self, place, tags, file, content=b""):
         self.repositories[place].append({
             "id": f"{len(self.commands):04}{len(self.repositories[place]):04}", "tags": tags, "hostname": "erp1",
-            "paths": ["/" + file], "content": content, "summary": {"total_bytes_processed": len(content)}})
+            "paths": ["/" + file], "content": content,
+            "summary": {"total_bytes_processed": len(content), "data_added_packed": len(content)}})
 
     def command(self, words, pipes, read_lines):
         place, words = words[2], words[3:]
@@ -329,6 +330,18 @@ def test_a_disk_that_has_no_room_for_what_it_lacks_is_not_filled(settings, tmp_p
     assert kept("/one") == ALL
     assert kept("/two") == []
     assert "Target two: 1.0 kB are free" in status(settings)["because"]
+
+
+def test_what_was_the_same_as_before_takes_no_room_in_a_copy(settings, tmp_path, monkeypatch):
+    """Of a large directory that nobody changes each backup adds next to nothing."""
+    settings.targets[1]["directory"] = str(tmp_path)
+    settings.content["figures"] = dict(FIGURES, left_free_bytes=1000)
+    monkeypatch.setattr(runs.places, "is_read_only", lambda _path: False)
+    monkeypatch.setattr(runs.places, "free", lambda _path: 10_000)
+    Engine.restic.add("/one", ["run=20261123T013000Z", "store=papers", "part=archive"], "archive.tar")
+    Engine.restic.repositories["/one"][0]["summary"] = {"total_bytes_processed": 10**12, "data_added_packed": 0}
+    assert work(settings) == 0
+    assert len(kept("/two")) == len(kept("/one")) == 3
 
 
 @pytest.mark.parametrize("error", [

@@ -242,7 +242,7 @@ def _cut(settings, _arguments):
     try:
         return _work(settings, "cut")
     except NothingYet as error:
-        print(error, "A first backup is made.")
+        print(error, "A full backup is made.")
         return _work(settings, "backup", is_full=True, warnings=error.warnings)
     except _Refused:
         raise

@@ -275,7 +275,7 @@ class Run:
     def _copy(self, source, target, snapshots):
         begin = time.monotonic()
         try:
-            self._have_space(target, sum(snapshot.added or snapshot.bytes for snapshot in snapshots))
+            self._have_space(target, sum(snapshot.added for snapshot in snapshots))
             target.repository.copy_from(source.repository, snapshots)
         except TargetError as error:
             self.lose(target, error)

@@ -87,7 +87,9 @@ class Restore:
         because = []
         targets = [Target(told, self.engine, self.settings) for told in self.settings.targets
                    if self.wish["target"] in (None, told["name"])]
-        for target in self._newest_first(targets, because) if len(targets) > 1 else targets:
+        # One that has the moment is as good as another, and those behind it need not be asked.
+        is_free = len(targets) > 1 and self.wish["until"] is None
+        for target in self._newest_first(targets, because) if is_free else targets:
             try:
                 return self._choose_from(target)
             except BackupError as error:
@@ -100,7 +102,7 @@ class Restore:
         raise BackupError(" ".join([str(because[0]), *told])) if told else because[0]
 
     def _newest_first(self, targets, because):
-        """Those that can be read; where no moment is wished, one that was away for a while behind the others.
+        """Those that can be read, one that was away for a while behind the others.
 
         because: takes why the others cannot.
         """
@@ -112,8 +114,7 @@ class Restore:
             except BackupError as error:
                 because.append(error)
                 self.say(f"target {target.name}: {error}")
-        if self.wish["until"] is None:
-            found.sort(key=lambda entry: entry[0], reverse=True)
+        found.sort(key=lambda entry: entry[0], reverse=True)
         return [target for _newest, target in found]
 
     def read_from(self, target):

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""What a run keeps of PostgreSQL and in which order, with the server and the targets played."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+from trenova_backup.errors import NothingYet, SourceError  # noqa: E402  # found by the line above
+from trenova_backup.kinds import postgres  # noqa: E402
+from trenova_backup.settings import Settings  # noqa: E402
+
+SEGMENT = postgres.SEGMENT_BYTES
+STORE = {"store": "rows", "title": "Rows", "kind": "postgres", "physical": True, "databases": ["trenova"]}
+
+
+class Run:
+    """A run that takes down what it is given to keep. held: runs whose bases a target holds."""
+
+    stamp, is_full = "20261201T013000Z", False
+
+    def __init__(self, settings, held=()):
+        self.settings, self.held = settings, held
+        self.facts, self.log, self.warnings = {}, [], []
+
+    def any_has(self, _store, _part, run):
+        return run in self.held
+
+    def keep(self, stream, _source, _expected=0):
+        self.log.append(stream.part)
+
+    def keep_tree(self, stream, _path, expected):
+        self.log.append((stream.part, expected))
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+    def say(self, _text):
+        pass
+
+
+@pytest.fixture
+def rows(tmp_path, monkeypatch):
+    """The store, of a server that answers. Its last base is of the night before."""
+    for part in ("wal", "manifests"):
+        (tmp_path / "backup" / part).mkdir(parents=True)
+    settings = Settings({"data_dir": str(tmp_path), "stores": [STORE], "targets": []} | {
+        "owner": [tmp_path.stat().st_uid, tmp_path.stat().st_gid]})
+    kind = postgres.Postgres(STORE, Run(settings, ["20261130T013000Z"]))
+    kind.memory = {"system": "7", "bases": [{"run": "20261130T013000Z", "after": "", "lsn": "0/2000028"}]}
+    monkeypatch.setattr(kind, "_look", lambda: None)
+    at_end = "0/5000000", "2026-12-01T01:31:00Z"
+    monkeypatch.setattr(kind, "_receive", lambda: kind.run.log.append("fetched") or at_end)
+    monkeypatch.setattr(kind, "_base", lambda: kind.run.log.append("base"))
+    monkeypatch.setattr(kind, "facts", lambda: kind.run.log.append("counted") or {})
+    return kind
+
+
+def test_what_was_counted_is_kept_with_the_log_that_leads_to_it(rows):
+    rows.save()
+    assert [what if isinstance(what, str) else what[0] for what in rows.run.log] == [
+        "base", "counted", "fetched", "wal", "facts"]
+
+
+def test_without_that_log_it_is_not_kept(rows, monkeypatch):
+    def fails():
+        raise SourceError("The log cannot be fetched.")
+    monkeypatch.setattr(rows, "_receive", fails)
+    with pytest.raises(SourceError):
+        rows.save()
+    assert "facts" not in rows.run.log
+
+
+def test_a_server_that_cannot_be_counted_is_saved_all_the_same(rows, monkeypatch):
+    def fails():
+        raise SourceError("It does not tell.")
+    monkeypatch.setattr(rows, "facts", fails)
+    rows.save()
+    assert rows.run.log[-1] == ("wal", 0)
+    assert rows.run.warnings == ["The next drill has nothing to compare with: It does not tell."]
+
+
+def test_a_log_whose_base_no_target_holds_begins_anew(rows):
+    """It leads to nothing there. The base of this very run no target had when it was asked."""
+    rows.run.held = ()
+    with pytest.raises(NothingYet, match="no target that is there holds the base backup 20261130T013000Z"):
+        rows.cut()
+    assert rows.run.log == []
+    rows.memory["bases"][-1]["run"] = rows.run.stamp
+    rows.cut()
+    assert ("wal", 0) in rows.run.log
+
+
+@pytest.mark.parametrize(("kept", "files"), [(None, 4), ("0/2000028", 4), ("0/4000010", 2), ("0/5800000", 1)])
+def test_room_is_asked_for_the_log_that_no_target_may_hold(rows, tmp_path, kept, files):
+    """A segment that was half full when it was kept is another one now."""
+    for number, end in ((2, ""), (3, ""), (4, ""), (5, ".partial")):
+        with (tmp_path / f"backup/wal/rows/00000001{'0' * 8}{number:08X}{end}").open("wb") as segment:
+            segment.truncate(SEGMENT)
+    (tmp_path / "backup/wal/rows/00000002.history").write_text("1")
+    rows.memory["cut"] = {"lsn": kept, "at": ""} if kept else {}
+    rows.cut()
+    assert ("wal", files * SEGMENT) in rows.run.log
