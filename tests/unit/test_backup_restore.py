@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import sys
+import threading
 import time
 
 import pytest
@@ -539,7 +540,7 @@ class Engine:
 class Laid:
     """A store that is a directory of its service."""
 
-    is_laid = True
+    is_laid, is_recovered = True, False
 
     def __init__(self, engine, path):
         self.engine = engine
@@ -554,7 +555,7 @@ class Laid:
 class Written:
     """A store that is written into its running service."""
 
-    is_laid, is_read_at_start = False, True
+    is_laid, is_recovered, is_read_at_start = False, False, True
 
     def __init__(self, engine):
         self.engine = engine
@@ -591,6 +592,74 @@ def test_a_restore_takes_down_what_took_its_time(tmp_path):
     assert steps == [
         ("rows", "fetched"), ("papers", "fetched"), ("restore", "stopped what works with it"),
         ("rows", "laid in its place"), ("restore", "waited for papers"), ("papers", "written")]
+
+
+class Recovered(Laid):
+    """A store that recovers as long as the other one is fetched, or until the Engine ends that."""
+
+    is_recovered = True
+
+    def __init__(self, engine, path, fails=False):
+        super().__init__(engine, path)
+        self.fails, self.is_over = fails, threading.Event()
+        engine.close = self.is_over.set
+
+    def fetch(self, _choice, beside):
+        pathlib.Path(beside, "base").write_text("restored")
+        return beside
+
+    def recover(self, _choice, beside):
+        assert self.is_over.wait(10)
+        if self.fails:
+            raise BackupError("Rows cannot be recovered.")
+        os.mkdir(os.path.join(beside, "data"))
+        os.replace(os.path.join(beside, "base"), os.path.join(beside, "data/row"))
+        return os.path.join(beside, "data")
+
+
+@pytest.fixture
+def recovering(settings_of, tmp_path):
+    """A restore of objects, and of rows that recover meanwhile."""
+    def of(fetch, fails=False):
+        engine = Engine()
+        settings_of.content["needs"] = NEEDS
+        work = run.Restore(settings_of, engine, dict(WISH, stores=["papers", "rows"]))
+        work.kinds = {"papers": Written(engine), "rows": Recovered(engine, str(tmp_path / "rows"), fails)}
+        work.kinds["papers"].fetch = lambda _choice, beside: fetch(work.kinds["rows"]) or beside
+        work.choices = {name: kind_module.Choice([], BEGIN) for name in work.kinds}
+        return work
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows/row").write_text("live")
+    return of
+
+
+def test_what_recovers_does_so_while_the_others_are_fetched(recovering, tmp_path):
+    work = recovering(lambda rows: rows.is_over.set())
+    work.execute(stamp_of(BEGIN))
+    assert (tmp_path / "rows/row").read_text() == "restored"
+    assert [(step["service"], step["name"]) for step in work.steps[:3]] == [
+        ("rows", "fetched"), ("papers", "fetched"), ("rows", "waited for its recovery")]
+
+
+def test_what_recovers_ends_where_another_cannot_be_fetched(recovering, tmp_path):
+    def fails(_rows):
+        raise TargetError("The target went away.")
+    work = recovering(fails)
+    with pytest.raises(TargetError, match="went away"):
+        work.execute(stamp_of(BEGIN))
+    assert work.kinds["rows"].is_over.is_set()
+    assert sorted(path.name for path in tmp_path.iterdir() if "restored" in path.name) == []
+    assert (tmp_path / "rows/row").read_text() == "live"
+    assert work.engine.log == []
+
+
+def test_what_cannot_recover_is_told_before_anything_is_stopped(recovering, tmp_path):
+    work = recovering(lambda rows: rows.is_over.set(), fails=True)
+    with pytest.raises(BackupError, match="Rows cannot be recovered"):
+        work.execute(stamp_of(BEGIN))
+    assert (tmp_path / "rows/row").read_text() == "live"
+    assert work.engine.log == []
+    assert not work.journal.is_touched
 
 
 def test_a_restore_that_is_killed_before_any_change_is_ended_by_the_next(tmp_path, monkeypatch):

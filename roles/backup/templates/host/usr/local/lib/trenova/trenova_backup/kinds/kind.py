@@ -34,6 +34,8 @@ class Kind(abc.ABC):
     part = ""
     #: Whether what comes back is laid in the place of the live files, while nothing of the service runs.
     is_laid = False
+    #: Whether what was fetched becomes what is laid only by `recover`, which reads nothing from the target.
+    is_recovered = False
     #: Whether what is written may be older than what its service reads from files when it starts.
     is_read_at_start = False
 
@@ -88,8 +90,12 @@ class Kind(abc.ABC):
     def fetch(self, choice, beside):
         """Bring what was chosen into a directory on the host, while the live one is in use.
 
-        The path of what takes the place of the live directory then, where it is laid.
+        The path of what takes the place of the live directory then, where it is laid and needs no recovery.
         """
+        return beside
+
+    def recover(self, choice, beside):
+        """Make of what was fetched what takes the place of the live directory: its path. Others are fetched then."""
         return beside
 
     def write(self, choice, beside):  # noqa: B027  # most kinds are laid

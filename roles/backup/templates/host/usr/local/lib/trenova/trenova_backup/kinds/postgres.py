@@ -34,6 +34,8 @@ CHECKSUM_BYTES, FACTS_TRIES = 1_000_000_000, 60
 OF_LOG = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
 #: Where the container that recovers sees what is beside.
 RESTORE = "/restore"
+#: What the log is fetched into, beside the bases.
+LOG = "log"
 
 
 class Postgres(Kind):
@@ -366,13 +368,28 @@ class Postgres(Kind):
         return Choice([*chain, log], at, read, read + (chain[0].bytes if len(chain) > 1 else 0),
                       {"target": "", "version": chain[-1].pairs.get("version", "")})
 
+    @property
+    def is_recovered(self):
+        """Dumps are written as they are."""
+        return self.is_laid
+
     def fetch(self, choice, beside):
-        """The bases and the log, which the server then puts together and recovers by itself, beside the live one."""
+        """The bases and the log since, or the dumps."""
         if not self.is_laid:
             for snapshot in choice.snapshots:
                 self.run.bring_file(snapshot, os.path.join(beside, snapshot.file))
             self.run.own(beside, self.run.settings["owner"])
             return beside
+        self._need_version(choice)
+        *bases, log = choice.snapshots
+        for snapshot, name in zip(choice.snapshots, [*_names(bases), LOG]):
+            os.mkdir(os.path.join(beside, name), 0o700)
+            self.run.unpack(snapshot, os.path.join(beside, name), ["--no-same-owner"])
+        self._flatten(os.path.join(beside, LOG))
+        return beside
+
+    def recover(self, choice, beside):
+        """The server puts bases and log together and recovers by itself, beside the live one."""
         self._recover(choice, beside)
         # What is left is the data alone, which takes the place of the live one.
         for name in os.listdir(beside):
@@ -381,21 +398,10 @@ class Postgres(Kind):
         return os.path.join(beside, "data")
 
     def _recover(self, choice, beside):
-        self._need_version(choice)
-        *bases, log = choice.snapshots
-        names = []
-        for number, base in enumerate(bases):
-            names.append(f"base{number}")
-            os.mkdir(os.path.join(beside, names[-1]), 0o700)
-            self.run.unpack(base, os.path.join(beside, names[-1]), ["--no-same-owner"])
-        os.mkdir(os.path.join(beside, "log"), 0o700)
-        self.run.unpack(log, os.path.join(beside, "log"), ["--no-same-owner"])
-        self._flatten(os.path.join(beside, "log"))
         self.run.own(beside, self.store["owner"])
         self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
         process = self.run.engine.run(self.store["restore_job"], [
-            "sh", "/run/trenova/config/recover.sh", RESTORE,
-            choice.facts["target"], *names],
+            "sh", "/run/trenova/config/recover.sh", RESTORE, choice.facts["target"], *_names(choice.snapshots[:-1])],
             read_lines=lambda line: self.run.say(f"{self.store['title']}: {line}"))
         if process.code:
             raise BackupError(f"{self.store['title']} cannot be recovered: {process.said.rstrip('.')}.")
@@ -407,6 +413,7 @@ class Postgres(Kind):
                               f"Read its dump: backup.py read {self.name} --part dump | pg_restore --table=...")
         database, _slash, table = only.rpartition("/")
         database = database or self.store["databases"][0]
+        self.fetch(choice, beside)
         self._recover(choice, beside)
         process = self.run.engine.run(self.store["restore_job"], [
             "sh", "/run/trenova/config/table.sh", RESTORE, database, table, name])
@@ -472,6 +479,11 @@ class Postgres(Kind):
 
     def _remember(self):
         write_json(self._memory_file, self.memory)
+
+
+def _names(bases):
+    """What the bases of a chain are fetched into."""
+    return [f"base{number}" for number in range(len(bases))]
 
 
 def _quoted(value):

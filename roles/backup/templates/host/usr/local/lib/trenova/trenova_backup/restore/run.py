@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from trenova_backup import earlier, kinds, places
 from trenova_backup.engine import Process
@@ -215,8 +216,7 @@ class Restore:
         self.journal.begin(self.wish, stamp)
         self.stamp = self.journal.content["stamp"]
         try:
-            for name, kind in self.kinds.items():
-                self._step(name, "fetched", FETCHED, ("", ), lambda name=name, kind=kind: self._fetch(name, kind))
+            self._fetch_all()
         except (BackupError, OSError):
             # Nothing live was touched, and what lies beside it would take its room.
             self._tidy()
@@ -288,13 +288,18 @@ class Restore:
     def _step(self, name, what, phase, before, work):
         if self.journal.phase(name) not in before:
             return
-        title, begin = self.kinds[name].store["title"], time.monotonic()
-        work()
+        self._timed(name, what, work, reads=phase != LAID)
         self.journal.set_phase(name, phase)
+
+    def _timed(self, name, what, work, reads=True):
+        """What the work gives. Tells and takes down how long it took, and what it has read."""
+        begin = time.monotonic()
+        result = work()
         seconds = time.monotonic() - begin
         self.steps.append({"service": name, "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
-                           "bytes": self.choices[name].bytes if phase != LAID else 0})
-        self.say(f"{title}: {what}: {duration(seconds)}")
+                           "bytes": self.choices[name].bytes if reads else 0})
+        self.say(f"{self.kinds[name].store['title']}: {what}: {duration(seconds)}")
+        return result
 
     def _note(self, what, seconds):
         """Take down what took its time and is no store's."""
@@ -311,12 +316,36 @@ class Restore:
         for name in self.kinds:
             laying.remove(self._beside(name))
 
+    def _fetch_all(self):
+        """Fetch all stores, one at a time: the memory of whoever reads is limited. What recovers does so meanwhile."""
+        if self.journal.is_touched:
+            return  # all of it is there
+        with contextlib.ExitStack() as stack:
+            pool = stack.enter_context(ThreadPoolExecutor())
+            # Where it fails, whatever recovers has to end.
+            stack.callback(self.engine.close)
+            recovering = {}
+            for name, kind in sorted(self.kinds.items(), key=lambda entry: not entry[1].is_recovered):
+                ready = self._timed(name, "fetched", lambda name=name, kind=kind: self._fetch(name, kind))
+                if kind.is_recovered:
+                    recovering[name] = pool.submit(kind.recover, self.choices[name], ready)
+                else:
+                    self._is_ready(name, ready)
+            for name, work in recovering.items():
+                self._is_ready(name, self._timed(
+                    name, "waited for its recovery", work.result, reads=False))
+            stack.pop_all()
+            pool.shutdown()
+
     def _fetch(self, name, kind):
         place = self._beside(name)
         laying.remove(place)
         os.mkdir(place, 0o700)
-        ready = kind.fetch(self.choices[name], place)
-        self.journal.content.setdefault("ready", {})[name] = ready
+        return kind.fetch(self.choices[name], place)
+
+    def _is_ready(self, name, path):
+        self.journal.content.setdefault("ready", {})[name] = path
+        self.journal.set_phase(name, FETCHED)
 
     def _lay(self, name, kind):
         path = kind.store["path"]
