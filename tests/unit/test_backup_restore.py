@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import pathlib
+import subprocess
 import sys
 import threading
 import time
@@ -25,7 +26,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 
 from trenova_backup import records  # noqa: E402  # found by the line above
-from trenova_backup.errors import BackupError, TargetError  # noqa: E402
+from trenova_backup.engine import Process  # noqa: E402
+from trenova_backup.errors import BackupError, Interrupted, TargetError  # noqa: E402
 from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.command import Command  # noqa: E402
@@ -492,6 +494,53 @@ def test_what_a_failed_try_had_fetched_needs_its_room_again(settings_of, tmp_pat
     work.journal.set_phase("rows", journal.FETCHED)
     work.journal.update(touched=touched)
     assert sum(work._spaces().values()) == needed
+
+
+class Cut:
+    """An Engine that has cut off its client while what it had begun goes on; ending: what ends that."""
+
+    def __init__(self, code, looks):
+        self.code, self.looks, self.ended, self.writer = code, looks, 0, None
+
+    def start(self, _job, command):
+        inside = command[command.index("sh", 1) + 1]
+        self.writer = subprocess.Popen(["sh", "-c", 'exec sleep 60 <>"$1"', "sh", inside])
+        return Process(["sh", "-c", f"kill -KILL $$; exit {self.code}" if self.code < 0 else f"exit {self.code}"],
+                       ending=self.end)
+
+    def look(self):
+        if self.looks:
+            raise Interrupted("It was interrupted: the Docker Engine was stopped or restarted.")
+
+    def end(self):
+        self.ended += 1
+        self.writer.kill()
+
+
+@pytest.mark.parametrize(("code", "looks", "raised", "ended"), [
+    (255, True, Interrupted, 0), (-9, False, TargetError, 1)])
+def test_who_reads_waits_for_nobody_that_was_cut_off(settings_of, tmp_path, code, looks, raised, ended):
+    """What had been begun goes on in its container and holds the pipe, for hours or for ever."""
+    (tmp_path / "backup/pipes").mkdir()
+    engine = Cut(code, looks)
+    work = run.Restore(settings_of, engine, WISH)
+    work.target = type("Target", (), {"repository": type("There", (), {
+        "command": lambda _self, *words: words, "dump": lambda _self, _snapshot: ("dump",),
+        "why": lambda _self, process: process.said})()})()
+    pipes = settings_of.pipe
+
+    def pipe(name):
+        made = pipes(name)
+        made.inside = made.path
+        return made
+    settings_of.pipe = pipe
+    try:
+        with pytest.raises(raised):
+            work.bring_file(Snapshot({"id": "a" * 64, "tags": ["store=rows"]}), str(tmp_path / "file"))
+    finally:
+        engine.writer.kill()
+        engine.writer.wait()
+    assert engine.ended >= ended
 
 
 # -- All of it, killed anywhere ---------------------------------------------------------------------------------------

@@ -414,7 +414,13 @@ class Restore:
                 "sh", "-c", 'pipe=$1; shift; exec "$@" >"$pipe"', "sh", pipe.inside,
                 *repository.command(*repository.dump(snapshot))])
             consumer = reader(pipe)
+            is_over = False
             while consumer.code is None:
+                if producer.code and not is_over:
+                    # Whoever was cut off by an Engine that was restarted, or was killed, has left somebody who writes.
+                    self.engine.look()
+                    producer.end()
+                    is_over = True
                 if producer.code:
                     # It may have failed before it wrote: then nobody ends what the reader waits for.
                     pipe.wake()
