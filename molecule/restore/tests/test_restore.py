@@ -247,6 +247,8 @@ def test_a_table_and_an_object_come_back_beside_the_live_ones(site):
 
 #: Kills a restore as soon as it says something.
 KILL = """
+# What the one before said would be taken for this one's.
+: >/root/killed.log
 systemd-run --quiet --unit=killed --collect bash -c 'exec {command} restore --confirm restore >/root/killed.log 2>&1'
 for i in $(seq 1200); do
     if grep -qE {words} /root/killed.log; then systemctl kill --signal=KILL killed; break; fi
