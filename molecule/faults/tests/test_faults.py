@@ -184,7 +184,7 @@ def test_who_is_killed_in_whatever_phase_of_a_backup_takes_nothing_with_it(host,
 
 
 RESTORE_PHASES = {
-    "fetching": "^restic .* dump ", "recovering": "^postgres .*recover.conf|^postgres -D .*data -c config_file",
+    "fetching": "^restic .* dump ", "recovering": "^[^ ]*postgres -D data .*recover[.]conf",
     "stopping": "^docker stop ", "writing objects": "^rclone rcd "}
 RESTORE_CASES = [(phase, victim) for phase in RESTORE_PHASES for victim in ("program", "Engine", "server")]
 
