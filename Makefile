@@ -108,8 +108,8 @@ bench: setup ## A run against Compose alone, fleets against one server, the cont
 bench-memory: setup ## Memory under load against the plan, its settings against upstream's; writes docs/memory.md
 	@$(BIN)/python tests/bench/memory.py --write docs/memory.md
 
-bench-backup: setup ## Backups, restores and drills against the programs alone, the application meanwhile (SIZE=5 for 5 GB); writes docs/benchmarks-backup.md
-	@$(BIN)/python tests/bench/backup.py --size $(or $(SIZE),1) --write docs/benchmarks-backup.md
+bench-backup: setup ## Backups, restores and drills against the programs alone, the application meanwhile (SIZE=5 for 5 GB); writes docs/benchmarks-backup.md (-5gb.md)
+	@$(BIN)/python tests/bench/backup.py --size $(or $(SIZE),1) --write docs/benchmarks-backup$(if $(SIZE),-$(SIZE)gb).md
 
 fuzz-sizing: setup ## Plans a million random hosts and holds each plan against what must hold for any
 	@$(BIN)/python tests/fuzz/fuzz_sizing.py

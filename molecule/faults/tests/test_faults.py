@@ -196,8 +196,9 @@ def test_who_is_killed_in_whatever_phase_of_a_restore_takes_nothing_with_it(host
     host.check_output(f"systemd-run --quiet --collect --unit={RESTORE} --setenv=DOCKER_HOST=unix:///run/docker.sock "
                       f"{backups.command} restore --confirm faults")
     kill(host, victim, hold(host, RESTORE_PHASES[phase]), RESTORE)
-    wait_for_end(host, RESTORE)
+    # What was held and lives on does so: a command of Docker's, for instance, that waits for an Engine which was there.
     host.run(f"pkill -CONT -f {shlex.quote(RESTORE_PHASES[phase])}")
+    wait_for_end(host, RESTORE)
     if phase in ("stopping", "writing objects"):
         refused = backups.program("cut")
         assert (refused.rc, "has not ended. Nothing is saved before it is repeated" in refused.stderr) == (1, True)
