@@ -69,6 +69,22 @@ def test_an_engine_that_is_another_one_ends_the_waiting_at_once(tmp_path):
         there.need_healthy(["tren-db"])
 
 
+@pytest.mark.parametrize(("command", "is_another"), [("false", False), ("true", True)])
+def test_a_command_that_ends_well_or_in_the_same_engine_is_told_as_it_ended(tmp_path, command, is_another):
+    there = Asked(tmp_path, RUNNING)
+    there.is_another = is_another
+    there.start = lambda *_words: engine.Process([command])
+    assert there.run("job", [command]).code == int(command == "false")
+
+
+def test_a_command_that_was_cut_off_is_not_told_as_one_that_failed(tmp_path):
+    there = Asked(tmp_path, RUNNING)
+    there.is_another = True
+    there.start = lambda *_words: engine.Process(["sh", "-c", "exit 255"])
+    with pytest.raises(Interrupted):
+        there.run("job", ["restic"])
+
+
 def test_a_container_that_does_not_get_healthy_is_told_with_its_last_words(tmp_path, monkeypatch):
     monkeypatch.setattr(engine, "HEALTHY_SECONDS", -1)
     with pytest.raises(BackupError, match="tren-db is not healthy .*: could not bind"):

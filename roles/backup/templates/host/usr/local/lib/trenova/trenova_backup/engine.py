@@ -223,12 +223,15 @@ class Engine:
             ["docker", "exec", container, *command], read_lines, ending=lambda: self._end(job, container))
 
     def run(self, job, command, seconds=None, read_lines=None):
-        """Run a command in the container of a job to its end; the Process."""
+        """Run a command in the container of a job to its end; the Process. Raises Interrupted where it was cut off."""
         process = self.start(job, command, read_lines)
         try:
             process.wait(seconds)
         finally:
             process.end()
+        if process.code:
+            # An Engine that was stopped leaves a code that says nothing.
+            self.look()
         return process
 
     def pass_on(self, job, command):
