@@ -39,6 +39,6 @@ class Backups:
 
     def records(self):
         """The records of all runs, oldest first."""
-        folder = "/var/lib/trenova/backup/records"
-        return [json.loads(self.host.file(f"{folder}/{name}").content_string)
-                for name in sorted(self.host.check_output(f"ls {folder}").split())]
+        return json.loads(self.host.check_output(
+            "cd /var/lib/trenova/backup/records && python3 -c 'import json, sys; "
+            "print(json.dumps([json.load(open(name)) for name in sorted(sys.argv[1:])]))' *.json"))
