@@ -55,7 +55,7 @@ CONTENTS = """
 docker exec tren-db psql -qAt -d trenova_go_db -c "SELECT count(*), sum(hashtextextended(hash, 0)::numeric) FROM loads"
 docker exec -e REDISCLI_AUTH=$(cat /opt/trenova/redis/secrets/password) tren-redis redis-cli LRANGE pending 0 -1
 for name in $(docker exec papers mc ls --json live/papers | sed 's/.*"key":"\\([^"]*\\)".*/\\1/' | sort); do
-    echo "$name $(docker exec papers mc cat live/papers/$name)"
+    echo "$name $(docker exec papers mc cat live/papers/$name | sha256sum)"
 done
 """
 
