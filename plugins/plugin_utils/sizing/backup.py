@@ -13,7 +13,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model impo
 
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",
-    least_memory_mb=64, cores_share=0.25, cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)
+    least_memory_mb=64, cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)
 
 DATABASE_COPIES = 3
 OBJECT_COPIES = 2
@@ -99,10 +99,10 @@ def _plan_runs(sheet, database, objects):
         source="chosen: one core packs, encrypts and unpacks 60 MB/s and more; what a first restore is reckoned with")
     volumes = {"postgres_volume_gb": database, "copy_mb_per_second": speed}
     sheet.setting(
-        "usual_minutes", usual_minutes(2 * database, speed * min(1, sheet["cpus"])), unit="min", bounds=_WEEK,
-        rule="10 + 2 * database / (copy_mb_per_second * min(1, cpus))",
+        "usual_minutes", usual_minutes(2 * database, speed), unit="min", bounds=_WEEK,
+        rule="10 + 2 * database / copy_mb_per_second",
         source="assumed: a full backup reads the database twice, as base and as dump, when its volume is full",
-        inputs=dict(volumes, cpus=sheet["cpus"]))
+        inputs=volumes)
     sheet.setting(
         "drill_minutes", usual_minutes(database + objects, speed), unit="min", bounds=_WEEK,
         rule="10 + (database + objects) / copy_mb_per_second",

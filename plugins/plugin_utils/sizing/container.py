@@ -38,8 +38,6 @@ class Envelope(NamedTuple):
     start_seconds: int = 60
     health_seconds: int = 15
     job: bool = False
-    #: The part of the host's cores that it takes at most.
-    cores_share: float = 1
     #: What so many users ask for beyond the tiers: MiB, cores, and who says so.
     users_memory_mb: Callable[[int], int] | None = None
     users_cpus: Callable[[int], float] | None = None
@@ -132,12 +130,10 @@ def plan_cpus(draft, service, envelope, spare=0):
         rule = f"max({rule}, the service's part of the host's cores)"
         if planned > of_tier:
             source = f"chosen: the service's part of the host's cores; at least {source}"
-    most, told = max(min(cores, 1), cores - spare), "one less than the host has" if spare else "the host's cores"
-    if envelope.cores_share < 1:
-        most, told = cores * envelope.cores_share, f"{envelope.cores_share:g} of the host's cores"
+    most = max(min(cores, 1), cores - spare)
     return draft.sheet(service).limit(
         "cpus", planned, unit="cores",
-        rule=f"{rule}, at most {told}",
+        rule=rule + (", at most one less than the host has" if spare else ", at most the host's cores"),
         source=source, inputs={**explanation["inputs"], "host_cores": cores},
         bounds=Bounds(high=round(most, 2), floor=row.floor(tier), least=0.01, cap=cores))
 

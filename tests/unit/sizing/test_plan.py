@@ -153,12 +153,6 @@ def test_quota_never_exceeds_the_host_and_says_so():
         "hit": "max"}
 
 
-@pytest.mark.parametrize(("cores", "cpus", "minutes"), [(1, 0.25, 33), (2, 0.5, 22), (4, 1, 16), (64, 1, 16)])
-def test_a_backup_leaves_three_quarters_of_a_small_host_to_the_application(cores, cpus, minutes):
-    told = plan_of("minimum", host_of("minimum", cores=cores), accept_undersized_host=True)["services"]["backup"]
-    assert (told["cpus"], told["settings"]["usual_minutes"]) == (cpus, minutes)
-
-
 def test_host_part():
     assert plan_of("minimum", host_of("minimum", disk_free_gb=20, disk_used_by_trenova_gb=9.5))["host"] == {
         "cores": 6, "cpu_reserve_millicores": 160, "memory_mb": 12288, "reserve_mb": 2253,

@@ -380,9 +380,9 @@ class Postgres(Kind):
                 self.run.bring_file(snapshot, os.path.join(beside, snapshot.file))
             self.run.own(beside, self.run.settings["owner"])
             return beside
+        self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
         self._need_version(choice)
-        *bases, log = choice.snapshots
-        for snapshot, name in zip(choice.snapshots, [*_names(bases), LOG]):
+        for snapshot, name in zip(choice.snapshots, [*_names(choice.snapshots[:-1]), LOG]):
             os.mkdir(os.path.join(beside, name), 0o700)
             self.run.unpack(snapshot, os.path.join(beside, name), ["--no-same-owner"])
         self._flatten(os.path.join(beside, LOG))
@@ -399,7 +399,6 @@ class Postgres(Kind):
 
     def _recover(self, choice, beside):
         self.run.own(beside, self.store["owner"])
-        self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
         process = self.run.engine.run(self.store["restore_job"], [
             "sh", "/run/trenova/config/recover.sh", RESTORE, choice.facts["target"], *_names(choice.snapshots[:-1])],
             read_lines=lambda line: self.run.say(f"{self.store['title']}: {line}"))
@@ -443,7 +442,7 @@ class Postgres(Kind):
 
     def _need_version(self, choice):
         """Only its own major version reads a base. Raises BackupError where the server is another one."""
-        there = self.run.engine.run(self.store["job"], ["pg_basebackup", "--version"])
+        there = self.run.engine.run(self.store["restore_job"], ["pg_basebackup", "--version"])
         found, then = re.search(r"\d+", " ".join(there.lines)), choice.facts["version"]
         now = found.group() if found else ""
         if then and now and then != now:
