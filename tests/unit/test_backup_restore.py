@@ -518,7 +518,7 @@ class Cut:
 
 
 @pytest.mark.parametrize(("code", "looks", "raised", "ended"), [
-    (255, True, Interrupted, 0), (-9, False, TargetError, 1)])
+    (255, True, Interrupted, 0), (-9, False, TargetError, 1)], ids=["Engine", "killed"])
 def test_who_reads_waits_for_nobody_that_was_cut_off(settings_of, tmp_path, code, looks, raised, ended):
     """What had been begun goes on in its container and holds the pipe, for hours or for ever."""
     (tmp_path / "backup/pipes").mkdir()

@@ -70,6 +70,10 @@ def test_what_restic_says_for_programs_is_a_sentence_for_people():
         def run(*_words):
             return process
 
+        @staticmethod
+        def look():
+            pass
+
     with pytest.raises(TargetError) as caught:
         Repository(target, Ended(), {}).run("snapshots")
     assert str(caught.value).startswith("Target two: unable to open repository at rclone:target-two:trucks: server")

@@ -352,6 +352,7 @@ def test_a_log_that_nobody_fetches_for_a_day_is_bounded_and_told_of_and_then_beg
 EARLIER = """
 set -e
 night={place}/20261101T013000Z
+rm -rf $night
 mkdir -p $night {place}/objects/current/old
 docker exec tren-db pg_dump --format=custom --compress=zstd:3 trenova_go_db >$night/trenova_go_db.dump
 docker exec -e REDISCLI_AUTH=$(cat /opt/trenova/redis/secrets/password) tren-redis \

@@ -86,7 +86,8 @@ class Repository:
         return process
 
     def why(self, process):
-        """Why restic failed, as a sentence."""
+        """Why restic failed, as a sentence. Raises Interrupted where an Engine that was stopped has cut it off."""
+        self._engine.look()
         what = {
             NO_REPOSITORY: "there is no repository; mount its disk, or run the playbook, which makes a new one",
             LOCKED: "another program holds the repository",
