@@ -40,5 +40,5 @@ class Backups:
     def records(self):
         """The records of all runs, oldest first."""
         return json.loads(self.host.check_output(
-            "cd /var/lib/trenova/backup/records && python3 -c 'import json, sys; "
-            "print(json.dumps([json.load(open(name)) for name in sorted(sys.argv[1:])]))' *.json"))
+            "cd /var/lib/trenova/backup/records && python3 -c 'import glob, json; "
+            "print(json.dumps([json.load(open(name)) for name in sorted(glob.glob(\"*.json\"))]))'"))

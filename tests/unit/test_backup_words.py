@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 from trenova_backup import words  # noqa: E402  # found by the line above
 from trenova_backup.engine import Engine, Process  # noqa: E402
-from trenova_backup.errors import TargetError  # noqa: E402
+from trenova_backup.errors import Interrupted, TargetError  # noqa: E402
 from trenova_backup.repository import Repository  # noqa: E402
 
 #: As an Engine says them, on the output, with code 126.
@@ -78,6 +78,17 @@ def test_what_restic_says_for_programs_is_a_sentence_for_people():
         Repository(target, Ended(), {}).run("snapshots")
     assert str(caught.value).startswith("Target two: unable to open repository at rclone:target-two:trucks: server")
     assert "{" not in str(caught.value)
+
+
+def test_an_engine_that_was_stopped_is_told_before_what_restic_seems_to_say():
+    class Restarted:
+        @staticmethod
+        def look():
+            raise Interrupted("It was interrupted: the Docker Engine was stopped or restarted.")
+
+    process = type("Process", (), {"code": 255, "said": "exit code 255"})()
+    with pytest.raises(Interrupted):
+        Repository({"name": "two", "repository": "/targets/two/restic"}, Restarted(), {}).why(process)
 
 
 # -- Commands that cannot be started ----------------------------------------------------------------------------------
