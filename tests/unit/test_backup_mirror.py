@@ -209,11 +209,11 @@ class World:
         self.out(out, [line(path, md5(self.target[place, path])) for path in self.names(names)
                        if (place, path) in self.target])
 
-    def do_buckets(self, remote, names):
-        self.other_buckets |= set(self.names(names))
-
-    def do_write(self, name):
+    def do_write(self, _remote, buckets, name=None):
+        self.other_buckets |= set(self.names(buckets))
         lines = []
+        if not name:
+            return lines
         for block in "\n".join(self.names(name)).split("\nnext\n"):
             data = next(text for text in block.split("\n") if text.startswith("data = "))
             answer = next(text for text in block.split("\n") if text.startswith("write-out = "))

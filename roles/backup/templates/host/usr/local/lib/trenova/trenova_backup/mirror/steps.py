@@ -106,18 +106,17 @@ done
 rclone hashsum md5 --download --files-from-raw "$2" "$1" |
     jq -Rr '"\(.[34:] | tojson)\t\(.[:32] | gsub(" "; ""))"' >"$3"
 """,
-    # REMOTE FILE: a bucket a line
-    "buckets": r"""
-while IFS= read -r bucket; do rclone mkdir "$1$bucket"; done <"$2"
-""",
-    # FILE: requests for curl
+    # REMOTE BUCKETS [REQUESTS]: files, with a bucket a line to be made, and with requests for curl
     "write": r"""
+while IFS= read -r bucket; do rclone mkdir "$1$bucket"; done <"$2"
+[ $# = 3 ] || exit 0
 rclone rcd --rc-no-auth --rc-addr 127.0.0.1:5572 --rc-server-read-timeout 24h --rc-server-write-timeout 24h >&2 &
 server=$!
-trap 'kill "$server"' EXIT
+trap 'kill "$server"; wait "$server" || :' EXIT
 for _n in $(seq 100); do curl -sf -o /tmp/answer -X POST http://127.0.0.1:5572/rc/noop && break; sleep 0.1; done
+rm -rf /tmp/answers
 mkdir /tmp/answers
-curl -s --no-progress-meter --parallel --parallel-max 8 --config "$1" || :
+curl -s --no-progress-meter --parallel --parallel-max 8 --config "$3" || :
 find /tmp/answers -type f -size +4c -exec cat {} + | jq -c 'select(.error) | [.input.dstRemote, .error]' | sed 's/^/!/'
 """,
 }

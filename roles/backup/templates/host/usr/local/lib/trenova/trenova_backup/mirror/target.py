@@ -241,10 +241,10 @@ class Mirror:
             done = [0]
             for group in chunks((entry for entry in state.entries() if within(entry[0], only)), BATCH_OBJECTS):
                 buckets |= set() if into else {entry[0].partition("/")[0] for entry in group} - made
-                self._make(work, remote, buckets)
+                self._write(store, work, remote, buckets, group, into, result, done, lambda: tell(done[0], total))
                 made, buckets = made | buckets, set()
-                self._write(store, work, remote, group, into, result, done, lambda: tell(done[0], total))
-            self._make(work, remote, buckets)
+            if buckets:
+                self._write(store, work, remote, buckets, [], into, result, done, tell)
             if result["failed"]:
                 name, why = result["failed"][0]
                 raise TargetError(f"Target {self.name}: {len(result['failed'])} objects could not be brought back, the "
@@ -255,15 +255,10 @@ class Mirror:
         finally:
             work.tidy()
 
-    def _make(self, work, remote, buckets):
-        """Make buckets that are not there."""
-        if buckets:
-            work.write_names("buckets", sorted(buckets))
-            self.step("buckets", remote, work.inside("buckets"))
-
-    def _write(self, store, work, remote, group, into, result, done, tell):
-        """Write a group of entries of a state into a remote."""
+    def _write(self, store, work, remote, buckets, group, into, result, done, tell):
+        """Make buckets that are not there, and write a group of entries of a state into a remote."""
         wanted = {}
+        work.write_names("buckets", sorted(buckets))
         with work.write("requests") as stream:
             for number, (path, size, _n, metadata, place) in enumerate(group):
                 if not place:
@@ -291,8 +286,9 @@ class Mirror:
                     del wanted[int(number)]
                     tell()
 
-        if wanted:
-            self.step("write", work.inside("requests"), read_lines=read_line)
+        if wanted or buckets:
+            self.step("write", remote, work.inside("buckets"), *([work.inside("requests")] if wanted else []),
+                      read_lines=read_line)
         result["failed"] += [(path, failed.get(name, "there was no answer")) for path, name, _n in wanted.values()]
 
     # -- Proof --------------------------------------------------------------------------------------------------------
