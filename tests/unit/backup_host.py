@@ -111,6 +111,9 @@ class Engine(engine.Engine):
     def remove(_containers):
         pass
 
+    def prepare(self, *_jobs):
+        pass
+
     def close(self):
         pass
 
@@ -176,7 +179,7 @@ class Host:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         for script in SCRIPTS.glob("*.sh"):
             (self.root / "config" / script.name).write_text(
-                script.read_text().replace("/run/trenova", str(self.root)).replace("/tmp/", f"{self.root}/"))  # noqa: S108
+                script.read_text().replace("/tmp/", f"{self.root}/").replace("/run/trenova", str(self.root)))  # noqa: S108
         (self.root / "secrets/targets/key").write_text(KEY)
         self.targets = {name: self.root / name for name in targets or ("one",)}
         remotes = ["[store-papers]", "type = alias", f"remote = {self.root}/bucket"]

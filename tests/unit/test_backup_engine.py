@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -89,3 +90,67 @@ def test_a_container_that_does_not_get_healthy_is_told_with_its_last_words(tmp_p
     monkeypatch.setattr(engine, "HEALTHY_SECONDS", -1)
     with pytest.raises(BackupError, match="tren-db is not healthy .*: could not bind"):
         Asked(tmp_path, "starting", "could not bind\n").need_healthy(["tren-db"])
+
+
+# -- Containers of jobs -----------------------------------------------------------------------------------------------
+
+#: Takes down what it is told. A job starts when two of them are to, or one where only one will; "broken" does not.
+DOCKER = r"""#!/bin/sh
+echo "$*" >>"$LOG"
+case $* in
+    *broken*) echo "no such image"; exit 1 ;;
+    *" run "*)
+        for _n in $(seq 50); do [ "$(grep -c ' run ' "$LOG")" -ge "$AT_ONCE" ] && exit 0; sleep 0.1; done
+        exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """What the command of Docker is told, as a function; jobs start only when this many are begun."""
+    def of(at_once):
+        monkeypatch.setenv("AT_ONCE", str(at_once))
+        return lambda verb: [line for line in (tmp_path / "log").read_text().splitlines() if f"{verb} " in line]
+    (tmp_path / "docker").write_text(DOCKER)
+    (tmp_path / "docker").chmod(0o700)
+    (tmp_path / "log").touch()
+    monkeypatch.setenv("LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(engine.Engine, "runs", staticmethod(lambda: True))
+    return of
+
+
+def of_jobs(tmp_path):
+    """An Engine whose jobs are started by the command of Docker."""
+    return Asked(tmp_path, "")
+
+
+def test_containers_of_jobs_are_started_at_once_and_once(tmp_path, told):
+    lines, there = told(2), of_jobs(tmp_path)
+    there.prepare("backup-keep", "backup-objects", "backup-keep")
+    assert [there.run(job, ["true"]).code for job in ("backup-keep", "backup-objects", "backup-keep")] == [0, 0, 0]
+    assert len(lines("run")) == 2
+    assert len(lines("exec")) == 3
+
+
+def test_who_needs_a_container_that_did_not_start_is_told_and_the_next_one_tries_again(tmp_path, told):
+    lines, there = told(1), of_jobs(tmp_path)
+    there.prepare("backup-keep", "broken")
+    assert there.run("backup-keep", ["true"]).code == 0
+    for _number in range(2):
+        with pytest.raises(BackupError, match="The job broken cannot be started: no such image"):
+            there.run("broken", ["true"])
+    assert len([line for line in lines("run") if "broken" in line]) == 2
+
+
+def test_containers_that_nobody_needed_are_removed_even_if_they_are_starting(tmp_path, told):
+    lines, there = told(1), of_jobs(tmp_path)
+    there.prepare("backup-keep", "backup-objects", "broken")
+    there.close()
+    removed = {word for line in lines("rm") for word in line.split() if word.startswith("trenova-")}
+    started = {words[words.index("--name") + 1] for words in (line.split() for line in lines("run"))}
+    assert removed == started
+    assert len(started) == 3
+    there.run("backup-keep", ["true"])
+    assert len(lines("run")) == 4, "it is started anew"

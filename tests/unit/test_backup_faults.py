@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ import pytest
 from backup_host import Host
 from test_backup_notify import Mail, serving
 from trenova_backup.errors import BackupError
+from trenova_backup.mirror import target as mirror_module
+from trenova_backup.mirror.target import Mirror
 from trenova_backup.stream import Stream
 
 pytestmark = pytest.mark.skipif(backup_host.programs() is None, reason="restic 0.17 or later and rclone are not here")
@@ -102,6 +105,56 @@ def need_good(host, *files):
         assert set(files) <= set(host.holds(host.snapshots(target)[-1], target))
     code, said = host.program("check")
     assert code == 0, said
+
+
+def hardly(*words, turns=300, **more):
+    """A command as the check of targets has it run, in the words of its script."""
+    script = (backup_host.ROOT / "roles/backup/templates/config/check.sh.j2").read_text()
+    function = re.search(r"^hardly\(\) \{.*?^\}$", script, re.MULTILINE | re.DOTALL)[0]
+    assert "turns=300" in function
+    return subprocess.run(
+        ["sh", "-uc", function.replace("turns=300", f"turns={turns}") + '\nhardly "$@"', "sh", *words],
+        capture_output=True, text=True, check=False, **more)
+
+
+def test_a_repository_is_made_that_each_command_opens_at_once(tmp_path):
+    """Half a second of each would be most of what a small backup takes. When restic is stopped is chance, a little."""
+    host, costs = Host(tmp_path), []
+    for name in ("one", "two", "three"):
+        done = hardly(f"{backup_host.programs()}/restic", "--repo", f"{tmp_path}/{name}-made", "init",
+                      env=dict(os.environ, **host.environment))
+        assert done.returncode == 0, done.stderr
+        [key] = (tmp_path / f"{name}-made/keys").iterdir()
+        told = json.loads(key.read_text())
+        assert told["N"] >= 1024
+        costs.append(told["N"] * told["r"] * told["p"])
+    # What half a second allows is 8 times that, on a machine which is slow.
+    assert min(costs) <= 2**17
+
+
+def test_what_hardly_runs_is_told_as_it_ended(tmp_path):
+    done = hardly("sh", "-c", "echo said; exit 12")
+    assert (done.returncode, done.stdout) == (12, "said\n")
+    done = hardly("sleep", "60", turns=3)
+    assert (done.returncode, done.stdout) == (137, "it takes longer than a minute\n")
+
+
+def test_objects_that_are_more_than_one_batch_come_back(tmp_path, monkeypatch):
+    """By the programs themselves, one batch after the other in the same container."""
+    host = Host(tmp_path, objects=True)
+    for name, value in host.environment.items():
+        monkeypatch.setenv(name, value)
+    written = {f"{bucket}/{number}": os.urandom(100) for bucket in ("bills", "letters") for number in range(4)}
+    for path, content in written.items():
+        (host.root / "bucket" / path).parent.mkdir(exist_ok=True)
+        (host.root / "bucket" / path).write_bytes(content)
+    mirror = Mirror({"name": "one", "kind": "directory"}, backup_host.Engine(host.settings), host.settings)
+    mirror.sync("papers", "20261123T013000Z")
+    shutil.rmtree(host.root / "bucket")
+    (host.root / "bucket").mkdir()
+    monkeypatch.setattr(mirror_module, "BATCH_OBJECTS", 3)
+    assert mirror.bring_back("papers", mirror.state_at("papers"), "store-papers:")["objects"] == len(written)
+    assert {path: (host.root / "bucket" / path).read_bytes() for path in written} == written
 
 
 @pytest.mark.parametrize("victim", [pytest.param("restic", marks=LONG), "server"])

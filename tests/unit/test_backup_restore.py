@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +20,7 @@ import time
 
 import pytest
 from backup_figures import FIGURES
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -27,7 +28,7 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 
 from trenova_backup import records  # noqa: E402  # found by the line above
 from trenova_backup.engine import Process  # noqa: E402
-from trenova_backup.errors import BackupError, Interrupted, TargetError  # noqa: E402
+from trenova_backup.errors import BackupError, Interrupted, SourceError, TargetError  # noqa: E402
 from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.command import Command  # noqa: E402
@@ -478,7 +479,8 @@ def test_the_target_that_has_the_newest_is_taken(settings_of, monkeypatch, one, 
     targets = {name: Asked(name, None if at is None else [snapshot(BEGIN + at, "desk", "archive")])
                for name, at in (("one", one), ("two", two))}
     monkeypatch.setattr(run, "Target", lambda told, *_more: targets[told["name"]])
-    work = run.Restore(settings_of, None, dict(WISH, stores=["desk"], until=None if until is None else BEGIN + until))
+    wish = dict(WISH, stores=["desk"], until=None if until is None else BEGIN + until)
+    work = run.Restore(settings_of, Engine(), wish)
     work.choose()
     assert work.target.name == chosen
     assert sum(target.asked for target in targets.values()) == asked
@@ -543,6 +545,33 @@ def test_who_reads_waits_for_nobody_that_was_cut_off(settings_of, tmp_path, code
     assert bool(engine.ended) is ended
 
 
+class Unknown:
+    """A database of which a target holds nothing, as is found while somebody reads from it."""
+
+    reads_with = ()
+
+    def __init__(self, store, begun):
+        self.store, self.begun = store, begun
+
+    def choose(self, _target, _until):
+        assert self.begun.wait(5)
+        raise BackupError("Rows: the target holds no backup of it.")
+
+
+def test_where_nothing_can_be_chosen_nobody_reads_any_more(settings_of, monkeypatch):
+    """What is read meanwhile would start a container that nobody removes."""
+    settings_of.stores[:] = [{"store": "rows", "service": "rows", "title": "Rows", "kind": "postgres"}]
+    settings_of.targets[:] = [{"name": "one"}]
+    begun, ended = threading.Event(), []
+    monkeypatch.setattr(run, "Target", lambda told, *_more: Asked("one", []))
+    monkeypatch.setattr(run.kinds, "of", lambda store, _run: Unknown(store, begun))
+    work = run.Restore(settings_of, Engine(), dict(WISH, stores=["rows"]))
+    monkeypatch.setattr(work, "_read_secrets", lambda _target: begun.set() or time.sleep(0.3) or ended.append(1))
+    with pytest.raises(BackupError, match="Rows: the target holds no backup of it"):
+        work.choose()
+    assert ended
+
+
 # -- All of it, killed anywhere ---------------------------------------------------------------------------------------
 
 NEEDS = {"api": ["rows", "papers"], "rows": [], "papers": [], "client": ["api"], "other": []}
@@ -554,6 +583,9 @@ class Engine:
     def __init__(self):
         self.running = {f"tren-{service}": True for service in NEEDS}
         self.left, self.log = None, []
+
+    def prepare(self, *jobs):
+        pass
 
     def close(self):
         pass
@@ -604,7 +636,7 @@ class Laid:
 class Written:
     """A store that is written into its running service."""
 
-    is_laid, is_recovered, is_read_at_start = False, False, True
+    is_laid, is_recovered, is_read_at_start, reads_with = False, False, True, ()
 
     def __init__(self, engine):
         self.engine = engine
@@ -641,6 +673,130 @@ def test_a_restore_takes_down_what_took_its_time(tmp_path):
     assert steps == [
         ("rows", "fetched"), ("papers", "fetched"), ("restore", "stopped what works with it"),
         ("rows", "laid in its place"), ("restore", "waited for papers"), ("papers", "written")]
+
+
+# -- Whatever needs whatever ------------------------------------------------------------------------------------------
+
+SERVICES = "abcdef"
+#: {service: what it needs}, without circles: each needs only those before it.
+GRAPHS = st.tuples(*(st.sets(st.sampled_from(SERVICES[:number])) if number else st.just(set())
+                     for number in range(len(SERVICES)))).map(lambda needed: dict(zip(SERVICES, needed, strict=True)))
+
+
+def reached(service, needs):
+    """All that a service needs to work."""
+    return {service}.union(*(reached(other, needs) for other in needs[service]))
+
+
+class OfAny(Engine):
+    """An Engine with a container of each service."""
+
+    def __init__(self):
+        super().__init__()
+        self.running = {f"tren-{service}": True for service in SERVICES}
+
+
+class Placed(Laid):
+    """A store of any service that is laid: neither that nor who works with it runs."""
+
+    def __init__(self, engine, service, path, needs):
+        super().__init__(engine, path)
+        self.store.update(store=service, service=service)
+        self.needs = needs
+
+    def need_still(self):
+        running = {name[5:] for name, is_running in self.engine.running.items() if is_running}
+        assert [user for user in running if self.store["service"] in reached(user, self.needs)] == []
+
+
+class Told(Written):
+    """A store of any service that is written: it runs with all that it needs, and nobody who works with it does."""
+
+    def __init__(self, engine, service, needs, is_read_at_start):
+        super().__init__(engine)
+        self.store.update(store=service, service=service)
+        self.needs, self.is_read_at_start, self.times = needs, is_read_at_start, 0
+
+    def write(self, _choice, _beside):
+        self.times += 1
+        mine, running = self.store["service"], {name[5:] for name, is_on in self.engine.running.items() if is_on}
+        assert reached(mine, self.needs) <= running
+        assert [user for user in running - {mine} if mine in reached(user, self.needs)] == []
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(GRAPHS, st.sets(st.sampled_from(SERVICES)), st.dictionaries(st.sampled_from(SERVICES), st.booleans()))
+def test_whatever_needs_whatever_nobody_works_with_what_is_replaced(tmp_path, needs, laid, written):
+    """And what is written into works, with all that it needs; at the end everything runs again that did."""
+    for left in tmp_path.iterdir():
+        shutil.rmtree(left)
+    (tmp_path / "backup").mkdir()
+    engine = OfAny()
+    work = run.Restore(Settings({"data_dir": str(tmp_path), "project_dir": str(tmp_path), "stores": [], "targets": [],
+                                 "needs": {name: sorted(needed) for name, needed in needs.items()}}), engine, WISH)
+    work.kinds = {name: Told(engine, name, needs, is_read) for name, is_read in written.items() if name not in laid}
+    for name in laid:
+        (tmp_path / name).mkdir()
+        work.kinds[name] = Placed(engine, name, str(tmp_path / name), needs)
+    work.choices = {name: kind_module.Choice([], BEGIN) for name in work.kinds}
+    lay = work._lay
+
+    def checked(name, kind):
+        kind.need_still()
+        lay(name, kind)
+    work._lay = checked
+    stops = work._consumers_in_order()
+    assert all(stops.index(user) < stops.index(needed) for user in stops for needed in needs[user] if needed in stops)
+    work.execute(stamp_of(BEGIN))
+    work.start()
+    assert all(engine.running.values())
+    assert all(kind.times == 1 for kind in work.kinds.values() if isinstance(kind, Told))
+
+
+def test_stores_of_one_service_are_written_one_after_the_other_and_it_is_stopped_then(settings_of):
+    """However long one takes: the first that has ended would stop the service under the others."""
+    engine = OfAny()
+    settings_of.content["needs"] = {}
+    work = run.Restore(settings_of, engine, WISH)
+    at_work, met = [], []
+
+    def writes(*_words):
+        met.append(list(at_work))
+        at_work.append(1)
+        time.sleep(0.1)
+        assert engine.running["tren-a"]
+        at_work.pop()
+    work.kinds = {name: Told(engine, "a", {name: set() for name in SERVICES}, True) for name in ("one", "two")}
+    for kind in work.kinds.values():
+        kind.write = writes
+    work.choices = {name: kind_module.Choice([], BEGIN) for name in work.kinds}
+    work.execute(stamp_of(BEGIN))
+    assert met == [[], []]
+    assert [what for what in engine.log if what[0] == "stop"][-1] == ("stop", "tren-a")
+    assert not engine.running["tren-a"]
+    assert {work.journal.phase(name) for name in work.kinds} == {"written"}
+
+
+@pytest.mark.parametrize("seconds", [0, 0.2])
+def test_what_failed_on_this_host_is_told_before_what_that_has_ended(settings_of, seconds):
+    """Who reads beside it ends with the container that both read in, and may be the first to say so."""
+    engine, ended = Engine(), threading.Event()
+    engine.close = ended.set
+    work = run.Restore(settings_of, engine, WISH)
+
+    def fails():
+        ended.set()
+        time.sleep(seconds)
+        raise SourceError("The disk is full.")
+
+    def is_ended():
+        assert ended.wait(5)
+        raise TargetError("It was killed.")
+    begun = []
+    with pytest.raises(SourceError, match="disk is full"):
+        work.do([fails, is_ended, *[lambda: begun.append(1)] * 5])
+    assert begun == []
+    assert engine.is_ending is False
 
 
 class Recovered(Laid):

@@ -137,6 +137,12 @@ class Engine:
     def look(self):
         pass
 
+    def take_all(self):
+        pass
+
+    def keep_pace(self, figures, _patience):
+        assert figures["cpus"] <= figures["idle_cpus"]
+
     def fetch_images(self):
         pass
 

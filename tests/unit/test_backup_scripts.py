@@ -101,11 +101,12 @@ SETTINGS = "/usr/local/lib/trenova/trenova_backup/settings.json"
 
 def test_the_program_is_told_the_figures_of_the_plan():
     assert (told_settings({})["figures"], told_settings({})["retention"]["cuts_hours"]) == (FIGURES, 24)
-    own = {"left_free_gb": 2.5, "stream_growth": 2, "chain_bases": 3, "cuts_hours": 48, "copy_mb_per_second": 90}
+    own = {"left_free_gb": 2.5, "stream_growth": 2, "chain_bases": 3, "cuts_hours": 48, "copy_mb_per_second": 90,
+           "cpus": 0.25, "idle_cpus": 2.5}
     found = told_settings({"trenova_plan_overrides": {"backup": own}})
     assert (found["figures"], found["retention"]["cuts_hours"]) == ({
         "copy_bytes_per_second": 90_000_000, "left_free_bytes": 2_500_000_000, "stream_growth": 2,
-        "chain_bases": 3}, 48)
+        "chain_bases": 3, "cpus": 0.25, "idle_cpus": 2.5}, 48)
 
 
 def test_the_role_knows_no_service_by_name():

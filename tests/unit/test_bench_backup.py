@@ -81,6 +81,23 @@ def test_a_window_without_length_has_no_rate():
         figures.rate([], 1.0, 1.0)
 
 
+@given(st.integers(1, 6), st.floats(-3, 3), st.floats(0, 0.9), st.integers(0, 3))
+def test_what_falls_steadily_is_no_loss_of_what_is_held_in_turns(groups, slope, loss, more):
+    """Windows of a rate that changes by so much each turn, of which what goes on costs a part."""
+    order = [True, False, False, True] * (groups + 1)
+    rates = [(is_on, 500 + slope * number) for number, is_on in enumerate(order)][:4 * groups + more]
+    on, held = figures.turns(rates)
+    assert on == pytest.approx(held)
+    on, held = figures.turns([(is_on, (1 - loss) * 500 if is_on else 500) for is_on, _rate in rates])
+    assert figures.loss_percent([held], [on]) == pytest.approx(100 * loss)
+
+
+@pytest.mark.parametrize("order", [[], [True, False, False], [True, False, True, False]])
+def test_what_was_not_held_in_turns_is_refused(order):
+    with pytest.raises(ValueError, match="on, held, held, on"):
+        figures.turns([(is_on, 1.0) for is_on in order])
+
+
 @pytest.mark.parametrize(("part", "value"), [(0.01, 1), (0.5, 50), (0.99, 99), (1, 100)])
 def test_a_percentile_is_the_least_value_that_so_many_do_not_exceed(part, value):
     assert figures.percentile(list(range(100, 0, -1)), part) == value

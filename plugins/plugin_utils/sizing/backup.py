@@ -11,9 +11,12 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import con
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import above_zero, formula, part
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
+#: A job takes one of so many cores while the application needs them. Each waits for another half of the time, so that
+#: all of them, and the servers that they read from, cost the application less than a tenth of what it does.
+OF_CORES = 10
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",
-    least_memory_mb=64, cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)
+    least_memory_mb=64, of_cores=OF_CORES, cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)
 
 DATABASE_COPIES = 3
 OBJECT_COPIES = 2
@@ -23,6 +26,8 @@ COMPRESSED_SHARE = 0.3
 LEAST_OBJECT_COPIES = 1.1
 #: What one core packs and encrypts of a stream, and unpacks again, in a second.
 COPY_MB_PER_SECOND = 60
+#: What a job may take while most of the host is idle, and of how many cores. Two work at once, and servers for them.
+IDLE_CPUS, OF_IDLE_CORES = 1.0, 4
 #: Containers, checks and small stores take as long whatever the size.
 BASE_MINUTES = 10
 #: What is left free of a disk, what a stream may have grown by, bases that are put together, hours of small backups.
@@ -89,23 +94,28 @@ def plan(draft):
         "storage_need_gb", of_database + of_objects, unit="GB", rule="3 * database + 2 * objects",
         source=f"{tiers.BACKUP_DATABASE}; {tiers.BACKUP_OBJECTS}", derived=True,
         inputs={"database_storage_gb": of_database, "object_storage_gb": of_objects})
-    _plan_runs(sheet, database, objects)
+    _plan_runs(sheet, database, objects, draft.capacity_of("backup").cores)
 
 
-def _plan_runs(sheet, database, objects):
+def _plan_runs(sheet, database, objects, cores):
     """Decide how long runs usually take, and what they leave, keep and build upon."""
+    idle = sheet.setting(
+        "idle_cpus", IDLE_CPUS, unit="cores", rule="1, at most the host's cores / 4", inputs={"host_cores": cores},
+        source="chosen: what a job may take while at least half of the host is idle, at night for instance",
+        bounds=Bounds(high=round(cores / OF_IDLE_CORES, 2), least=0.01))
     speed = sheet.setting(
         "copy_mb_per_second", COPY_MB_PER_SECOND, unit="MB/s", rule="60", inputs={},
         source="chosen: one core packs, encrypts and unpacks 60 MB/s and more; what a first restore is reckoned with")
-    volumes = {"postgres_volume_gb": database, "copy_mb_per_second": speed}
+    volumes = {"postgres_volume_gb": database, "copy_mb_per_second": speed, "idle_cpus": idle}
+    speed *= min(1, idle)
     sheet.setting(
         "usual_minutes", usual_minutes(2 * database, speed), unit="min", bounds=_WEEK,
-        rule="10 + 2 * database / copy_mb_per_second",
+        rule="10 + 2 * database / (copy_mb_per_second * min(1, idle_cpus))",
         source="assumed: a full backup reads the database twice, as base and as dump, when its volume is full",
         inputs=volumes)
     sheet.setting(
         "drill_minutes", usual_minutes(database + objects, speed), unit="min", bounds=_WEEK,
-        rule="10 + (database + objects) / copy_mb_per_second",
+        rule="10 + (database + objects) / (copy_mb_per_second * min(1, idle_cpus))",
         source="assumed: a drill copies all of it once, when the volumes are full",
         inputs=dict(volumes, minio_volume_gb=objects))
     sheet.setting(

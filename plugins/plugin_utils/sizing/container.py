@@ -38,6 +38,8 @@ class Envelope(NamedTuple):
     start_seconds: int = 60
     health_seconds: int = 15
     job: bool = False
+    #: It takes at most one of so many cores of the host.
+    of_cores: int = 1
     #: What so many users ask for beyond the tiers: MiB, cores, and who says so.
     users_memory_mb: Callable[[int], int] | None = None
     users_cpus: Callable[[int], float] | None = None
@@ -130,10 +132,12 @@ def plan_cpus(draft, service, envelope, spare=0):
         rule = f"max({rule}, the service's part of the host's cores)"
         if planned > of_tier:
             source = f"chosen: the service's part of the host's cores; at least {source}"
-    most = max(min(cores, 1), cores - spare)
+    most, told = max(min(cores, 1), cores - spare), "one less than the host has" if spare else "the host's cores"
+    if envelope.of_cores > 1:
+        most, told = cores / envelope.of_cores, f"the host's cores / {envelope.of_cores}"
     return draft.sheet(service).limit(
         "cpus", planned, unit="cores",
-        rule=rule + (", at most one less than the host has" if spare else ", at most the host's cores"),
+        rule=f"{rule}, at most {told}",
         source=source, inputs={**explanation["inputs"], "host_cores": cores},
         bounds=Bounds(high=round(most, 2), floor=row.floor(tier), least=0.01, cap=cores))
 

@@ -134,6 +134,7 @@ LIMITS: Mapping[str, Limit] = {
     "caddy.upstream_health_timeout_seconds": Limit(1, _DAY, _CADDY),
     "backup.database_storage_gb": Limit(0, 100 * _DISK_GB, "no storage has more"),
     "backup.object_storage_gb": Limit(0, 100 * _DISK_GB, "no storage has more"),
+    "backup.idle_cpus": Limit(0.01, 4096, "Docker: hundredths of a core", "the cores of the host"),
     "backup.copy_mb_per_second": Limit(1, 100_000, "no disk is as fast"),
     "backup.usual_minutes": Limit(1, 7 * _DAY // 60, "chosen: backup_timeout_seconds ends a run after a week at most"),
     "backup.drill_minutes": Limit(1, 7 * _DAY // 60, "chosen: backup_timeout_seconds ends a run after a week at most"),

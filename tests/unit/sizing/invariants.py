@@ -25,6 +25,8 @@ _MAY_FALL = {direction: re.compile("|".join(f"(?:{path})" for path in paths)) fo
         r"services\.api\.(settings|containers\.worker|memory)", r"totals\.memory_(limit|reservation)_mb",
         r"services\.pgbouncer\.settings\.(max_client_conn|file_descriptors)",
         r"totals\.connections\.(application|max_client_conn|spare)",
+        # Whoever packs a backup has more of them, and ends sooner.
+        r"services\.backup\.settings\.(usual|drill)_minutes",
         # The logs of more containers take their part from the first day on.
         r"disk\.(runway|full)_days",
     ),

@@ -153,6 +153,13 @@ def test_quota_never_exceeds_the_host_and_says_so():
         "hit": "max"}
 
 
+@pytest.mark.parametrize(("cores", "cpus", "idle"), [
+    (0.5, 0.05, 0.12), (1, 0.1, 0.25), (2, 0.2, 0.5), (4, 0.4, 1), (6, 0.6, 1), (64, 1, 1)])
+def test_a_backup_leaves_nine_tenths_of_a_host_that_is_busy_to_the_application(cores, cpus, idle):
+    told = plan_of("minimum", host_of("minimum", cores=cores), accept_undersized_host=True)["services"]["backup"]
+    assert (told["cpus"], told["settings"]["idle_cpus"]) == (cpus, idle)
+
+
 def test_host_part():
     assert plan_of("minimum", host_of("minimum", disk_free_gb=20, disk_used_by_trenova_gb=9.5))["host"] == {
         "cores": 6, "cpu_reserve_millicores": 160, "memory_mb": 12288, "reserve_mb": 2253,

@@ -12,9 +12,11 @@ import re
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from trenova_backup.errors import BackupError, Interrupted
 from trenova_backup.files import write_text
+from trenova_backup.pace import Pace
 from trenova_backup.words import LONGEST, NOT_STARTED, reason
 
 #: An Engine that is being upgraded is away for a while.
@@ -41,6 +43,8 @@ PROC = "/proc"
 #: Label with the service that a container belongs to.
 ROLE = "trenova.role"
 HEALTHY_SECONDS = 300
+#: Between two looks at whether something is healthy, at first and later.
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
 HEALTH = "{{if not .State.Running}}stopped{{else if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}"
 
 
@@ -51,10 +55,14 @@ class Engine:
         #: Cores that each job may take, where that is not what the plan gives it.
         self.cpus = 0
         self.project, self.directory = settings["project"], settings["project_dir"]
-        self.jobs, self._containers = settings["jobs"], {}
+        self.jobs = settings["jobs"]
         self._volumes, self._defined = {}, settings.path("jobs.json")
         self._numbers = itertools.count(1)
-        self._life, self._was_waited_for = None, False
+        #: {job: Future with the name of its container}.
+        self._begun, self._lock, self._pool = {}, threading.Lock(), ThreadPoolExecutor()
+        #: Whether what runs at once is ended because a part of it failed: nothing is begun then.
+        self.is_ending = False
+        self._life, self._was_waited_for, self._pace = None, False, None
 
     # -- Life ---------------------------------------------------------------------------------------------------------
 
@@ -239,17 +247,58 @@ class Engine:
         return subprocess.run(
             ["docker", "exec", self._container(job), *command], stdin=subprocess.DEVNULL, check=False).returncode
 
+    def prepare(self, *jobs):
+        """Begin to start the containers of jobs, all at once. Whoever needs one waits for it, and is told its fault."""
+        for job in jobs:
+            self._prepared(job)
+
+    def _prepared(self, job):
+        with self._lock:
+            if self.is_ending:
+                raise BackupError("It is ended by what failed beside it.")
+            if job not in self._begun:
+                self._begun[job] = self._pool.submit(self._begin, job)
+            return self._begun[job]
+
+    def take_all(self):
+        """Have jobs take all cores: the application waits for what they do."""
+        self.cpus = os.cpu_count() or 0
+
+    def keep_pace(self, figures, patience=None):
+        """Have jobs take more cores than the plan leaves them while the host is idle, until they are removed.
+
+        patience: seconds after which they take that in any case.
+        """
+        # Settings of an earlier version, which a drill on another host may have, do not say it.
+        usual, most = figures.get("cpus", 0), min(figures.get("idle_cpus", 0), os.cpu_count() or 1)
+        if not self._pace and most > usual:
+            self._pace = Pace(self._let, usual, most, patience)
+            self._pace.start()
+
+    def _let(self, cpus):
+        self.cpus = cpus
+        there = [begun.result() for begun in list(self._begun.values()) if begun.done() and not begun.exception()]
+        if there:
+            self._ask("update", f"--cpus={cpus}", *there)
+
     def close(self):
         """Remove the containers of all jobs."""
-        self.remove(list(self._containers.values()))
-        self._containers.clear()
+        if self._pace:
+            self._pace.end()
+            self._pace, self.cpus = None, 0
+        with self._lock:
+            begun = dict(self._begun)
+        self.remove([future.result() for future in begun.values() if not future.exception()])
+        # Not before: whoever is interrupted here removes them then.
+        for job, future in begun.items():
+            self._forget(job, future)
 
     def mount(self, job, path, inside):
         """Have the container of a job see a directory of the host, from its next start on; one directory at a time."""
         if self._volumes.get(job) != (path, inside):
             self._volumes[job] = (path, inside)
-            if job in self._containers:
-                self._end(job, self._containers[job])
+            if job in self._begun:
+                self._end(job, self._container(job))
 
     def define(self, definitions):
         """Have jobs that the project's files do not know: {name, which begins with DEFINED: definition}."""
@@ -258,29 +307,44 @@ class Engine:
     def _container(self, job):
         """The container of a job in this run. Starting one costs a second; a command in one that is there does not."""
         self.look()
-        if job not in self._containers:
-            # Who waits for it stands in its name.
-            name = self._containers[job] = f"{self.project}-{job}-{os.getpid()}-{next(self._numbers)}"
-            volume = ["--volume", ":".join(self._volumes[job])] if job in self._volumes else []
-            file = ["--file", self._defined] if job.startswith(DEFINED) else []
-            done = subprocess.run(
-                ["docker", "compose", *file, "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T",
-                 *volume, "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            if done.returncode:
-                self._end(job, name)
-                self.look()
-                raise BackupError(f"The job {job} cannot be started: {_last(done.stdout)}.")
-            if self.cpus:
-                # In vain, it is only slower.
-                self._ask("update", f"--cpus={self.cpus}", name)
-        return self._containers[job]
+        begun = self._prepared(job)
+        try:
+            return begun.result()
+        except BackupError:
+            self._forget(job, begun)
+            raise
+
+    def _begin(self, job):
+        # Who waits for it stands in its name.
+        name = f"{self.project}-{job}-{os.getpid()}-{next(self._numbers)}"
+        volume = ["--volume", ":".join(self._volumes[job])] if job in self._volumes else []
+        file = ["--file", self._defined] if job.startswith(DEFINED) else []
+        done = subprocess.run(
+            ["docker", "compose", *file, "--progress", "quiet", "run", "--detach", "--rm", "--no-deps", "-T",
+             *volume, "--name", name, job, "sleep", "infinity"], cwd=self.directory, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            self.remove([name])
+            self.look()
+            raise BackupError(f"The job {job} cannot be started: {_last(done.stdout)}.")
+        given = 0
+        while given != self.cpus:
+            # It may change meanwhile. In vain, it is only slower.
+            given = self.cpus
+            self._ask("update", f"--cpus={given}", name)
+        return name
 
     def _end(self, job, container):
         """End all that runs in a container, which only its end does for sure."""
         self.remove([container])
-        if self._containers.get(job) == container:
-            del self._containers[job]
+        begun = self._begun.get(job)
+        if begun and begun.done() and not begun.exception() and begun.result() == container:
+            self._forget(job, begun)
+
+    def _forget(self, job, begun):
+        with self._lock:
+            if self._begun.get(job) is begun:
+                del self._begun[job]
 
     def execute(self, container, command, output=None, read_lines=None, source=None):
         """Start a command in a container that runs; a Process. output: path that it writes to. source: it reads."""
@@ -325,7 +389,7 @@ class Engine:
     def need_healthy(self, containers):
         """Wait until each container is healthy. Raises BackupError where one is not in time."""
         deadline = time.monotonic() + HEALTHY_SECONDS
-        waiting = list(containers)
+        waiting, pause = list(containers), SHORTEST_PAUSE
         while waiting:
             told = self._ask("inspect", "--format", HEALTH, *waiting)
             if told.returncode:
@@ -339,7 +403,8 @@ class Engine:
                 raise BackupError(
                     f"{waiting[0]} is not healthy within {HEALTHY_SECONDS} s: {_last(last.stdout + last.stderr)}.")
             if waiting:
-                time.sleep(0.5)
+                time.sleep(pause)
+                pause = min(1.2 * pause, LONGEST_PAUSE)
 
     def _command(self, verb, containers):
         if containers:

@@ -124,6 +124,7 @@ def _work(settings, verb, is_full=False, warnings=()):
         state, more = records.FAILED, {}
         try:
             run.prepare()
+            run.engine.keep_pace(settings["figures"], settings.get("timeout_seconds", DAY_SECONDS) / 2)
             run.look_at_targets()
             for drill in run.take_over_drills():
                 drilling.tell(settings, drill)
@@ -297,6 +298,7 @@ def _check(settings, arguments):
         state, because = records.FAILED, ""
         try:
             run.prepare()
+            run.engine.keep_pace(settings["figures"], settings.get("timeout_seconds", DAY_SECONDS) / 2)
             found = run.check(arguments.part)
             state, because = (records.FAILED if found else records.OK), " ".join(found[:5])
         except BackupError as error:

@@ -80,6 +80,9 @@ class Run:
     def __init__(self, settings, verb, stamp="", is_full=False):
         self.settings, self.verb, self.stamp, self.is_full = settings, verb, stamp, is_full
         self.engine = Engine(settings)
+        if verb in ASKING:
+            # Somebody waits for the answer.
+            self.engine.take_all()
         self.started = time.time()
         self.targets = [Target(told, self.engine, settings) for told in settings.targets]
         self.steps, self.warnings, self.facts = [], [], {}

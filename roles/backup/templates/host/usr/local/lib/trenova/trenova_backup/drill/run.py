@@ -40,6 +40,7 @@ class Impossible(BackupError):
 class Recorded(Restore):
     """A restore of what a run has kept that has also taken down what there was."""
 
+    starts_at_once = False
     run = ""
     #: When it was known what the target holds, in seconds.
     asked = 0.0
@@ -163,6 +164,7 @@ class Drill:
         write_json(os.path.join(folder, FILE), made, 0o600)
         settings = place.settings_of(self.settings, self.place, made["services"])
         self._engine = Engine(settings)
+        self._engine.keep_pace(settings["figures"])
         self._work = Recorded(settings, self._engine, {"target": None, "until": None, "stores": []})
         # One list for all that is done, in its order.
         self._work.steps, self._work.warnings, self._work.say = self.steps, self.warnings, self.say

@@ -32,6 +32,8 @@ class Kind(abc.ABC):
 
     #: The part of a backup that a restore reads, where it is one.
     part = ""
+    #: Jobs that a restore of it reads from targets with, besides the one that it reads all snapshots with.
+    reads_with = ()
     #: Whether what comes back is laid in the place of the live files, while nothing of the service runs.
     is_laid = False
     #: Whether what was fetched becomes what is laid only by `recover`, which reads nothing from the target.

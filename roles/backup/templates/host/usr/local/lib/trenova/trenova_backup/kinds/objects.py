@@ -15,6 +15,8 @@ from trenova_backup.mirror.steps import JOB, KEYS
 class Objects(Kind):
     """A store that speaks S3."""
 
+    reads_with = (JOB,)
+
     def __init__(self, store, run):
         super().__init__(store, run)
         #: Names of what the target should hold and does not, after a restore.

@@ -8,6 +8,7 @@ fetched yet, pg_dump; they run from the image of the server, whose version they 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -381,10 +382,12 @@ class Postgres(Kind):
             self.run.own(beside, self.run.settings["owner"])
             return beside
         self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
-        self._need_version(choice)
+        works = [lambda: self._need_version(choice)]
         for snapshot, name in zip(choice.snapshots, [*_names(choice.snapshots[:-1]), LOG]):
-            os.mkdir(os.path.join(beside, name), 0o700)
-            self.run.unpack(snapshot, os.path.join(beside, name), ["--no-same-owner"])
+            place = os.path.join(beside, name)
+            os.mkdir(place, 0o700)
+            works.append(functools.partial(self.run.unpack, snapshot, place, ["--no-same-owner"]))
+        self.run.do(works)
         self._flatten(os.path.join(beside, LOG))
         return beside
 

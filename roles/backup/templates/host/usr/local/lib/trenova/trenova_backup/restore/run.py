@@ -8,11 +8,13 @@ as the copy. What is written into running services (objects, definitions) comes 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import os
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from trenova_backup import earlier, kinds, places
 from trenova_backup.engine import Process
@@ -28,6 +30,9 @@ USUAL_STOP = 40
 #: A disk with fewer bytes is full.
 FULL = 1_000_000
 SECONDS_BETWEEN_LINES = 5
+#: Programs that read from a target at once. Each holds an index of all that it holds, and removing what retention does
+#: not keep, which the same memory suffices for, takes as much as two.
+READERS = 2
 WORTH_TELLING = 20_000_000
 #: Below the project's directory, in a backup as on the host.
 SECRETS = "backup/secrets/installation/secrets.json"
@@ -43,12 +48,18 @@ RENEWED = "{}/.state/renewed"
 class Restore:
     """One restore. wish: {target, until (seconds or None), stores}."""
 
+    #: Whether the networks of the jobs are there, which two that start at once would both make.
+    starts_at_once = True
+
     def __init__(self, settings, engine, wish):
         self.settings, self.engine, self.wish = settings, engine, wish
         self.stamp = ""
         self.target, self.choices, self.kinds = None, {}, {}
         #: Targets that have told what they hold.
         self._read = []
+        #: What a target says of the secrets, where that is asked already.
+        self._secrets = None
+        self._job = threading.Lock()
         self.warnings, self.steps = [], []
         self._told = 0.0
         self.journal = Journal(settings)
@@ -85,6 +96,8 @@ class Restore:
             if name not in known:
                 raise BackupError(f"There is no store {name}. Write one of: {', '.join(sorted(known))}.")
         self.kinds = {name: kinds.of(known[name], self) for name in wanted}
+        if self.starts_at_once:
+            self.engine.prepare(JOB, *{job for kind in self.kinds.values() for job in kind.reads_with})
         because = []
         targets = [Target(told, self.engine, self.settings) for told in self.settings.targets
                    if self.wish["target"] in (None, told["name"])]
@@ -128,7 +141,11 @@ class Restore:
 
     def _choose_from(self, target):
         self.read_from(target)
-        self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
+        with self._at_once() as pool:
+            if any(kind.store["kind"] == "postgres" for kind in self.kinds.values()):
+                # They are asked for next, and come while the objects are looked at.
+                self._secrets = pool.submit(self._read_secrets, target)
+            self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
         return self.choices
 
     def told(self):
@@ -185,13 +202,16 @@ class Restore:
 
     def secrets(self):
         """All secrets of the installation, as the target has them; {} where it has none of the moment."""
-        mine = [snapshot for snapshot in self.target.snapshots if snapshot.store == NOT_RESTORED and (
+        return self._secrets.result() if self._secrets else self._read_secrets(self.target)
+
+    def _read_secrets(self, target):
+        mine = [snapshot for snapshot in target.snapshots if snapshot.store == NOT_RESTORED and (
             self.wish["until"] is None or seconds_of(snapshot.run) <= self.wish["until"])]
         if not mine:
             return {}
         read = []
         self._pour(mine[-1], lambda pipe: Process(
-            [*UNPACK, "--to-stdout", "--file", pipe.path, "./" + SECRETS], read.append))
+            [*UNPACK, "--to-stdout", "--file", pipe.path, "./" + SECRETS], read.append), target=target)
         return json.loads("\n".join(read))
 
     def hand_over_secrets(self):
@@ -227,32 +247,107 @@ class Restore:
             if kind.is_laid:
                 self._step(
                     name, "laid in its place", LAID, (FETCHED,), lambda name=name, kind=kind: self._lay(name, kind))
-        written = self._write()
-        # What the deployment says of it, logins for instance, is read at its start and holds again then.
-        self.engine.stop([
-            container for name in written if self.kinds[name].is_read_at_start
-            for container, runs in self.engine.services().get(self.kinds[name].store["service"], []) if runs])
+        self._write()
         self._tidy()
         self._renew()
 
     def _write(self):
-        """Write what is written into services that run; names of these stores.
+        """Write what is written into services that run, those first that others need."""
+        services = {kind.store["service"] for kind in self.kinds.values() if not kind.is_laid}
+        for level in reversed(levels(services, {service: self._needed({service}) for service in services})):
+            there, needed = self.engine.services(), levels(self._needed(level) - set(level), self._needs)
+            idle = [[name for service in others for name, runs in there.get(service, []) if not runs]
+                    for others in needed]
+            for containers in reversed(idle):
+                # Before it has the secrets of the backup, not everything gets healthy.
+                (self.engine.set_going if is_waiting(self.settings) else self.engine.start_again)(containers)
+            self._write_into(level, there)
+            for containers in idle:
+                self.engine.stop(containers)
 
-        All of them start at once, and what takes longest is written first: the others are ready then.
-        """
-        written = sorted((name for name, kind in self.kinds.items() if not kind.is_laid),
-                         key=lambda name: -self.choices[name].bytes)
-        there = self.engine.services()
-        containers = {name: [container for container, _runs in there.get(self.kinds[name].store["service"], [])]
-                      for name in written}
+    def _write_into(self, services, there):
+        """Start services, and write what is theirs as soon as each is ready, what takes longest first."""
+        containers = {service: [container for container, _runs in there.get(service, [])] for service in services}
         self.engine.set_going(sorted({container for those in containers.values() for container in those}))
-        for name in written:
-            begin = time.monotonic()
-            self.engine.need_healthy(containers[name])
-            self._note(f"waited for {self.kinds[name].store['service']}", time.monotonic() - begin)
-            self._step(name, "written", WRITTEN, (FETCHED,), lambda name=name: self.kinds[name].write(
-                self.choices[name], self._beside(name)))
-        return written
+        with self._at_once() as pool:
+            works = {}
+            for service in sorted(services, key=lambda service: -sum(
+                    self.choices[name].bytes for name in self._written_into(service))):
+                begin = time.monotonic()
+                self.engine.need_healthy(containers[service])
+                self._note(f"waited for {service}", time.monotonic() - begin)
+                works[pool.submit(self._write_all_of, service)] = service
+            for work in as_completed(works):
+                for name in self._written_into(works[work]):
+                    self._step(name, "written", WRITTEN, (FETCHED,), work.result)
+                work.result()
+
+    def _written_into(self, service):
+        """Names of the stores that are written into a service."""
+        return [name for name, kind in self.kinds.items() if not kind.is_laid and kind.store["service"] == service]
+
+    def _needed(self, services):
+        """Services with all that they need to work."""
+        found, more = set(), set(services)
+        while more:
+            found |= more
+            more = {needed for service in more for needed in self._needs.get(service, [])} - found
+        return found
+
+    def _write_all_of(self, service):
+        for name in self._written_into(service):
+            kind = self.kinds[name]
+            if self.journal.phase(name) == FETCHED:
+                # Stores of objects share a job.
+                with self._job if kind.reads_with else contextlib.nullcontext():
+                    kind.write(self.choices[name], self._beside(name))
+        if any(self.kinds[name].is_read_at_start for name in self._written_into(service)):
+            # What the deployment says of it, logins for instance, is read at its start and holds again then.
+            self.engine.stop([container for container, runs in self.engine.services().get(service, []) if runs])
+
+    @contextlib.contextmanager
+    def _at_once(self):
+        """A pool for what goes on meanwhile. Where anything fails, what runs in containers of jobs has to end."""
+        try:
+            with ThreadPoolExecutor() as pool:
+                try:
+                    yield pool
+                except BaseException:
+                    self.engine.is_ending = True
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    self.engine.close()
+                    raise
+        finally:
+            self.engine.is_ending = False
+
+    def do(self, works):
+        """Do pieces of work, each a function, some of them at once. Where one fails the others end.
+
+        Raises its error. Where several fail, what failed on this host has ended the others.
+        """
+        left = collections.deque(works)
+
+        def take():
+            with contextlib.suppress(IndexError):
+                return left.popleft()
+
+        def work_off():
+            try:
+                while work := take():
+                    work()
+            except BaseException:
+                left.clear()
+                raise
+        errors = []
+        with self._at_once() as pool:
+            for reader in as_completed([pool.submit(work_off) for _number in range(READERS)]):
+                if reader.exception():
+                    errors.append(reader.exception())
+                    # The others end by that, and may do so first.
+                    self.engine.is_ending = True
+                    self.engine.close()
+        if errors:
+            raise next((error for error in errors if isinstance(error, SourceError)), errors[0])
 
     def part(self, only, name):
         """Bring a part of one store back beside the live ones; a sentence that says where it is."""
@@ -274,7 +369,7 @@ class Restore:
         """Start what was stopped, what others need first."""
         stopped = self.journal.content["stopped"]
         there = self.engine.services()
-        for level in reversed(levels(self._consumers_in_order(), self.settings.get("needs") or {})):
+        for level in reversed(levels(self._consumers_in_order(), self._needs)):
             self.engine.start_again([
                 name for service in level for name, _runs in there.get(service, []) if name in stopped])
 
@@ -317,13 +412,10 @@ class Restore:
             laying.remove(self._beside(name))
 
     def _fetch_all(self):
-        """Fetch all stores, one at a time: the memory of whoever reads is limited. What recovers does so meanwhile."""
+        """Fetch all stores, one after the other. What recovers does so meanwhile."""
         if self.journal.is_touched:
             return  # all of it is there
-        with contextlib.ExitStack() as stack:
-            pool = stack.enter_context(ThreadPoolExecutor())
-            # Where it fails, whatever recovers has to end.
-            stack.callback(self.engine.close)
+        with self._at_once() as pool:
             recovering = {}
             for name, kind in sorted(self.kinds.items(), key=lambda entry: not entry[1].is_recovered):
                 ready = self._timed(name, "fetched", lambda name=name, kind=kind: self._fetch(name, kind))
@@ -334,8 +426,6 @@ class Restore:
             for name, work in recovering.items():
                 self._is_ready(name, self._timed(
                     name, "waited for its recovery", work.result, reads=False))
-            stack.pop_all()
-            pool.shutdown()
 
     def _fetch(self, name, kind):
         place = self._beside(name)
@@ -363,28 +453,48 @@ class Restore:
 
     # -- What is stopped ----------------------------------------------------------------------------------------------
 
-    def _consumers_in_order(self):
-        """Services that are stopped, each before what it needs."""
-        needs = self.settings.get("needs") or {}
+    @property
+    def _needs(self):
+        return self.settings.get("needs") or {}
+
+    def _affected(self):
+        """Services of the stores, and all that work with them."""
         affected = {kind.store["service"] for kind in self.kinds.values()}
         grown = True
         while grown:
-            more = {service for service, needed in needs.items() if affected & set(needed)} - affected
+            more = {service for service, needed in self._needs.items() if affected & set(needed)} - affected
             affected, grown = affected | more, bool(more)
-        return in_order(affected, needs)
+        return affected
+
+    def _written_running(self):
+        """{service: whether it is stopped when it was written} of those that nothing is laid for and that need nothing
+        which is stopped: they may run on meanwhile, and nobody uses them."""
+        laid = {kind.store["service"] for kind in self.kinds.values() if kind.is_laid}
+        affected, found = self._affected(), {}
+        for kind in self.kinds.values():
+            service = kind.store["service"]
+            if service not in laid and not affected & set(self._needs.get(service, [])):
+                found[service] = found.get(service, False) or kind.is_read_at_start
+        return found
+
+    def _consumers_in_order(self):
+        """Services that are stopped, each before what it needs."""
+        spared = {service for service, is_stopped in self._written_running().items() if not is_stopped}
+        return in_order(self._affected() - spared, self._needs)
 
     def _stop(self):
-        there = self.engine.services()
+        there, later = self.engine.services(), self._written_running()
         running = [name for service in self._consumers_in_order() for name, runs in there.get(service, []) if runs]
         known = self.journal.content["stopped"]
         self.journal.update(stopped=known + [name for name in running if name not in known])
-        begin = time.monotonic()
+        begin, stopped = time.monotonic(), []
         # Those that do not need each other end at the same time.
-        for level in levels(self._consumers_in_order(), self.settings.get("needs") or {}):
+        for level in levels(self._affected() - set(later), self._needs):
+            stopped += [name for service in level for name, runs in there.get(service, []) if runs]
             self.engine.stop([name for service in level for name, runs in there.get(service, []) if runs])
-        if running:
+        if stopped:
             self._note("stopped what works with it", time.monotonic() - begin)
-            self.say(f"stopped {', '.join(running)}: {duration(time.monotonic() - begin)}")
+            self.say(f"stopped {', '.join(stopped)}: {duration(time.monotonic() - begin)}")
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
 
@@ -404,10 +514,10 @@ class Restore:
         """Give all that is below to a user and a group."""
         laying.own(path, owner)
 
-    def _pour(self, snapshot, reader, directory=None):
+    def _pour(self, snapshot, reader, directory=None, target=None):
         """Let a program of this host read from a pipe what the target gives. directory: where it writes."""
         pipe = self.settings.pipe(f"restore-{snapshot.id[:16]}")
-        repository = self.target.repository
+        repository = (target or self.target).repository
         consumer = producer = None
         try:
             producer = self.engine.start(JOB, [

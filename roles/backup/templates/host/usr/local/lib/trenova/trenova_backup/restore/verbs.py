@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 import re
 import time
 
@@ -42,9 +41,8 @@ def restore(settings, arguments):
     if arguments.confirm and arguments.confirm != settings["installation"]:
         raise BackupError(f"This is {settings['installation']}, and {arguments.confirm} was to be restored. Nothing "
                           "was changed.")
-    # The plan's limit keeps a backup from the application, which waits for this one.
     engine = Engine(settings)
-    engine.cpus = os.cpu_count() or 0
+    engine.take_all()
     work = Restore(settings, engine, wish)
     try:
         runs.Run(settings, "restore").prepare()

@@ -44,6 +44,8 @@ class Rehearsal(Drill):
         [store] = [store for store in self._work.settings.stores if store["store"] == self.store["store"]]
         move = Move(self._engine, store, self.wished, self._step, self.say)
         self._need_space(findings.needed_bytes(self._asked), os.path.dirname(move.work))
+        # What is measured is to be what the upgrade has, though it may have more.
+        self._engine.cpus = self.settings["figures"].get("idle_cpus", 0)
         move.open(self._file)
         found = move.look(self._asked)
         target.need_image(move.image, self.wished)

@@ -241,6 +241,7 @@ class Upgrade(Change):
         """The log up to now, so that the targets lead to the very state that is upgraded."""
         run = runs.Run(self.settings, "cut", stamp_of(time.time()))
         run.say = self.say
+        run.engine.take_all()
         try:
             run.look_at_targets()
             kinds.of(self.store, run).cut()

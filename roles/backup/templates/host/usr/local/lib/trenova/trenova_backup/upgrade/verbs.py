@@ -80,7 +80,9 @@ def _need_sense(settings, arguments, journal, wished, there):
 
 def _work(settings, arguments, store, wished, there):
     kind = run.WayBack if arguments.back else run.Upgrade
-    return kind(settings, Engine(settings), store, wished, there)
+    engine = Engine(settings)
+    engine.take_all()
+    return kind(settings, engine, store, wished, there)
 
 
 def _plan(settings, arguments, store, wished, there):
