@@ -8,14 +8,15 @@
 
 What is compared is measured in turns within one run: a restore by the program as playbooks/restore.yml calls it, and
 one by pg_basebackup, pg_combinebackup and rclone alone, from the same state to the same end; the application's
-throughput without a backup, and while one runs. Half of the data is rows, half objects. Before each restore both are
-removed, and afterwards they are what they were, by their hashes.
+throughput while a backup goes on, and while it is held. Half of the data is rows, half objects. Before each restore
+both are removed, and afterwards they are what they were, by their hashes.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -46,8 +47,12 @@ USERS = 24
 MOST_PER_SECOND, AT_ONCE = 1500, 6
 #: Of so many answers one may be a bad one.
 ANSWERS_OF_WHICH_ONE_FAILS = 1000
-#: A load meets a backup that is at work.
-BEGIN_SECONDS = 3
+#: Sessions of each user: each remembers its requests, and reads all of them with the next.
+SESSIONS_EACH = 8
+#: A load meets a backup that is at work; what was held goes on, or stands still.
+BEGIN_SECONDS, SETTLE_SECONDS = 3, 0.7
+#: Whether the backup goes on.
+TURNS = (True, False, False, True)
 PREFERRED = -10
 #: Of a unit of systemd that was started: it is activating, and then deactivating.
 UNTIL_END = "while systemctl show -P ActiveState {}.service | grep -q activating; do sleep 0.1; done"
@@ -177,8 +182,8 @@ class Installation:
         return int(told.split()[-1]) / 1000
 
     def stopped(self) -> list[str]:
-        """Containers that a restore stops, in its order."""
-        services = json.loads(self.program("restore --plan --json"))["stops"]
+        """Containers that a restore stops before it lays anything, in its order."""
+        services = [name for name in json.loads(self.program("restore --plan --json"))["stops"] if name != "rabbitmq"]
         return [name for service in services for name in run(
             f"docker ps --format '{{{{.Names}}}}' --filter label=trenova.role={service} "
             "--filter label=com.docker.compose.oneoff=False").split()]
@@ -324,47 +329,64 @@ class Bench:
             report.goal(figures.drill_goal(took, self.restored))
 
     def throughput(self) -> None:
-        """The application's answers a second without a backup and with one that saves what it has never seen."""
-        without, during, slow = [], [], {"without": [], "during": []}
+        """The application's answers a second while a backup saves what it has never seen, and while that is held."""
+        during, without = [], []
+        slow = {True: [], False: []}
         for number in range(self.rounds):
             say(f"throughput {number + 1} of {self.rounds}")
             self.there.fill(10 + number)
             # What was just filled is written down: no backup has to wait for that, and no load.
             self.there.sql("CHECKPOINT")
             run("sync")
-            # Neither is always the first.
-            for with_backup in (False, True) if number % 2 else (True, False):
-                found, tail = self._load(with_backup)
-                (during if with_backup else without).append(found)
-                slow["during" if with_backup else "without"].append(1000 * tail)
-                say(f"{'with' if with_backup else 'without'} a backup: {found:.0f}/s")
+            rates = self._load(slow)
+            on, held = figures.turns(rates)
+            during.append(on)
+            without.append(held)
+            say(f"{on:.0f}/s with a backup, {held:.0f}/s while it is held, in {len(rates)} turns")
+        self.report.tell("## The application meanwhile", "")
+        self.report.explain(
+            f"{AT_ONCE} clients ask as fast as they are answered, during a whole full backup of new data. Every "
+            f"{self.seconds} s all processes of the backup are held, or go on, in turns: on, held, held, on. What gets "
+            "slower with time, as the application does with what it remembers of a session, weighs on both alike.")
         self.report.tell(
-            "## The application meanwhile", "", "| | answers a second, median (range) | 99 % within, ms |",
-            "|---|---|---|",
-            f"| without a backup | {Samples(without, '/s')} | {Samples(slow['without'], 'ms')} |",
-            f"| while a full backup of new data runs | {Samples(during, '/s')} | {Samples(slow['during'], 'ms')} |", "")
+            "| | answers a second, median (range) | 99 % within, ms |", "|---|---|---|",
+            f"| while the backup is held | {Samples(without, '/s')} | {Samples(slow[False], 'ms')} |",
+            f"| while it goes on | {Samples(during, '/s')} | {Samples(slow[True], 'ms')} |", "")
         self.report.goal(figures.throughput_goal(without, during))
 
-    def _load(self, with_backup: bool) -> tuple[float, float]:
-        """(good answers a second, seconds within which 99 % came) of a load of so many seconds."""
-        load = Load(self.there.entrance, self.there.log_in(), MOST_PER_SECOND, AT_ONCE)
-        if with_backup:
-            self.there.program("start --full")
-            time.sleep(BEGIN_SECONDS)
+    def _load(self, slow: dict[bool, list[float]]) -> list[tuple[bool, float]]:
+        """[(whether the backup went on, good answers a second)] of turns of so many seconds, until it has ended.
+
+        slow: takes the milliseconds within which 99 % of the answers of either kind came.
+        """
+        cookies = [cookie for _number in range(SESSIONS_EACH) for cookie in self.there.log_in()]
+        load = Load(self.there.entrance, cookies, MOST_PER_SECOND, AT_ONCE)
+        windows = []
+        self.there.program("start --full")
+        time.sleep(BEGIN_SECONDS)
         with preferred(), load:
-            begin = load.now()
-            time.sleep(self.seconds)
-            end = load.now()
-            is_running = run("systemctl show -P ActiveState trenova-backup.service").strip() == "activating"
-        if with_backup:
-            if not is_running:
-                sys.exit("The backup ended before the load: give it more to do (SIZE) or fewer --seconds.")
-            run(UNTIL_END.format("trenova-backup"))
-            self.there.record("backup")
+            try:
+                for is_on in itertools.cycle(TURNS):
+                    if windows and is_on is not windows[-1][0]:
+                        run(f"/root/bench/hold.sh {'CONT' if is_on else 'STOP'}")
+                    begin = load.now() + SETTLE_SECONDS
+                    time.sleep(self.seconds)
+                    windows.append((is_on, begin, load.now()))
+                    state = run("systemctl show -P ActiveState trenova-backup.service").strip()
+                    if is_on and state != "activating":
+                        break
+            finally:
+                run("/root/bench/hold.sh CONT")
+        self.there.record("backup")
         if len(load.failed) * ANSWERS_OF_WHICH_ONE_FAILS > len(load.answers):
             sys.exit(f"The application does not stand the load: {load.summary()}")
-        good = [answer.seconds for answer in load.answers if not answer.fault]
-        return figures.rate(load.answers, begin, end), figures.percentile(good, 0.99)
+        # In the last one it ended.
+        windows.pop()
+        for wanted, found in slow.items():
+            found.append(1000 * figures.percentile(
+                [answer.seconds for is_on, begin, end in windows if is_on is wanted for answer in load.answers
+                 if begin <= answer.began < end and not answer.fault], 0.99))
+        return [(is_on, figures.rate(load.answers, begin, end)) for is_on, begin, end in windows]
 
 
 def need_space(size: float) -> None:
@@ -380,7 +402,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=float, default=1, help="GB of rows and objects, half of each")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each thing")
-    parser.add_argument("--seconds", type=int, default=20, help="length of each load")
+    parser.add_argument("--seconds", type=int, default=4, help="length of each turn under load")
     parser.add_argument("--only", choices=PARTS, action="append", help="one part only; it may be repeated")
     parser.add_argument("--keep", action="store_true", help="leave the server")
     parser.add_argument("--strict", action="store_true", help="fail where a goal is not reached")

@@ -101,6 +101,19 @@ def rate(answers: Iterable, begin: float, end: float) -> float:
     return sum(begin <= answer.began + answer.seconds < end and not answer.fault for answer in answers) / (end - begin)
 
 
+def turns(rates: Sequence[tuple[bool, float]]) -> tuple[float, float]:
+    """Mean rates (while something goes on, while it is held) of windows that follow each other in the order on, held,
+    held, on: what changes steadily meanwhile weighs on both alike. An incomplete group at the end is left out.
+
+    rates: (whether it went on, rate). Raises ValueError where no group is whole, or the order is another one.
+    """
+    groups = [rates[first:first + 4] for first in range(0, len(rates) - 3, 4)]
+    if not groups or any([is_on for is_on, _rate in group] != [True, False, False, True] for group in groups):
+        raise ValueError("a backup was held and let go in no turns of on, held, held, on")
+    return tuple(statistics.mean(rate for group in groups for is_on, rate in group if is_on is wanted)
+                 for wanted in (True, False))
+
+
 def percentile(values: Sequence[float], part: float) -> float:
     """The least of the values below or at which this part of them lies (0 < part <= 1). Raises ValueError for none."""
     if not values or not 0 < part <= 1:

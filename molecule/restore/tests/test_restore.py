@@ -24,6 +24,7 @@ from conftest import LONG, ROOT, STATE
 
 SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
 RESTORE, SITE = ROOT / "playbooks/restore.yml", ROOT / "site.yml"
+RECOVERY = ROOT / "docs/recovery.md"
 HERE, ELSEWHERE = "restore", "vault"
 ADDRESS = {HERE: "172.30.60.117", ELSEWHERE: "172.30.60.118"}
 #: Of what the backups cannot be read without.
@@ -153,6 +154,17 @@ def site(server, secrets, targets, tmp_path_factory):
     return made
 
 
+def as_written(heading):
+    """(commands for the server, those for the controller) of the only block of a section of docs/recovery.md."""
+    section = RECOVERY.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    [block] = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    lines = block.splitlines()
+    is_playbook = [line.startswith("ansible-playbook ") for line in lines]
+    first = is_playbook.index(True)
+    assert all(is_playbook[first:])
+    return "\n".join(lines[:first]), "\n".join(lines[first:])
+
+
 def flat(text):
     """A text in one line."""
     return " ".join(text.split())
@@ -275,6 +287,27 @@ def test_a_restore_that_is_killed_is_repeated_and_nothing_is_lost(site, words):
     done = site.backups.program("restore --confirm restore")
     assert done.rc == 0, done.stdout + done.stderr
     assert site.need_whole() == expected
+
+
+@LONG
+def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site):
+    """Too early a moment was named: what was written since comes back by the commands of the page."""
+    # What was restored has no moments before its first backup.
+    assert site.backups.program("cut").rc == 0
+    time.sleep(1.5)
+    moment = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime())
+    site.write(91, 95)
+    assert site.backups.program("cut").rc == 0
+    rows = site.rows()
+    site.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_stores="postgres", trenova_restore_to=moment)
+    assert site.rows() == [number for number in rows if number not in range(91, 96)]
+    copy = site.shell.check_output("ls -td /var/lib/trenova/.postgres.before-* | head -n 1")
+    commands, playbook = as_written("It was the wrong moment")
+    assert playbook == "ansible-playbook site.yml -i inventories/prod"
+    site.shell.check_output("set -e\n" + commands.replace("<stamp>", copy.partition(".before-")[2]))
+    site.run(SITE)
+    assert site.rows() == rows
+    site.need_whole()
 
 
 def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_key_alone(site, secrets):

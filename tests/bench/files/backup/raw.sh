@@ -1,8 +1,9 @@
 #!/bin/bash
 # The same as the backups with PostgreSQL's programs and rclone alone: no limits, no encryption, no checks of ours. Each verb
 # tells its parts: NAME SECONDS [BYTES].
-#   full, incremental               base backup and objects, into a directory beside the targets
-#   restore CONTAINER...            stops these in this order, and lays what was saved in the place of the live data
+#   full, incremental               base backup, objects and the small stores, into a directory beside the targets
+#   restore CONTAINER...            stops these in this order, and brings back what was saved, each store in its place; RabbitMQ
+#                                   is stopped when it was written
 #   dump, undump                    the same database as SQL, out and into an empty database
 #   rclone DIRECTORY WORD...        rclone with the keys of the objects; it sees the directory as /here
 set -euo pipefail
@@ -73,6 +74,30 @@ lay() {
     mv "$new/data" "$live"
     sync -f "$live"
 }
+# What is small: Redis as a snapshot, Caddy's directory, RabbitMQ's definitions.
+redis=/var/lib/trenova/redis caddy=/var/lib/trenova/caddy/data
+ask_redis() { docker exec -e REDISCLI_AUTH="$(cat /opt/trenova/redis/secrets/password)" tren-redis redis-cli "$@" >/dev/null; }
+small() {
+    mkdir -p "$raw/small"
+    ask_redis SAVE
+    cp "$redis/dump.rdb" "$raw/small"
+    tar -C "$caddy" -cf "$raw/small/caddy.tar" .
+    docker exec tren-rabbitmq sh -c 'rabbitmqctl -q export_definitions /tmp/raw.json && cat /tmp/raw.json' \
+        >"$raw/small/definitions.json"
+}
+bring_small() {
+    local owner
+    owner=$(stat -c %u:%g "$redis")
+    rm -rf "$redis/appendonlydir" "${caddy:?}"/*
+    mkdir "$redis/appendonlydir"
+    cp "$raw/small/dump.rdb" "$redis/appendonlydir/appendonly.aof.1.base.rdb"
+    echo 'file appendonly.aof.1.base.rdb seq 1 type b' >"$redis/appendonlydir/appendonly.aof.manifest"
+    chown -R "$owner" "$redis"
+    tar -C "$caddy" --numeric-owner -xf "$raw/small/caddy.tar"
+    docker exec -i tren-rabbitmq sh -c 'cat >/tmp/raw.json && rabbitmqctl -q import_definitions /tmp/raw.json' \
+        <"$raw/small/definitions.json"
+    docker stop tren-rabbitmq >/dev/null
+}
 bring_objects() {
     healthy tren-minio
     objects "$raw" copy /here/objects store-objects:
@@ -85,17 +110,20 @@ case $verb in
     full)
         rm -rf "${raw:?}"/*
         timed base "$raw/base" base base
-        timed objects "$raw/objects" objects "$raw" copy store-objects: /here/objects ;;
+        timed objects "$raw/objects" objects "$raw" copy store-objects: /here/objects
+        timed small "$raw/small" small ;;
     incremental)
         rm -rf "$raw/increment"
         timed increment "$raw/increment" base increment --incremental="$raw/base/backup_manifest"
-        timed objects "" objects "$raw" copy store-objects: /here/objects ;;
+        timed objects "" objects "$raw" copy store-objects: /here/objects
+        timed small "" small ;;
     restore)
         timed stop "" stop_all "$@"
         timed unpack "" unpack
         timed recover "" recover
         timed lay "" lay
         timed objects "" bring_objects
+        timed small "" bring_small
         rm -rf "$new" ;;
     dump)
         timed dump "$raw/dump" client pg_dump --format=custom --compress=0 --no-password --file="$raw/dump" \
