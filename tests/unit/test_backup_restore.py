@@ -775,6 +775,9 @@ def test_stores_of_one_service_are_written_one_after_the_other_and_it_is_stopped
     assert [what for what in engine.log if what[0] == "stop"][-1] == ("stop", "tren-a")
     assert not engine.running["tren-a"]
     assert {work.journal.phase(name) for name in work.kinds} == {"written"}
+    took = {step["service"]: step["seconds"] for step in work.steps if step["name"] == "written"}
+    assert sorted(took) == ["one", "two"]
+    assert min(took.values()) >= 0.1, "who watches is told what took its time"
 
 
 @pytest.mark.parametrize("seconds", [0, 0.2])

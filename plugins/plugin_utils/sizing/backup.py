@@ -11,8 +11,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import con
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import above_zero, formula, part
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
-#: A job takes one of so many cores while the application needs them. Each waits for another half of the time, so that
-#: all of them, and the servers that they read from, cost the application less than a tenth of what it does.
+#: Chosen: a job takes one of so many cores while the application needs them. With one of fifteen a full backup cost 4 %
+#: of what an application did that was asked for all it could; with ten it is to stay below 10 %.
 OF_CORES = 10
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",

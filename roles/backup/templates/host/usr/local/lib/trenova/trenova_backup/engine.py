@@ -328,7 +328,7 @@ class Engine:
             self.look()
             raise BackupError(f"The job {job} cannot be started: {_last(done.stdout)}.")
         given = 0
-        while given != self.cpus:
+        while self.cpus not in (0, given):
             # It may change meanwhile. In vain, it is only slower.
             given = self.cpus
             self._ask("update", f"--cpus={given}", name)

@@ -30,8 +30,7 @@ USUAL_STOP = 40
 #: A disk with fewer bytes is full.
 FULL = 1_000_000
 SECONDS_BETWEEN_LINES = 5
-#: Programs that read from a target at once. Each holds an index of all that it holds, and removing what retention does
-#: not keep, which the same memory suffices for, takes as much as two.
+#: Chosen: programs that read from a target at once. Each holds an index of it, in the memory of one job.
 READERS = 2
 WORTH_TELLING = 20_000_000
 #: Below the project's directory, in a backup as on the host.
@@ -270,17 +269,17 @@ class Restore:
         containers = {service: [container for container, _runs in there.get(service, [])] for service in services}
         self.engine.set_going(sorted({container for those in containers.values() for container in those}))
         with self._at_once() as pool:
-            works = {}
+            works = []
             for service in sorted(services, key=lambda service: -sum(
                     self.choices[name].bytes for name in self._written_into(service))):
                 begin = time.monotonic()
                 self.engine.need_healthy(containers[service])
                 self._note(f"waited for {service}", time.monotonic() - begin)
-                works[pool.submit(self._write_all_of, service)] = service
+                works.append(pool.submit(self._write_all_of, service))
             for work in as_completed(works):
-                for name in self._written_into(works[work]):
-                    self._step(name, "written", WRITTEN, (FETCHED,), work.result)
-                work.result()
+                for name, seconds in work.result().items():
+                    self._took(name, "written", seconds)
+                    self.journal.set_phase(name, WRITTEN)
 
     def _written_into(self, service):
         """Names of the stores that are written into a service."""
@@ -295,15 +294,20 @@ class Restore:
         return found
 
     def _write_all_of(self, service):
+        """Write the stores of a service that are not yet: {name: seconds}."""
+        took = {}
         for name in self._written_into(service):
             kind = self.kinds[name]
             if self.journal.phase(name) == FETCHED:
                 # Stores of objects share a job.
                 with self._job if kind.reads_with else contextlib.nullcontext():
+                    begin = time.monotonic()
                     kind.write(self.choices[name], self._beside(name))
+                took[name] = time.monotonic() - begin
         if any(self.kinds[name].is_read_at_start for name in self._written_into(service)):
             # What the deployment says of it, logins for instance, is read at its start and holds again then.
             self.engine.stop([container for container, runs in self.engine.services().get(service, []) if runs])
+        return took
 
     @contextlib.contextmanager
     def _at_once(self):
@@ -390,11 +394,13 @@ class Restore:
         """What the work gives. Tells and takes down how long it took, and what it has read."""
         begin = time.monotonic()
         result = work()
-        seconds = time.monotonic() - begin
+        self._took(name, what, time.monotonic() - begin, reads)
+        return result
+
+    def _took(self, name, what, seconds, reads=True):
         self.steps.append({"service": name, "name": what, "file": "", "state": "ok", "seconds": round(seconds, 1),
                            "bytes": self.choices[name].bytes if reads else 0})
         self.say(f"{self.kinds[name].store['title']}: {what}: {duration(seconds)}")
-        return result
 
     def _note(self, what, seconds):
         """Take down what took its time and is no store's."""
