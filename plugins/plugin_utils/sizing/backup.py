@@ -12,7 +12,7 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
 #: Chosen: a job takes one of so many cores while the application needs them. With one of fifteen a full backup cost 4 %
-#: of what an application did that was asked for all it could; with ten it is to stay below 10 %.
+#: of what an application did that was asked for all it could. The goal of 10 % is not proven for one of ten.
 OF_CORES = 10
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",
