@@ -101,17 +101,17 @@ def rate(answers: Iterable, begin: float, end: float) -> float:
     return sum(begin <= answer.began + answer.seconds < end and not answer.fault for answer in answers) / (end - begin)
 
 
-def turns(rates: Sequence[tuple[bool, float]]) -> tuple[float, float]:
-    """Mean rates (while something goes on, while it is held) of windows that follow each other in the order on, held,
-    held, on: what changes steadily meanwhile weighs on both alike. An incomplete group at the end is left out.
+def turns(rates: Sequence[tuple[bool, float]]) -> list[tuple[float, float]]:
+    """[(mean rate while something goes on, while it is held)] of each four windows, in the order on, held, held, on:
+    what changes steadily meanwhile weighs on both alike. An incomplete group at the end is left out.
 
     rates: (whether it went on, rate). Raises ValueError where no group is whole, or the order is another one.
     """
     groups = [rates[first:first + 4] for first in range(0, len(rates) - 3, 4)]
     if not groups or any([is_on for is_on, _rate in group] != [True, False, False, True] for group in groups):
         raise ValueError("a backup was held and let go in no turns of on, held, held, on")
-    return tuple(statistics.mean(rate for group in groups for is_on, rate in group if is_on is wanted)
-                 for wanted in (True, False))
+    return [tuple(statistics.mean(rate for is_on, rate in group if is_on is wanted) for wanted in (True, False))
+            for group in groups]
 
 
 def percentile(values: Sequence[float], part: float) -> float:
@@ -122,13 +122,14 @@ def percentile(values: Sequence[float], part: float) -> float:
 
 
 def loss_percent(without: Sequence[float], during: Sequence[float]) -> float:
-    """By how much the median of a rate is lower while something runs, in per cent; below 0 where it is higher.
+    """By how much the mean of a rate is lower while something runs, in per cent; below 0 where it is higher.
 
-    Raises ValueError where nothing was measured, or nothing went through without it.
+    The mean: some parts of a backup cost more than others, and all of them count. Raises ValueError where nothing was
+    measured, or nothing went through without it.
     """
-    if not without or not during or statistics.median(without) <= 0:
+    if not without or not during or statistics.mean(without) <= 0:
         raise ValueError("a throughput without a backup, and one with it, have to be measured")
-    return 100 * (1 - statistics.median(during) / statistics.median(without))
+    return 100 * (1 - statistics.mean(during) / statistics.mean(without))
 
 
 def restore_goal(ours: Sequence[float], raw: Sequence[float]) -> Goal:

@@ -5,12 +5,14 @@
 
 The tests go on from each other; some of them take minutes and run in `make proof-backup` only. While backups are made,
 somebody writes rows, the objects that they point to and the jobs that they wait for, and takes down what was
-acknowledged.
+acknowledged. What the page for people names is timed; `WRITE_DOCS=1` with the whole of it writes the times there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -29,6 +31,8 @@ HERE, ELSEWHERE = "restore", "vault"
 ADDRESS = {HERE: "172.30.60.117", ELSEWHERE: "172.30.60.118"}
 #: Of what the backups cannot be read without.
 KEYS = ("trenova_backup_key", "trenova_backup_sftp_key")
+#: The rows of its table of times.
+TIMES = re.compile(r"(?<=\n\| what \| took \| of that, the data \|\n\|---\|---\|---\|\n)(?:\|.*\n)*")
 #: Writes a job, an object and the row that needs both, in this order, and takes down which rows were acknowledged.
 WRITER = r"""
 set -u
@@ -112,6 +116,11 @@ class Site:
         """Numbers of the jobs that wait."""
         return [int(line.split()[-1]) for line in self.redis("LRANGE pending 0 -1").splitlines()]
 
+    def restored_within(self):
+        """Seconds of the last restore."""
+        return json.loads(self.shell.check_output(
+            "cat $(grep -l '\"verb\": \"restore\"' /var/lib/trenova/backup/records/*.json | tail -n 1)"))["seconds"]
+
     def need_whole(self):
         """Every row has its object, as it was written, and its job."""
         rows, objects, jobs = self.rows(), self.objects(), set(self.jobs())
@@ -152,6 +161,25 @@ def site(server, secrets, targets, tmp_path_factory):
     done = made.backups.program("backup --full")
     assert done.rc == 0, done.stdout + done.stderr
     return made
+
+
+@pytest.fixture(scope="module")
+def timed():
+    """Context that times what people do by the page, and what a restore took of that."""
+    took = []
+
+    @contextlib.contextmanager
+    def one(what, site=None):
+        begin = time.monotonic()
+        yield
+        whole = f"{time.monotonic() - begin:.0f} s"
+        took.append(f"| {what} | {whole} | {f'{site.restored_within()} s' if site else ''} |\n")
+
+    yield one
+    if os.environ.get("WRITE_DOCS"):
+        page, count = TIMES.subn("".join(took), RECOVERY.read_text())
+        assert count == 1
+        RECOVERY.write_text(page)
 
 
 def as_written(heading):
@@ -203,7 +231,7 @@ def test_the_playbook_says_the_same_in_its_words(site):
     assert "This is restore, and other was to be restored. Nothing was changed." in flat(run.output)
 
 
-def test_a_table_that_was_dropped_comes_back_as_of_a_moment_and_nothing_else_does(site):
+def test_a_table_that_was_dropped_comes_back_as_of_a_moment_and_nothing_else_does(site, timed):
     """Rows that were acknowledged by then are there, later ones are not; Redis and the objects stay as they are."""
     site.write(21, 40)
     time.sleep(1.5)
@@ -214,8 +242,9 @@ def test_a_table_that_was_dropped_comes_back_as_of_a_moment_and_nothing_else_doe
     assert site.backups.program("cut").rc == 0
     jobs = site.jobs()
     told = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime(moment))
-    run = site.run(
-        RESTORE, trenova_restore_confirm="restore", trenova_restore_stores="postgres", trenova_restore_to=told)
+    with timed("the whole database, to the minute before", site):
+        run = site.run(
+            RESTORE, trenova_restore_confirm="restore", trenova_restore_stores="postgres", trenova_restore_to=told)
     assert site.rows() == site.acknowledged(until=moment) == list(range(1, 41))
     assert site.jobs() == jobs == list(range(1, 51))
     assert "checks passed" in run.output
@@ -234,19 +263,21 @@ def test_a_restored_server_is_saved_again_and_restored_again(site):
     assert site.rows() == [*range(1, 41), *range(51, 66)]
 
 
-def test_a_table_and_an_object_come_back_beside_the_live_ones(site):
+def test_a_table_and_an_object_come_back_beside_the_live_ones(site, timed):
     assert site.backups.program("backup").rc == 0
     rows = site.rows()
     site.sql("DELETE FROM loads WHERE id > 10")
     site.shell.check_output("docker exec papers mc rm --quiet live/papers/7")
     started = site.server.started()
-    done = site.backups.program("restore --store postgres --only public.loads")
+    with timed("a table beside the live ones", site):
+        done = site.backups.program("restore --store postgres --only public.loads")
     assert done.rc == 0, done.stdout + done.stderr
     schema = re.search(r"in the schema (\S+),", done.stdout)[1]
     listed = site.sql(f"TABLE {schema}.loads ORDER BY id").splitlines()
     assert [int(line.partition("|")[0]) for line in listed] == rows
     assert site.sql("SELECT count(*) FROM loads") == "10"
-    done = site.backups.program("restore --store objects --only papers/7")
+    with timed("a document beside the live ones", site):
+        done = site.backups.program("restore --store objects --only papers/7")
     assert done.rc == 0, done.stdout + done.stderr
     bucket = re.search(r"in the bucket (\S+)\.", done.stdout)[1]
     assert site.shell.check_output(f"docker exec papers mc cat live/{bucket}/7") == "paper 7"
@@ -290,7 +321,7 @@ def test_a_restore_that_is_killed_is_repeated_and_nothing_is_lost(site, words):
 
 
 @LONG
-def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site):
+def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site, timed):
     """Too early a moment was named: what was written since comes back by the commands of the page."""
     # What was restored has no moments before its first backup.
     assert site.backups.program("cut").rc == 0
@@ -304,13 +335,14 @@ def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site):
     copy = site.shell.check_output("ls -td /var/lib/trenova/.postgres.before-* | head -n 1")
     commands, playbook = as_written("It was the wrong moment")
     assert playbook == "ansible-playbook site.yml -i inventories/prod"
-    site.shell.check_output("set -e\n" + commands.replace("<stamp>", copy.partition(".before-")[2]))
-    site.run(SITE)
+    with timed("back from the wrong moment"):
+        site.shell.check_output("set -e\n" + commands.replace("<stamp>", copy.partition(".before-")[2]))
+        site.run(SITE)
     assert site.rows() == rows
     site.need_whole()
 
 
-def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_key_alone(site, secrets):
+def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_key_alone(site, secrets, timed):
     """Containers, volumes and all secrets but those of the target are gone, and somebody was writing."""
     site.start_writing(101, 100000)
     time.sleep(3)
@@ -329,7 +361,8 @@ def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_
     site.secrets.write_text(yaml.safe_dump({name: secrets[name] for name in KEYS}))
     refused = site.run(RESTORE, expect=2)
     assert "trenova_restore_confirm=restore" in flat(refused.output)
-    run = site.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
+    with timed("the server is gone: an empty one becomes it, with Docker in it and the images at hand", site):
+        run = site.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
     assert "checks passed" in run.output
     found = yaml.safe_load(site.secrets.read_text())
     assert {name: found[name] for name in secrets if name in found} == {name: secrets[name] for name in found}
@@ -341,11 +374,12 @@ def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_
 
 
 @LONG
-def test_another_server_with_another_name_and_domain(site, secrets, server, tmp_path_factory, targets):
+def test_another_server_with_another_name_and_domain(site, secrets, server, tmp_path_factory, targets, timed):
     expected = site.need_whole()
     other = Site(
         server, tmp_path_factory.mktemp("other"), ELSEWHERE, {name: secrets[name] for name in KEYS},
         backup_targets=targets, backup_installation="restore", trenova_domain="elsewhere.test")
-    run = other.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
+    with timed("the same on another server, under another name and domain", other):
+        run = other.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
     assert "checks passed" in run.output
     assert set(other.need_whole()) == set(expected)

@@ -11,9 +11,9 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import con
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import above_zero, formula, part
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
-#: Chosen: a job takes one of so many cores while the application needs them. With one of fifteen a full backup cost 4 %
-#: of what an application did that was asked for all it could. The goal of 10 % is not proven for one of ten.
-OF_CORES = 10
+#: Chosen: a job takes one of so many cores while the application needs them. A full backup of 1 GB cost 8.3 % of what an
+#: application did that was asked for all it could; the goal is 10 % (docs/benchmarks-backup.md).
+OF_CORES = 15
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",
     least_memory_mb=64, of_cores=OF_CORES, cpu_shares=256, pids=256, oom_score_adj=500, reserved=False, job=True)

@@ -154,8 +154,8 @@ def test_quota_never_exceeds_the_host_and_says_so():
 
 
 @pytest.mark.parametrize(("cores", "cpus", "idle"), [
-    (0.5, 0.05, 0.12), (1, 0.1, 0.25), (2, 0.2, 0.5), (4, 0.4, 1), (6, 0.6, 1), (64, 1, 1)])
-def test_a_backup_leaves_nine_tenths_of_a_host_that_is_busy_to_the_application(cores, cpus, idle):
+    (0.5, 0.03, 0.12), (1, 0.07, 0.25), (2, 0.13, 0.5), (4, 0.27, 1), (6, 0.4, 1), (64, 1, 1)])
+def test_a_backup_takes_a_fifteenth_of_a_host_that_is_busy(cores, cpus, idle):
     told = plan_of("minimum", host_of("minimum", cores=cores), accept_undersized_host=True)["services"]["backup"]
     assert (told["cpus"], told["settings"]["idle_cpus"]) == (cpus, idle)
 
