@@ -330,6 +330,8 @@ class Target:
 class Kind:
     """A kind that chooses a run."""
 
+    has_rows = False
+
     def __init__(self, **store):
         self.store = store
 

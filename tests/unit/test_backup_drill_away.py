@@ -334,7 +334,7 @@ def described(settings, *snapshots):
     target = Target(*snapshots)
     target.repository.texts = {each.id: json.dumps({"run": each.run}) for each in snapshots}
     work = away.Described(settings, None, {"target": None, "until": None, "stores": ["installation"]})
-    kind = type("Kind", (), {"choose_run": lambda _self, _target, run: run})()
+    kind = type("Kind", (), {"has_rows": False, "choose_run": lambda _self, _target, run: run})()
     work.kinds = {"installation": kind}
     return work, target
 

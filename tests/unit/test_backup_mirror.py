@@ -253,9 +253,9 @@ class World:
             for name in names:
                 os.unlink(os.path.join(root, name))
 
-    def held_at(self, stamp):
+    def held_at(self, stamp, since=None):
         """{path: content} of a moment, from the target alone."""
-        state = self.mirror().state_at("main", stamp)
+        state = self.mirror().state_at("main", stamp, since=since)
         return {path: self.target[str(place), path] for path, _, _, _, place in state.entries() if place}
 
     def current(self):
@@ -500,8 +500,9 @@ def test_only_what_no_restore_point_needs_is_let_go(world):
     assert world.mirror().retain("main", stamps[0]) == []
     moment = files.stamp_of(files.seconds_of(stamps[2]) + 1)
     world.mirror().retain("main", moment)
-    assert world.mirror().stamps("main") == (stamps[2:], [stamps[3]])
-    assert [world.held_at(stamp) for stamp in (*stamps[2:], moment)] == [*states[2:], states[2]]
+    # That of the third tells what was there when its run began.
+    assert world.mirror().stamps("main") == (stamps[1:], stamps[2:])
+    assert [world.held_at(stamp) for stamp in (*stamps[1:], moment)] == [*states[1:], states[2]]
 
 
 def test_a_target_that_was_replaced_is_filled_again(world):
@@ -702,6 +703,59 @@ def test_after_any_kill_the_next_sync_makes_it_good_and_every_restore_point_stay
         assert world.held_at(None) == world.contents()
         verdict = world.mirror().verify("main")
         assert (verdict["damaged"], verdict["missing"], verdict["extra"]) == ([], [], [])
+
+
+def test_rows_whose_run_could_not_save_the_objects_have_those_of_the_next_one(world):
+    world.put("b/a", "one")
+    world.sync()
+    world.put("b/b", "two")
+    rows = files.stamp_of(world.now)
+    world.now += 60
+    world.sync()
+    world.delete("b/b")
+    world.sync(allowed.VANISHED)
+    assert world.held_at(None) == {"b/a": "one"}
+    assert world.held_at(None, rows) == {"b/a": "one", "b/b": "two"}
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(CHANGES, CHANGES, st.sampled_from(["rows", "objects", "both"]), CHANGES), min_size=1,
+                max_size=5), st.integers(0, 4))
+def test_whatever_rows_point_to_comes_back_with_them(rounds, let_go):
+    """Objects are changed before the rows of a run are saved, between that and the list of the objects, and after it.
+
+    Not every run saves rows, and not every one the objects. What was made after one list and is gone before the next no
+    list can have.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        world = World(directory)
+        pathlib.Path(world.path(allowed.VANISHED)).touch()
+        saved, lists = [], [{}]
+        for before, between, saves, after in rounds:
+            world.now = int(world.now) + 2
+            stamp = files.stamp_of(world.now)
+            change(world, before)
+            rows = int(world.now) + 1
+            there, world.now = dict(world.source), rows + 1
+            change(world, between)
+            if saves != "objects":
+                saved.append((stamp, files.stamp_of(rows), there, len(lists)))
+            if saves != "rows":
+                world.mirror().sync("main", stamp)
+                lists.append(dict(world.source))
+            change(world, after)
+        oldest = saved[min(let_go, len(saved) - 1)][0] if saved else None
+        if oldest:
+            world.mirror().retain("main", oldest)
+        for stamp, rows, there, number in saved:
+            if stamp < oldest or not world.lists:
+                continue
+            listed = {path for path, version in there.items()
+                      if version in [held.get(path) for held in lists[number - 1:number + 1]]}
+            assert set(world.held_at(None, rows)) >= listed | set(lists[-1])
+            if min(world.lists) <= rows:
+                then = world.held_at(rows, rows)
+                assert {path: then.get(path) for path in listed} == {path: there[path][0] for path in listed}
 
 
 LINES = st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), min_size=1), st.integers(0, 3))

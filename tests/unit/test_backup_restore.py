@@ -548,6 +548,7 @@ def test_who_reads_waits_for_nobody_that_was_cut_off(settings_of, tmp_path, code
 class Unknown:
     """A database of which a target holds nothing, as is found while somebody reads from it."""
 
+    has_rows = False
     reads_with = ()
 
     def __init__(self, store, begun):
@@ -570,6 +571,23 @@ def test_where_nothing_can_be_chosen_nobody_reads_any_more(settings_of, monkeypa
     with pytest.raises(BackupError, match="Rows: the target holds no backup of it"):
         work.choose()
     assert ended
+
+
+@given(st.lists(st.booleans(), max_size=6))
+def test_what_rows_point_to_is_chosen_after_all_rows_and_knows_from_when_on_they_are(kinds):
+    """In whatever order the stores were named, and the choices stay in that order."""
+    work, asked = object.__new__(run.Restore), []
+    work.kinds = {str(number): type("Some", (), {"has_rows": has_rows, "number": number})()
+                  for number, has_rows in enumerate(kinds)}
+    work.choices = {}
+
+    def choose(kind):
+        asked.append((kind.has_rows, work.rows_since()))
+        return kind_module.Choice([], BEGIN - kind.number)
+    assert list(work.choose_all(choose)) == list(work.kinds)
+    assert [has_rows for has_rows, _since in asked] == sorted(kinds, reverse=True)
+    oldest = min((BEGIN - number for number, has_rows in enumerate(kinds) if has_rows), default=None)
+    assert {since for has_rows, since in asked if not has_rows} <= {oldest}
 
 
 # -- All of it, killed anywhere ---------------------------------------------------------------------------------------

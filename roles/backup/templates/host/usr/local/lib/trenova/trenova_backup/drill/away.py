@@ -49,7 +49,7 @@ class Described(Restore):
                 "systemctl start trenova-backup")
         run = max(fitting, key=by_age(time.time()))
         self.described = json.loads(target.repository.read(told[run]))
-        self.choices = {name: kind.choose_run(target, run) for name, kind in self.kinds.items()}
+        self.choose_all(lambda kind: kind.choose_run(target, run))
         return self.choices
 
 

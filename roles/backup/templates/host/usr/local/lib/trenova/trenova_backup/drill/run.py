@@ -58,8 +58,7 @@ class Recorded(Restore):
                 "No backup has taken down yet what there was, so that nothing could be compared. Make one: systemctl "
                 "start trenova-backup")
         self.run = max(common, key=by_age(self.asked))
-        self.choices = {name: kind.choose_run(target, self.run) for name, kind in self.kinds.items()}
-        return self.choices
+        return self.choose_all(lambda kind: kind.choose_run(target, self.run))
 
     def newest(self):
         """{store: up to when the target holds what was written into it, in seconds; None where that is not known}.

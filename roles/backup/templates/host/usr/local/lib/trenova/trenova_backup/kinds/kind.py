@@ -40,6 +40,8 @@ class Kind(abc.ABC):
     is_recovered = False
     #: Whether what is written may be older than what its service reads from files when it starts.
     is_read_at_start = False
+    #: Whether it holds rows, which point to what is chosen after them.
+    has_rows = False
 
     def __init__(self, store, run):
         self.store, self.run = store, run

@@ -37,7 +37,8 @@ class Objects(Kind):
         return max((at for at in map(seconds_of, lists) if at <= now), default=0)
 
     def choose(self, target, until):
-        """The mirror as it was at a moment."""
+        """The mirror as it was at a moment, with all that rows which come back as well may point to."""
+        since = self.run.rows_since()
         stamps = target.mirror.stamps(self.name)
         lists, _replaced = stamps
         # Of what a clock that was ahead has saved it is not known when that was.
@@ -46,7 +47,9 @@ class Objects(Kind):
         if not fitting:
             raise BackupError(self.nothing(
                 until, seconds_of(lists[0]) if lists else None, seconds_of(lists[-1]) if lists else None))
-        state = target.mirror.state_at(self.name, stamp_of(until) if until is not None else None, stamps)
+        state = target.mirror.state_at(
+            self.name, stamp_of(until) if until is not None else None, stamps,
+            stamp_of(since) if since is not None else None)
         return Choice([], seconds_of(fitting[-1]) if until is None else until, state.bytes,
                       facts={"objects": state.objects, "state": state})
 

@@ -42,6 +42,8 @@ LOG = "log"
 class Postgres(Kind):
     """A PostgreSQL server."""
 
+    has_rows = True
+
     def __init__(self, store, run):
         super().__init__(store, run)
         for part in ("wal", "manifests"):

@@ -6,7 +6,8 @@
     <target>/<store>/lists/<stamp>                      what `current` held after it
 
 The version of an object at T is that of the newest list up to T, and lies in the oldest `replaced` after that list, or
-in `current`. Nothing is ever deleted but by `retain`.
+in `current`. Rows that come back as well may point to what was deleted between them and that list: it is taken from the
+lists before. Nothing is ever deleted but by `retain`.
 
 A line of a list is a path as JSON, its size in bytes, its time in the source, its MD5 and its headers as JSON, between
 tabs; lists are sorted by path, so that two of them compare as streams, whatever the number of objects. In place of the

@@ -6,6 +6,7 @@ Nothing here knows a target.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import json
 import os
@@ -166,8 +167,40 @@ def versions(before, listed, after, listed_after, until):
             yield old, listed
 
 
+def reaching_back(lists, since):
+    """Of the lists up to a moment, sorted, those besides the last that tell what was there since an earlier one; the
+    newest first.
+
+    A list has the stamp of its run, which had much to do before it listed the objects. What was there when that began
+    is in the list before it.
+    """
+    before, later = [name for name in lists if name <= since], [name for name in lists if name > since]
+    return sorted({*before[-2:], *later[:1]} - {*lists[-1:]}, reverse=True)
+
+
+def with_gone(chosen, older, until):
+    """The versions of a moment, and of objects that are not there any more those of older lists.
+
+    Where a version was written after `until`, an older one of the same object takes its place. older: [(lines, stamp)],
+    the newest list first.
+    """
+    streams = [((key_of(line), 0, line, listed) for line, listed in chosen)]
+    streams += [_keyed(lines, rank, listed) for rank, (lines, listed) in enumerate(older, 1)]
+    for _key, group in itertools.groupby(heapq.merge(*streams, key=lambda entry: entry[:2]), lambda entry: entry[0]):
+        found = list(group)
+        by_then = [entry for entry in found if until is None or entry[2].split("\t")[2] <= until]
+        _key, _rank, line, listed = (by_then or found)[0]
+        yield line, listed
+
+
+def _keyed(lines, rank, listed):
+    """Objects of an older list whose version is known, as with_gone merges them."""
+    return ((key_of(line), rank, line, listed) for line in lines
+            if not is_bucket(line) and md5_of(line) not in (UNKNOWN, OTHER))
+
+
 def placed(chosen, held):
-    """("place bytes" or "", line) of versions, by what the target holds."""
+    """("place bytes" or "", line, stamp of its list) of versions, by what the target holds."""
     keyed = ((line, listed) for line, listed in chosen)
     entries = ([entry.split("\t") for entry in group] for _n, group in itertools.groupby(held, key_of))
     for version, group in pairs(keyed, entries, lambda one: key_of(one[0]) if isinstance(one, tuple) else one[0][0]):
@@ -175,7 +208,7 @@ def placed(chosen, held):
             line, listed = version
             # "current" sorts after every stamp.
             places = sorted([place, size] for _n, place, size in group or [] if place[:len(listed)] > listed)
-            yield " ".join(places[0]) if places else "", line
+            yield " ".join(places[0]) if places else "", line, listed
 
 
 def unlisted(lines, held):

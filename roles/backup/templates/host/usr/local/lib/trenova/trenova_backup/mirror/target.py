@@ -22,6 +22,7 @@ from trenova_backup.mirror.lists import (
     is_bucket,
     path_of,
     placed,
+    reaching_back,
     read,
     rebuilt,
     sort,
@@ -29,6 +30,7 @@ from trenova_backup.mirror.lists import (
     unlisted,
     versions,
     within,
+    with_gone,
 )
 from trenova_backup.mirror.names import FILE_NAME_BYTES, NAME_BYTES, upload_headers
 from trenova_backup.mirror.steps import BEGIN, JOB, KEYS, SCRIPTS, request
@@ -177,29 +179,31 @@ class Mirror:
     def retain(self, store, oldest_stamp):
         """Let go of what no restore point from `oldest_stamp` on needs; the names of what went.
 
-        The oldest restore point reads the newest list up to it, and what was replaced after that list.
+        The oldest restore point reads the newest list up to it, the one before that, and what was replaced since.
         """
         lists, replaced = self.stamps(store)
-        before = [name for name in lists if name <= oldest_stamp]
-        if not before:
+        oldest = reaching_back([name for name in lists if name <= oldest_stamp], oldest_stamp)
+        if not oldest:
             return []
         # Lists first: a version that no list leads to goes the next time, and a list without its versions would lie.
-        gone = ["replaced/" + name for name in replaced if name[:len(before[-1])] <= before[-1]]
-        gone = ["lists/" + name for name in before[:-1]] + gone
+        gone = ["lists/" + name for name in lists if name < oldest[-1]]
+        gone += ["replaced/" + name for name in replaced if name[:len(oldest[-1])] <= oldest[-1]]
         if gone:
             self.step("purge", self.place(store), *gone)
         return gone
 
     # -- Restore ------------------------------------------------------------------------------------------------------
 
-    def state_at(self, store, stamp=None, stamps=None):
+    def state_at(self, store, stamp=None, stamps=None, since=None):
         """What the store held at a moment, at the last sync by default, and where each object lies: a State.
 
-        It needs the target alone. stamps: the target's, where they are known. Raises BackupError where the target does
-        not go back so far.
+        It needs the target alone. stamps: the target's, where they are known. since: from when on rows may be that
+        come back as well: what was there then, and was deleted before the store was listed, is taken, too. Raises
+        BackupError where the target does not go back so far.
         """
         work = Work(self.settings.path("objects"), self.name, store)
         lists, replaced = stamps or self.stamps(store)
+        is_newest = stamp is None
         stamp = stamp or (lists[-1] if lists else files.stamp_of(time.time()))
         before, after = [name for name in lists if name <= stamp], [name for name in lists if name > stamp]
         if not before:
@@ -210,16 +214,24 @@ class Mirror:
                 self.step("get-list", self.place(store), listed[0], work.inside(name))
             else:
                 work.empty(name)
-        later = ["replaced/" + name for name in replaced if name[:len(before[-1])] > before[-1]]
+        older = reaching_back(before, since) if since else []
+        for name in older:
+            self.step("get-list", self.place(store), name, work.inside("older-" + name))
+        oldest = older[-1] if older else before[-1]
+        later = ["replaced/" + name for name in replaced if name[:len(oldest)] > oldest]
         self.step("held", self.place(store), work.inside("held"), "current", *later)
         sort(work.path("held"))
         state = State(work, before[-1], not after)
         until = files.moment(files.seconds_of(stamp))[:-1] + ".999"
         chosen = versions(
             read(work.path("before")), before[-1], read(work.path("after")), after[0] if after else "", until)
+        chosen = with_gone(
+            chosen, [(read(work.path("older-" + name)), name) for name in older], None if is_newest else until)
         with work.write("state") as stream:
-            for place, line in placed(chosen, read(work.path("held"))):
-                stream.write(f"{line}\t{place}\n")
+            for place, line, listed in placed(chosen, read(work.path("held"))):
+                # Nobody misses what had gone before, and is not kept any more.
+                if place or listed not in older:
+                    stream.write(f"{line}\t{place}\n")
         state.count()
         return state
 

@@ -144,8 +144,19 @@ class Restore:
             if any(kind.store["kind"] == "postgres" for kind in self.kinds.values()):
                 # They are asked for next, and come while the objects are looked at.
                 self._secrets = pool.submit(self._read_secrets, target)
-            self.choices = {name: kind.choose(target, self.wish["until"]) for name, kind in self.kinds.items()}
+            return self.choose_all(lambda kind: kind.choose(target, self.wish["until"]))
+
+    def choose_all(self, choose):
+        """{store: Choice} of all kinds by a function of each: rows first, as they point to others."""
+        self.choices = {}
+        for name, kind in sorted(self.kinds.items(), key=lambda entry: not entry[1].has_rows):
+            self.choices[name] = choose(kind)
+        self.choices = {name: self.choices[name] for name in self.kinds}
         return self.choices
+
+    def rows_since(self):
+        """From when on, in seconds, the rows may be that come back; None where none do."""
+        return min((choice.at for name, choice in self.choices.items() if self.kinds[name].has_rows), default=None)
 
     def told(self):
         """What would be done, for people and programs: the stores, what they hold now, and how long it takes."""
