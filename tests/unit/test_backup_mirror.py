@@ -288,6 +288,26 @@ def test_what_is_replaced_and_deleted_moves_aside(world):
     assert world.held_at(second) == world.contents()
 
 
+def test_room_is_asked_for_what_is_to_be_copied_before_anything_is(world):
+    world.put("b/a", "one")
+    world.put("b/b", "three")
+    world.sync()
+    world.put("b/b", "two")
+    world.put("b/c", "fifteen")
+    world.delete("b/a")
+    before, asked = dict(world.target), []
+
+    def need_space(needed):
+        asked.append(needed)
+        raise TargetError("full")
+    with pytest.raises(TargetError, match="full"):
+        world.mirror().sync("main", files.stamp_of(world.now), need_space=need_space)
+    assert asked == [len("two") + len("fifteen")]
+    assert world.target == before
+    world.sync()
+    assert world.current() == world.contents()
+
+
 def test_nothing_to_do_is_two_steps(world):
     world.put("b/a", "one")
     world.sync()

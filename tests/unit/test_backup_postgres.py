@@ -32,7 +32,7 @@ class Run:
     def any_has(self, _store, _part, run):
         return run in self.held
 
-    def keep(self, stream, _source, _expected=0):
+    def keep(self, stream, _source, _expected=int):
         self.log.append(stream.part)
 
     def keep_tree(self, stream, _path, expected):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
 from trenova_backup import main, records, runs  # noqa: E402  # found by the line above
 from trenova_backup.errors import BackupError, SourceError, TargetError  # noqa: E402
-from trenova_backup.files import stamp_of  # noqa: E402
+from trenova_backup.files import size, stamp_of  # noqa: E402
 from trenova_backup.repository import Repository, Snapshot  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -387,21 +388,52 @@ def test_a_target_that_breaks_off_is_replaced_by_the_next_one_in_the_same_run(se
     assert ("cache", "snapshot", b"REDIS") in kept("/two")
 
 
-@pytest.mark.parametrize(("free", "growth", "left", "is_enough"), [
-    (1000, 1.25, 875, True), (999, 1.25, 875, False), (1000, 1.25, 876, False), (1000, 9, 100, True),
-    (999, 9, 100, False)])
+@pytest.mark.parametrize(("last", "files", "free", "growth", "left", "is_enough"), [
+    (100, 0, 1000, 1.25, 875, True), (100, 0, 999, 1.25, 875, False), (100, 0, 1000, 1.25, 876, False),
+    (100, 0, 1000, 9, 100, True), (100, 5000, 1000, 9, 100, True), (100, 0, 999, 9, 100, False),
+    (0, 8192, 9192, 9, 1000, True), (0, 8192, 9191, 9, 1000, False), (0, 0, 1000, 9, 1000, True)])
 def test_a_disk_has_room_for_a_stream_that_grew_and_for_what_is_left_alone(
-        settings, tmp_path, monkeypatch, free, growth, left, is_enough):
-    """By the figures of the plan: 100 bytes the last time."""
+        settings, tmp_path, monkeypatch, last, files, free, growth, left, is_enough):
+    """By the figures of the plan and the bytes of the last time; the first time by those of the files."""
     settings.content["figures"] = dict(FIGURES, stream_growth=growth, left_free_bytes=left)
-    settings.targets[0]["directory"] = str(tmp_path)
+    for target in settings.targets[:1]:
+        target["directory"] = str(tmp_path)
+    (tmp_path / "papers").mkdir()
+    if files:
+        (tmp_path / "papers/one").write_bytes(b"x" * files)
+    settings.stores[0]["path"] = str(tmp_path / "papers")
+    del settings.stores[1:]
+    if last:
+        Engine.restic.add("/one", ["run=20261123T013000Z", "store=papers", "part=archive"], "archive.tar", b"x" * last)
     monkeypatch.setattr(runs.places, "free", lambda _path: free)
-    run = runs.Run(settings, "backup")
-    if is_enough:
-        run._have_space(run.targets[0], 100)
-    else:
-        with pytest.raises(TargetError, match=f"Target one: .* are free .* are needed and {left} B left alone"):
-            run._have_space(run.targets[0], 100)
+    run = runs.Run(settings, "backup", "20261124T013000Z")
+    run.look_at_targets()
+    run.all_stores()
+    assert run.targets[0].is_good is is_enough
+    if not is_enough:
+        assert re.search(f"^Target one: .* are free .* are needed and {re.escape(size(left))} left alone",
+                         run.targets[0].because)
+    assert len(kept("/one")) == bool(last) + is_enough
+    assert len(kept("/two")) == (not is_enough)
+
+
+def test_a_disk_that_has_no_room_for_new_objects_is_not_filled_with_them(settings, tmp_path, monkeypatch):
+    settings.content["figures"] = dict(FIGURES, left_free_bytes=1000)
+    settings.stores[:] = [{"store": "papers", "name": "papers", "kind": "objects", "title": "Papers"}]
+    asked = []
+
+    def sync(self, _store, _stamp, _tell, need_space):
+        need_space(500)
+        asked.append(self)
+        return {"objects": 1}
+    monkeypatch.setattr(Mirror, "sync", sync)
+    for target, free in zip(settings.targets, (1499, 1500), strict=True):
+        target["directory"] = str(tmp_path / str(free))
+    monkeypatch.setattr(runs.places, "free", lambda path: int(os.path.basename(path)))
+    run = runs.Run(settings, "backup", "20261124T013000Z")
+    run.all_stores()
+    assert [target.is_good for target in run.targets] == [False, True]
+    assert asked == [run.targets[1].mirror]
 
 
 def test_every_target_holds_the_record_of_a_run_once(settings):

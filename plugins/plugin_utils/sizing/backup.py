@@ -11,8 +11,8 @@ from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing import con
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.arguments import above_zero, formula, part
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.sizing.model import Bounds
 
-#: Chosen: a job takes one of so many cores while the application needs them. A full backup of 1 GB cost 8.3 % of what an
-#: application did that was asked for all it could; the goal is 10 % (docs/benchmarks-backup.md).
+#: Chosen: a job takes one of so many cores while the application needs them. A full backup of 1 GB cost 8.3 % of what
+#: an application did that was asked for all it could; the goal is 10 % (docs/benchmarks-backup.md).
 OF_CORES = 15
 ENVELOPE = container.Envelope(
     memory=tiers.BACKUP_MEMORY, cpus=tiers.BACKUP_CPUS, reservation="chosen: a job is not kept in memory",

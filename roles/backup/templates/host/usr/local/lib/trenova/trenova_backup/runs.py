@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import json
 import os
 import sys
@@ -173,17 +174,19 @@ class Run:
 
     # -- What kinds ask for -------------------------------------------------------------------------------------------
 
-    def keep(self, stream, source, expected=0):
+    def keep(self, stream, source, expected=int):
         """Keep a stream in the first target that takes it; what restic says of it.
 
-        expected: bytes that there may be, where no stream of its kind was kept before.
+        expected: tells how many bytes there may be, 0 where nobody knows. It is asked where no stream of its kind was
+        kept before.
         """
         def store(target):
             before = self._last_size(target, stream)
+            usual = before or expected()
 
             def tell(done):
-                self.say(f"  {_title(stream)}: {size(done)}{_left(done, before or expected, begin)}")
-            self._have_space(target, before)
+                self.say(f"  {_title(stream)}: {size(done)}{_left(done, usual, begin)}")
+            self._have_space(target, before * self.settings["figures"]["stream_growth"] or usual)
             begin = time.monotonic()
             return target.repository.keep(stream, source, tell)
         return self._step(stream, store)
@@ -191,7 +194,7 @@ class Run:
     def keep_tree(self, stream, path, expected):
         """Keep a directory that the keeper itself sees. expected: bytes that no target may hold yet."""
         def store(target):
-            self._have_space(target, expected)
+            self._have_space(target, expected * self.settings["figures"]["stream_growth"])
             tags = [word for tag in stream.tags for word in ("--tag", tag)]
             process = target.repository.run("backup", "--json", "--host", self.settings["installation"], *tags, path)
             return _summary(process.lines)
@@ -206,7 +209,8 @@ class Run:
         for target in self.good:
             begin = time.monotonic()
             try:
-                told = target.mirror.sync(store, self.stamp, self._tell_mirror(store))
+                told = target.mirror.sync(
+                    store, self.stamp, self._tell_mirror(store), functools.partial(self._have_space, target))
             except TargetError as error:
                 self.lose(target, error)
                 continue
@@ -278,7 +282,8 @@ class Run:
     def _copy(self, source, target, snapshots):
         begin = time.monotonic()
         try:
-            self._have_space(target, sum(snapshot.added for snapshot in snapshots))
+            added = sum(snapshot.added for snapshot in snapshots)
+            self._have_space(target, added * self.settings["figures"]["stream_growth"])
             target.repository.copy_from(source.repository, snapshots)
         except TargetError as error:
             self.lose(target, error)
@@ -474,10 +479,10 @@ class Run:
         return sizes[-1] if sizes else 0
 
     def _have_space(self, target, needed):
+        """Raises TargetError where the disk of a target has not the room for so many bytes."""
         if not target.directory:
             return
         left = self.settings.left_free
-        needed *= self.settings["figures"]["stream_growth"]
         if places.free(target.directory) < needed + left:
             self._make_room(target)
         free = places.free(target.directory)

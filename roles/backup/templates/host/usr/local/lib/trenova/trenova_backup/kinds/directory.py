@@ -18,7 +18,7 @@ class Directory(Kind):
         """An archive of all files, in an order that does not change, so that equal ones are stored once."""
         without = [f"--exclude=./{path}" for path in self.store["without"]]
         self.run.keep(self.stream("archive", "archive.tar"), self.from_job([
-            "sh", "/run/trenova/config/archive.sh", self.store["inside"], *without]))
+            "sh", "/run/trenova/config/archive.sh", self.store["inside"], *without]), self.bytes_here)
 
     def fetch(self, choice, beside):
         """All files, with their owners and modes."""

@@ -9,6 +9,7 @@ import time
 
 from trenova_backup.errors import BackupError
 from trenova_backup.files import moment, seconds_of
+from trenova_backup.restore import laying
 from trenova_backup.stream import Stream
 
 
@@ -113,6 +114,10 @@ class Kind(abc.ABC):
     def stream(self, part, file, extract=(), **facts):
         """A stream of this store in this run."""
         return Stream(self.run.stamp, self.name, part, file, extract, **facts)
+
+    def bytes_here(self):
+        """What its directory holds on this host; 0 where it lies elsewhere."""
+        return laying.size_of(self.store["path"], self.store.get("without", ())) if self.store.get("path") else 0
 
     def from_job(self, command, job=None):
         """A source: a container of a job whose output goes into the pipe."""

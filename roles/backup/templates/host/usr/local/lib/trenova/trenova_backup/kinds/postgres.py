@@ -177,7 +177,7 @@ class Postgres(Kind):
         stream = self.stream(
             "base", "base.tar", (MANIFEST, f"{MANIFESTS}/{self.name}/{self.run.stamp}"), level=level,
             after=parent["run"] if parent else "", system=self.memory["system"], version=self.version)
-        self.run.keep(stream, self.from_job(command), 0 if parent else self._bytes())
+        self.run.keep(stream, self.from_job(command), int if parent else self._bytes)
 
     def _told_facts(self):
         """Take down what the databases hold, for the next drill to compare with: the file; "" where they do not tell.
@@ -207,10 +207,12 @@ class Postgres(Kind):
                 raise SourceError(f"{self.store['title']}: {database} cannot be counted: {error}.") from None
         return found
 
-    def _bytes(self):
-        """What all databases hold, which is about what a full base does; 0 where the login may not know."""
+    def _bytes(self, database=""):
+        """What all databases hold, or one, which a base or a dump will hardly exceed; 0 where the login may not know."""
         try:
-            return int(self._query("SELECT sum(pg_database_size(oid))::bigint FROM pg_database")[0][0])
+            return int(self._query(
+                "SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE :'name' IN ('', datname)",
+                name=database)[0][0])
         except SourceError:
             return 0
 
@@ -229,7 +231,8 @@ class Postgres(Kind):
                 self.stream("dump", f"{database}.dump", database=database),
                 self.from_job([
                     "pg_dump", "--format=custom", "--compress=0", "--no-password", "--dbname",
-                    self._connection(database)]))
+                    self._connection(database)]),
+                functools.partial(self._bytes, database))
         self.run.keep(
             self.stream("globals", "globals.sql"),
             self.from_job([

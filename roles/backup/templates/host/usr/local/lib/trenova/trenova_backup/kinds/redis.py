@@ -34,7 +34,7 @@ class Redis(Kind):
     def _snapshot(self, **facts):
         self.run.keep(self.stream("snapshot", FILE, **facts), self.from_job([
             "sh", "/run/trenova/config/redis.sh", self.store["host"], str(self.store["port"]), self.name,
-            "--rdb", "-"]))
+            "--rdb", "-"]), self.bytes_here)
 
     def fetch(self, choice, beside):
         """The snapshot, as the one that a Redis with its log of changes on begins with, and as that of one without."""

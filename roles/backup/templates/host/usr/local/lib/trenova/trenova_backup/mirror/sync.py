@@ -63,7 +63,7 @@ class Sync:
             return "its name is longer than the target can hold once it is encrypted"
         return None
 
-    def run(self, known):
+    def run(self, known, need_space):
         """Compare, refuse or do."""
         gone = total = 0
         for action, old, new, why in self._plan(known):
@@ -81,6 +81,9 @@ class Sync:
             raise BackupError(
                 f"{gone} of {total} objects of {self._store} are gone since the last backup, which has them: nothing "
                 f"was changed. If they are meant to be gone, {allowed.hint(allowed.VANISHED)}")
+        if self._total:
+            # What is replaced or deleted stays, moved aside.
+            need_space(self._total)
         batch, size = [], 0
         for action, old, new, _n in self._plan(known):
             if action in ("same", "left out"):

@@ -29,8 +29,8 @@ from trenova_backup.mirror.lists import (
     split,
     unlisted,
     versions,
-    within,
     with_gone,
+    within,
 )
 from trenova_backup.mirror.names import FILE_NAME_BYTES, NAME_BYTES, upload_headers
 from trenova_backup.mirror.steps import BEGIN, JOB, KEYS, SCRIPTS, request
@@ -79,10 +79,10 @@ class Mirror:
 
     # -- Sync ---------------------------------------------------------------------------------------------------------
 
-    def sync(self, store, stamp, tell=lambda done, total: None):
+    def sync(self, store, stamp, tell=lambda done, total: None, need_space=lambda needed: None):
         """Bring the target to what the store holds now; what happened, as a dict.
 
-        Raises SourceError, TargetError, and BackupError where so much is gone that somebody has to look. What was kept
+        need_space: raises TargetError where the target has not the room for so many bytes. Raises SourceError, TargetError, and BackupError where so much is gone that somebody has to look. What was kept
         by then stays kept, and the next sync goes on from there.
         """
         started = time.monotonic()
@@ -94,7 +94,7 @@ class Mirror:
             self.step("source", f"store-{store}:", work.inside("source"), error=SourceError)
             sort(work.path("source"))
             run = Sync(self, store, work, aside(stamp, replaced), listed, tell)
-            run.run(known)
+            run.run(known, need_space)
             if run.is_changed or not lists or work.is_unlisted:
                 self._commit(store, work, stamp)
             run.raise_errors()

@@ -106,10 +106,11 @@ def remove(path):
         shutil.rmtree(path)
 
 
-def size_of(path):
-    """Bytes on the disk of all that is below a path."""
-    total = 0
-    for folder, _names, files in os.walk(path):
+def size_of(path, without=()):
+    """Bytes on the disk of all that is below a path. without: paths below it that do not count."""
+    total, left_out = 0, {os.path.join(path, name) for name in without}
+    for folder, names, files in os.walk(path):
+        names[:] = [name for name in names if os.path.join(folder, name) not in left_out]
         for name in files:
             with contextlib.suppress(OSError):
                 total += os.lstat(os.path.join(folder, name)).st_blocks * 512
