@@ -208,7 +208,7 @@ class Postgres(Kind):
         return found
 
     def _bytes(self, database=""):
-        """What all databases hold, or one, which a base or a dump will hardly exceed; 0 where the login may not know."""
+        """What all databases hold, or one: a base or a dump hardly exceeds it. 0 where the login may not know."""
         try:
             return int(self._query(
                 "SELECT sum(pg_database_size(oid))::bigint FROM pg_database WHERE :'name' IN ('', datname)",

@@ -82,8 +82,9 @@ class Mirror:
     def sync(self, store, stamp, tell=lambda done, total: None, need_space=lambda needed: None):
         """Bring the target to what the store holds now; what happened, as a dict.
 
-        need_space: raises TargetError where the target has not the room for so many bytes. Raises SourceError, TargetError, and BackupError where so much is gone that somebody has to look. What was kept
-        by then stays kept, and the next sync goes on from there.
+        need_space: raises TargetError where the target has not the room for so many bytes. Raises SourceError,
+        TargetError, and BackupError where so much is gone that somebody has to look. What was kept by then stays kept,
+        and the next sync goes on from there.
         """
         started = time.monotonic()
         work = Work(self.settings.path("objects"), self.name, store)
