@@ -30,6 +30,7 @@ from trenova_backup.mirror.names import encrypted, upload_headers  # noqa: E402
 from trenova_backup.mirror.target import Mirror  # noqa: E402
 
 START = files.seconds_of("20261123T013000Z")
+PATHS = st.sampled_from(["b/a", "b/a b", "b/a\tb", "b/a\x01", "b/ä", "b/a/c", "c/-x", "c/#;'\"", "c/\U0001f600"])
 
 
 class Killed(BaseException):
@@ -225,6 +226,15 @@ class World:
             lines.append("200 " + number)
         return lines
 
+    def do_live(self, remote, out):
+        there = self.other if remote == "other:" else self.source
+        self.out(out, [line(path, len(content), "2026-12-01T00:00:00.000", md5(content))
+                       for path, (content, *_) in there.items()])
+
+    def do_keep_live(self, _remote, bucket, names):
+        for path in self.names(names):
+            self.other[f"{bucket}/{path}"] = self.other[path]
+
     # -- What is tested -----------------------------------------------------------------------------------------------
 
     def path(self, *words):
@@ -353,6 +363,59 @@ def test_what_comes_back_has_its_headers_and_buckets(world):
     assert world.other == {"b/a \\ \"q\" ü\ttab": ("one", {"content-type": "text/one"})}
     assert world.other_buckets == {"b", "empty"}
     assert (result["objects"], result["bytes"], result["missing"]) == (1, 3, [])
+    assert (result["compared"], result["by_md5"], result["unlike"]) == (1, 1, [])
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(PATHS, st.text("xyz", min_size=1, max_size=2)),
+       st.dictionaries(PATHS, st.text("xyz", min_size=1, max_size=2)), st.sets(PATHS))
+def test_a_copy_is_made_of_all_that_is_written_over_with_something_else_and_of_nothing_else(saved, live, in_parts):
+    """Of what was uploaded in parts nobody knows whether it is the same. The room is asked for before."""
+    with tempfile.TemporaryDirectory() as directory:
+        world, asked = World(directory), []
+        for path, content in saved.items():
+            world.put(path, content, path in in_parts)
+        world.sync()
+        world.other = {path: (content, {}) for path, content in live.items()}
+        mirror = world.mirror()
+        state = mirror.state_at("main")
+        found = mirror.compare(state, "other:")
+        replaced = {path: live[path] for path, content in saved.items()
+                    if path in live and (live[path] != content or path in in_parts)}
+        assert set(found.over) == set(replaced)
+        assert set(found.lacking) == set(saved) - set(live)
+        assert found.over_bytes == sum(map(len, replaced.values()))
+        assert found.new_bytes == sum(len(content) for path, content in saved.items()
+                                      if path not in live or path in replaced)
+        assert mirror.keep_live(state, "other:", "copies", asked.append) is bool(replaced)
+        assert asked == [found.over_bytes] * bool(replaced)
+        result = mirror.bring_back("main", state, "other:")
+        assert result["compared"] == len(saved)
+        assert result["by_md5"] == len(set(saved) - in_parts)
+        assert {path: content for path, (content, _headers) in world.other.items()} == {
+            **live, **saved, **{f"copies/{path}": content for path, content in replaced.items()}}
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "does not hold 1 objects"), ("long", "does not hold 1 objects"),
+                                                ("two", None)])
+def test_what_did_not_come_back_as_it_was_saved_is_found(world, monkeypatch, content, words):
+    world.put("b/a", "one")
+    world.put("b/b", "one")
+    world.sync()
+    write = world.do_write
+
+    def spoil(*given):
+        lines = write(*given)
+        world.other.pop("b/a")
+        if content:
+            world.other["b/a"] = (content, {})
+        return lines
+    monkeypatch.setattr(world, "do_write", spoil)
+    if words:
+        with pytest.raises(SourceError, match=words + ".*the first one is b/a"):
+            bring_back(world, None, "other:")
+    else:
+        assert bring_back(world, None, "other:")["unlike"] == ["b/a"]
 
 
 def test_one_object_or_bucket_comes_back_beside(world):
@@ -671,7 +734,6 @@ def test_who_keeps_the_clock_is_asked_of_systemd(tmp_path, monkeypatch, said, is
 
 # -- Whatever happens -------------------------------------------------------------------------------------------------
 
-PATHS = st.sampled_from(["b/a", "b/a b", "b/a\tb", "b/a\x01", "b/ä", "b/a/c", "c/-x", "c/#;'\"", "c/\U0001f600"])
 CHANGES = st.lists(st.one_of(
     st.tuples(st.just("put"), PATHS, st.text("xyz", min_size=1, max_size=3), st.booleans()),
     st.tuples(st.just("delete"), PATHS)), max_size=6)

@@ -201,6 +201,9 @@ class Mirror:
     def retain(self, *_details):
         pass
 
+    def buckets(self, _remote):
+        return []
+
     def stamps(self, _store):
         return ["20261123T013000Z"], []
 

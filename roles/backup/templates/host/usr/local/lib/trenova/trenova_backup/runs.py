@@ -19,7 +19,7 @@ import time
 
 from trenova_backup import deployed, kinds, places, points, records, retention
 from trenova_backup.engine import Engine
-from trenova_backup.errors import BackupError, NothingYet, TargetError
+from trenova_backup.errors import BackupError, NothingYet, SourceError, TargetError
 from trenova_backup.files import by_age, duration, moment, read_json, size, stamp_of, write_json
 from trenova_backup.mirror.target import Mirror
 from trenova_backup.points import RECORD
@@ -308,8 +308,17 @@ class Run:
                 self._tell_since(self._let_go_in(target, self.is_full))
             except TargetError as error:
                 self.lose(target, error)
-        for path in copies.let_go(self.settings, self.started) if not self.failures else []:
+        for path in self._let_go_copies() if not self.failures else []:
             self.say(f"removed {path}, which a restore had replaced")
+
+    def _let_go_copies(self):
+        yield from copies.let_go(self.settings, self.started)
+        for store in self.settings.stores:
+            if store["kind"] == "objects":
+                try:
+                    yield from (f"the bucket {name}" for name in kinds.of(store, self).let_go_copies(self.started))
+                except SourceError as error:
+                    self.warn(f"Copies of what a restore had replaced stay: {error}")
 
     def _let_go_in(self, target, is_pruned):
         """Remove from a target what retention does not keep; the snapshots that are left."""

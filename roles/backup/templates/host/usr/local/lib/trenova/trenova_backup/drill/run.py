@@ -40,7 +40,7 @@ class Impossible(BackupError):
 class Recorded(Restore):
     """A restore of what a run has kept that has also taken down what there was."""
 
-    starts_at_once = False
+    starts_at_once = keeps_live = False
     run = ""
     #: When it was known what the target holds, in seconds.
     asked = 0.0
@@ -291,6 +291,10 @@ class Drill:
             # The application itself may have written one meanwhile, and takes none away.
             if number < result["expected"]:
                 self.failures.append(f"{kind.store['title']}: {number} objects came back of {result['expected']}.")
+            result.update(compared=kind.compared, by_md5=kind.by_md5)
+            if kind.unlike:
+                self.failures.append(f"{kind.store['title']}: {len(kind.unlike)} objects came back with another MD5 "
+                                     f"than they were saved with, the first one is {kind.unlike[0]}.")
             if kind.missing:
                 self.failures.append(f"{kind.store['title']}: the target lacks {len(kind.missing)} objects that it "
                                      f"should hold, the first one is {kind.missing[0]}.")

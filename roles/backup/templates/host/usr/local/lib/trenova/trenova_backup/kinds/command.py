@@ -29,6 +29,21 @@ class Command(Kind):
         self.run.bring_file(choice.snapshots[0], os.path.join(beside, self.store["file"]))
         return beside
 
+    def keep_live(self, choice, name):
+        """What it says now, as a file: its directory. Nothing where nothing would take the other one."""
+        if not self.store.get("restore"):
+            return ""
+        path = self.copy_directory(name)
+        process = self.run.engine.execute(
+            self.store["container"], self.store["command"], os.path.join(path, self.store["file"]))
+        try:
+            if process.wait(TAKES_SECONDS):
+                raise SourceError(f"{self.store['title']} does not tell what would be replaced: "
+                                  f"{process.said.rstrip('.')}.")
+        finally:
+            process.end()
+        return path
+
     def write(self, choice, beside):
         """Give it to the command that takes it."""
         if not self.store.get("restore"):

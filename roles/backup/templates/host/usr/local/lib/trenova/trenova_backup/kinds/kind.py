@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import os
 import time
 
 from trenova_backup.errors import BackupError
@@ -17,14 +18,16 @@ from trenova_backup.stream import Stream
 class Choice:
     """What a store is restored from: snapshots, in the order in which they are needed, and the moment that it has then.
 
-    at: that moment, in seconds. bytes: what is read. space: what it takes on this host until the end. facts: what
-    only its kind reads.
+    at: that moment, in seconds. bytes: what is read. space: what it takes on this host until the end. adds: bytes that
+    writing it into the running service adds to the disk of that, None where that is not known. facts: what only its
+    kind reads.
     """
 
     snapshots: list
     at: float
     bytes: int = 0
     space: int = 0
+    adds: int | None = None
     facts: dict = dataclasses.field(default_factory=dict)
 
 
@@ -102,6 +105,16 @@ class Kind(abc.ABC):
     def recover(self, choice, beside):  # noqa: B027  # most kinds are laid or written as they were fetched
         """Make of what was fetched what takes the place of the live directory: its path. Others are fetched then."""
 
+    def foresee(self, choice):  # noqa: B027  # most kinds are laid beside what is there
+        """Find out what writing the choice would replace. Raises BackupError where the service cannot take it."""
+
+    def foresee_part(self, choice, only):  # noqa: B027  # most parts are small beside what is there
+        """Find out what bringing a part beside what is there would add."""
+
+    def keep_live(self, choice, name):
+        """Take a copy of what writing the choice would replace, under a name; where it is, "" where nothing is."""
+        return ""
+
     def write(self, choice, beside):  # noqa: B027  # most kinds are laid
         """Write what was fetched into the running service, which nobody uses meanwhile."""
 
@@ -118,6 +131,13 @@ class Kind(abc.ABC):
     def bytes_here(self):
         """What its directory holds on this host; 0 where it lies elsewhere."""
         return laying.size_of(self.store["path"], self.store.get("without", ())) if self.store.get("path") else 0
+
+    def copy_directory(self, name):
+        """A directory of this host for a copy of that name, which backups remove after a while as any other."""
+        path = self.run.settings.path(f"{name}-{self.name}")
+        laying.remove(path)
+        os.mkdir(path, 0o700)
+        return path
 
     def from_job(self, command, job=None):
         """A source: a container of a job whose output goes into the pipe."""

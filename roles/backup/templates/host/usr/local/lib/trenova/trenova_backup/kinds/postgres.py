@@ -387,7 +387,7 @@ class Postgres(Kind):
             self.run.own(beside, self.run.settings["owner"])
             return beside
         self.run.engine.mount(self.store["restore_job"], beside, RESTORE)
-        works = [lambda: self._need_version(choice)]
+        works = [] if choice.facts.get("is_readable") else [lambda: self._need_version(choice)]
         for snapshot, name in zip(choice.snapshots, [*_names(choice.snapshots[:-1]), LOG]):
             place = os.path.join(beside, name)
             os.mkdir(place, 0o700)
@@ -436,6 +436,28 @@ class Postgres(Kind):
         finally:
             process.end()
         return f"{table} of {database} is in the schema {name}, beside the live one."
+
+    def foresee(self, choice):
+        """Whether the server can read it. Of dumps, what a copy of each database takes, a file of this host."""
+        if self.is_laid:
+            self._need_version(choice)
+            choice.facts["is_readable"] = True
+            return
+        choice.adds = sum(self._bytes(snapshot.pairs["database"]) for snapshot in choice.snapshots)
+
+    def keep_live(self, choice, name):
+        """Dumps of the databases that are written over: their directory."""
+        path = self.copy_directory(name)
+        self.run.own(path, self.run.settings["owner"])
+        self.run.engine.mount(self.store["job"], path, RESTORE)
+        for snapshot in choice.snapshots:
+            process = self.run.engine.run(self.store["job"], [
+                "pg_dump", "--format=custom", "--no-password", f"--file={RESTORE}/{snapshot.file}", "--dbname",
+                self._connection(snapshot.pairs["database"])])
+            if process.code:
+                raise SourceError(f"{self.store['title']}: {snapshot.pairs['database']} cannot be saved before it is "
+                                  f"replaced: {process.said.rstrip('.')}.")
+        return path
 
     def write(self, choice, beside):
         """Restore dumps into the databases of a server of somebody else's, each as a whole or not at all."""

@@ -15,6 +15,8 @@ BEGIN = r"""set -euo pipefail
 # Of S3, each of these tries as often again.
 export RCLONE_RETRIES=1 RCLONE_LOW_LEVEL_RETRIES=2 RCLONE_CONTIMEOUT=15s RCLONE_TIMEOUT=2m
 export RCLONE_USE_SERVER_MODTIME=true RCLONE_BUFFER_SIZE=1M RCLONE_NO_TRAVERSE=true
+# Buckets with copies of what a restore has written over.
+COPIES='^"before-[0-9]\{8\}t[0-9]\{6\}z/'
 lines() { sed -n -e 's/,$//' -e '/^{/p'; }
 # The first question: a name that nobody knows any more costs many times the patience of a resolver.
 asked() {
@@ -46,7 +48,7 @@ if_there asked rclone lsf --dirs-only "$1/replaced" | sed 's/^/replaced /'
 { asked rclone lsjson --dirs-only --no-mimetype "$1" | lines | jq -r '"\(.Path + "/" | tojson)\t0\t\(.ModTime[:23])"'
   rclone lsjson -R --files-only --no-mimetype --fast-list "$1" | lines |
       jq -r '"\(.Path | tojson)\t\(.Size)\t\(.ModTime[:23])"'
-} >"$2"
+} | { grep -v "$COPIES" || [ $? = 1 ]; } >"$2"
 """,
     # TARGET FILE PLACE...
     "held": r"""
@@ -55,6 +57,25 @@ for place; do
     if_there rclone lsjson -R --files-only --no-mimetype --no-modtime --fast-list "$target/$place" | lines |
         jq -r --arg place "${place#replaced/}" '"\(.Path | tojson)\t\($place)\t\(.Size)"'
 done >"$file"
+""",
+    # REMOTE FILE
+    "live": r"""
+{ rclone lsjson -R --files-only --no-mimetype --hash --fast-list "$1" || [ $? = 3 ]; } | lines |
+    jq -r '"\(.Path | tojson)\t\(.Size)\t\(.ModTime[:23])\t\(.Hashes.md5 // "")"' >"$2"
+""",
+    # REMOTE BUCKET FILES: what lies in all buckets into one of its own, by the store itself
+    "keep-live": r"""
+rclone mkdir "$1$2"
+rclone copy --no-check-dest --files-from-raw "$3" "$1" "$1$2"
+""",
+    # REMOTE
+    "buckets": r"""
+rclone lsf --dirs-only "$1"
+""",
+    # REMOTE BUCKET...
+    "purge-live": r"""
+remote=$1; shift
+for bucket; do rclone purge "$remote$bucket"; done
 """,
     # SOURCE FILES RESULT
     "look": r"""

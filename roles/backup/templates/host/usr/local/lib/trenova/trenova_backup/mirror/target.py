@@ -20,11 +20,15 @@ from trenova_backup.mirror.lists import (
     aside,
     chunks,
     is_bucket,
+    is_version,
+    md5_of,
+    pairs,
     path_of,
     placed,
     reaching_back,
     read,
     rebuilt,
+    size_of,
     sort,
     split,
     unlisted,
@@ -38,6 +42,7 @@ from trenova_backup.mirror.sync import BATCH_OBJECTS, Sync
 from trenova_backup.mirror.work import Work
 from trenova_backup.words import cleaned
 
+MD5_LENGTH = 32
 #: By how much the clock of a source may be ahead of the host's.
 CLOCK_SECONDS = 2
 
@@ -236,13 +241,42 @@ class Mirror:
         state.count()
         return state
 
+    def compare(self, state, remote):
+        """What a remote holds of a state, and what that would write over or add: a Comparison."""
+        work = state.work
+        self.step("live", remote, work.inside("live"), error=SourceError)
+        sort(work.path("live"))
+        return Comparison(read(work.path("state")), read(work.path("live")))
+
+    def keep_live(self, state, remote, bucket, need_space):
+        """Copy the objects of a remote that a state would write over with other content into a bucket of its own.
+
+        Whether there are any. need_space: raises BackupError where there is no room for so many bytes.
+        """
+        found = self.compare(state, remote)
+        if found.over:
+            need_space(found.over_bytes)
+            state.work.write_names("over", found.over)
+            self.step("keep-live", remote, bucket, state.work.inside("over"), error=SourceError)
+        return bool(found.over)
+
+    def buckets(self, remote):
+        """Names of the buckets of a remote."""
+        return [line.rstrip("/") for line in self.step("buckets", remote, error=SourceError)]
+
+    def purge_live(self, remote, names):
+        """Remove buckets of a remote with all that they hold."""
+        self.step("purge-live", remote, *names, error=SourceError)
+
     def bring_back(self, store, state, remote, only=None, into=None, tell=lambda done, total: None):
         """Write what the store held at a moment into a remote ("store-objects:"); what happened, as a dict.
 
         state: of that moment, as the target has told it; it is gone afterwards.
         only: "bucket", "bucket/key" or all below "bucket/prefix". into: "bucket" or "bucket/prefix", which takes the
         place of the bucket's name. Objects of the remote that the state does not name stay. missing: what the target
-        should hold and does not. Raises TargetError with the first object that failed.
+        should hold and does not. Where all of it was wished, compared: how many came back with the size that they had,
+        by_md5: of how many the MD5 is the same, too, unlike: those of which it is another one. Raises TargetError with
+        the first object that failed, SourceError with the first that is not there as it was.
         """
         started = time.monotonic()
         work, chosen = state.work, [entry for entry in state.buckets if within(entry, only)]
@@ -264,9 +298,20 @@ class Mirror:
                                   f"first one is {name}: {cleaned(why)}.")
             if only and not result["objects"] and not chosen:
                 raise BackupError(f"{store} held no {only} at {state.stamp}.")
+            if not only:
+                result.update(self._proved(store, state, remote))
             return dict(result, seconds=time.monotonic() - started)
         finally:
             work.tidy()
+
+    def _proved(self, store, state, remote):
+        """{compared, by_md5, unlike} of a state that was brought back. Raises SourceError where it is not there."""
+        found = self.compare(state, remote)
+        wrong = [*found.lacking, *found.other_sizes]
+        if wrong:
+            raise SourceError(f"{store} does not hold {len(wrong)} objects as they were written, the first one is "
+                              f"{wrong[0]}.")
+        return {"compared": found.objects, "by_md5": found.by_md5, "unlike": found.unlike}
 
     def _write(self, store, work, remote, buckets, group, into, result, done, tell):
         """Make buckets that are not there, and write a group of entries of a state into a remote."""
@@ -361,6 +406,45 @@ class Mirror:
         return damaged
 
 
+class Comparison:
+    """A state against what a store holds now, as two sorted lists.
+
+    objects: of the state, that a target holds. lacking: paths that the store does not have. other_sizes, unlike: those
+    of which it has another size, or another MD5. by_md5: how many have the same one. over: what would be lost if the
+    state were written, as it is another one or nobody can tell, and over_bytes. new_bytes: what would be written for
+    all that is not known to be the same.
+    """
+
+    def __init__(self, state, live):
+        self.objects = self.by_md5 = self.over_bytes = self.new_bytes = 0
+        self.lacking, self.other_sizes, self.unlike, self.over = [], [], [], []
+        for line, now in pairs(state, live):
+            if line and not is_bucket(line) and line.split("\t")[5]:
+                self._compare(line, now)
+
+    def _compare(self, line, now):
+        path = path_of(line)
+        self.objects += 1
+        if not now:
+            self.lacking.append(path)
+            self.new_bytes += size_of(line)
+            return
+        is_known = len(md5_of(line)) == len(md5_of(now)) == MD5_LENGTH
+        if is_known and md5_of(line) == md5_of(now):
+            self.by_md5 += 1
+            return
+        if size_of(line) != size_of(now):
+            if md5_of(line) != OTHER:
+                self.other_sizes.append(path)
+        elif is_known:
+            self.unlike.append(path)
+        elif is_version(now, line):
+            return
+        self.over.append(path)
+        self.over_bytes += size_of(now)
+        self.new_bytes += size_of(line)
+
+
 class State:
     """What a store held at a moment, and where it lies."""
 
@@ -374,6 +458,10 @@ class State:
             self.objects += bool(place)
             self.bytes += size if place else 0
         self.buckets = [path_of(line)[:-1] for line in read(self.work.path("state")) if is_bucket(line)]
+
+    def bytes_of(self, only):
+        """Bytes of a bucket, or of objects of one, that the target holds."""
+        return sum(size for path, size, _n, _n, place in self.entries() if place and within(path, only))
 
     def entries(self):
         """(path, bytes, MD5 or mark, headers, Place or None where the target has it not) of all objects, by path."""

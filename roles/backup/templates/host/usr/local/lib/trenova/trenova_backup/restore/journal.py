@@ -4,7 +4,7 @@
     restore.json   wish {target, until, stores}, stamp, begun (the same as a moment), touched (whether anything live
                    is no more as it was), stopped [containers], done
                    phases {store: fetched, laid or written}, ready {store: path of what takes its place},
-                   copies {store: path of what was there}
+                   copies {store: path of what was there, or the bucket with its objects, "" where it was nothing}
 
 While it says that a restore has touched something live and is not done, no backup is made: half of what it would save
 is another state.
@@ -13,6 +13,7 @@ is another state.
 from __future__ import annotations
 
 import os
+import threading
 
 from trenova_backup.errors import BackupError
 from trenova_backup.files import moment, read_json, write_json
@@ -30,6 +31,8 @@ class Journal:
 
     def __init__(self, settings):
         self._path = settings.path(self.file)
+        # Stores that are written at the same time take down how far they are.
+        self._lock = threading.RLock()
         self.content = read_json(self._path)
 
     @property
@@ -72,8 +75,15 @@ class Journal:
 
     def set_phase(self, store, phase):
         """Take down how far a store is."""
-        self.content["phases"][store] = phase
-        self.save()
+        with self._lock:
+            self.content["phases"][store] = phase
+            self.save()
+
+    def set_copy(self, store, place):
+        """Take down where the copy is of what a store is about to replace; "" where there was nothing."""
+        with self._lock:
+            self.content["copies"][store] = place
+            self.save()
 
     def update(self, **facts):
         """Take down what else is known."""
@@ -82,7 +92,8 @@ class Journal:
 
     def save(self):
         """Write it."""
-        write_json(self._path, self.content, 0o600)
+        with self._lock:
+            write_json(self._path, self.content, 0o600)
 
 
 def moment_of(stamp):

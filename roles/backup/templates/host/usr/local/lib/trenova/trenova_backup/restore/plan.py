@@ -29,4 +29,7 @@ def _replaced(store):
     if store["replaces"]:
         now = f" ({size(store['now_bytes'])})" if store["now_bytes"] is not None else ""
         return store["replaces"] + now
-    return "objects of the same names" if store["kind"] == "objects" else "what has the same names"
+    if store["kind"] != "objects":
+        return "what has the same names"
+    number = store["over"]
+    return "objects of the same names" if number is None else f"{number} objects that are other ones now"

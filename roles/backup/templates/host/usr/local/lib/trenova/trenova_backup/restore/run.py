@@ -47,6 +47,8 @@ RENEWED = "{}/.state/renewed"
 class Restore:
     """One restore. wish: {target, until (seconds or None), stores}."""
 
+    #: Whether what is written over may be wanted back.
+    keeps_live = True
     #: Whether the networks of the jobs are there, which two that start at once would both make.
     starts_at_once = True
 
@@ -162,15 +164,16 @@ class Restore:
         """What would be done, for people and programs: the stores, what they hold now, and how long it takes."""
         speed = self.settings["figures"]["copy_bytes_per_second"]
         read = sum(choice.bytes for choice in self.choices.values())
+        stores = [{
+            "store": name, "title": self.kinds[name].store["title"], "kind": self.kinds[name].store["kind"],
+            "at": moment(choice.at), "age_seconds": round(time.time() - choice.at), "bytes": choice.bytes,
+            "objects": choice.facts.get("objects"), "over": choice.facts.get("over"),
+            "replaces": self._replaces(name), "now_bytes": self._now(name)} for name, choice in self.choices.items()]
         return {
             "installation": self.settings["installation"], "target": self.target.name, "wish": self.wish,
             "seconds": round(read / speed + USUAL_STOP), "bytes": read,
             "stops": self._consumers_in_order(), "space": self._spaces(),
-            "stores": [{
-                "store": name, "title": self.kinds[name].store["title"], "kind": self.kinds[name].store["kind"],
-                "at": moment(choice.at), "age_seconds": round(time.time() - choice.at), "bytes": choice.bytes,
-                "objects": choice.facts.get("objects"), "replaces": self._replaces(name),
-                "now_bytes": self._now(name)} for name, choice in self.choices.items()]}
+            "stores": stores}
 
     def _replaces(self, name):
         kind = self.kinds[name]
@@ -183,15 +186,23 @@ class Restore:
     def _spaces(self):
         """{directory: bytes that are needed beside it}."""
         needed = {}
-        for name, choice in self.choices.items():
-            if self.journal.is_touched:
-                continue  # all of it is there
-            place = os.path.dirname(self._beside(name))
-            while not os.path.isdir(place):
-                place = os.path.dirname(place)
-            disk = next((other for other in needed if os.stat(other).st_dev == os.stat(place).st_dev), place)
-            needed[disk] = needed.get(disk, 0) + choice.space
+        for name, choice in self.choices.items() if not self.journal.is_touched else ():  # else all of it is there
+            for path, number in self._takes(name, self.kinds[name], choice):
+                place = path
+                while not os.path.isdir(place):
+                    place = os.path.dirname(place)
+                disk = next((other for other in needed if os.stat(other).st_dev == os.stat(place).st_dev), place)
+                needed[disk] = needed.get(disk, 0) + number
         return needed
+
+    def _takes(self, name, kind, choice):
+        """(path, bytes) of what a choice takes, beside what is there or in a running service."""
+        yield os.path.dirname(self._beside(name)), choice.space
+        if not kind.is_laid:
+            adds = choice.adds
+            if adds is None:  # nobody could be asked: what is there is likely most of it
+                adds = max(0, choice.bytes - choice.space - kind.bytes_here())
+            yield kind.store.get("path") or self.settings.state_dir, adds
 
     def need_same(self):
         """Raises BackupError where another restore was begun and has touched what lives."""
@@ -228,6 +239,19 @@ class Restore:
         """Leave the secrets for the deployment of a server that was empty, which takes and removes them."""
         if is_waiting(self.settings):
             write_json(os.path.join(self.settings["project_dir"], HANDED_OVER), self.secrets(), 0o600)
+
+    def foresee(self, only=None):
+        """Have the choices know what they would replace or, of a part, add. Raises BackupError where one is in vain."""
+        if self.journal.is_touched:
+            return  # what there was is replaced already, in part
+        there = self.engine.services()
+        for name, kind in self.kinds.items():
+            if only:
+                kind.foresee_part(self.choices[name], only)
+            # Who does not run cannot be asked, and an empty server has nothing.
+            elif kind.is_laid or not is_waiting(self.settings) and all(
+                    is_running for _container, is_running in there.get(kind.store["service"], [])):
+                kind.foresee(self.choices[name])
 
     def need_space(self):
         """Raises BackupError where a disk has not the room that a restore takes beside what is there."""
@@ -313,12 +337,23 @@ class Restore:
                 # Stores of objects share a job.
                 with self._job if kind.reads_with else contextlib.nullcontext():
                     begin = time.monotonic()
+                    self._keep_live(name, kind)
                     kind.write(self.choices[name], self._beside(name))
                 took[name] = time.monotonic() - begin
         if any(self.kinds[name].is_read_at_start for name in self._written_into(service)):
             # What the deployment says of it, logins for instance, is read at its start and holds again then.
             self.engine.stop([container for container, runs in self.engine.services().get(service, []) if runs])
         return took
+
+    def _keep_live(self, name, kind):
+        """Take a copy of what is written over, once: after an interruption half of that is what came back."""
+        if not self.keeps_live or is_waiting(self.settings) or name in self.journal.content["copies"]:
+            return
+        place = kind.keep_live(self.choices[name], f"before-{self.stamp}")
+        if place:
+            self.say(f"{kind.store['title']}: what is replaced is in "
+                     f"{place if place.startswith('/') else 'the bucket ' + place}")
+        self.journal.set_copy(name, place)
 
     @contextlib.contextmanager
     def _at_once(self):
@@ -456,8 +491,8 @@ class Restore:
 
     def _lay(self, name, kind):
         path = kind.store["path"]
-        copy = self.journal.content["copies"].setdefault(name, laying.beside(path, f"before-{self.stamp}"))
-        self.journal.save()
+        copy = self.journal.content["copies"].get(name) or laying.beside(path, f"before-{self.stamp}")
+        self.journal.set_copy(name, copy)
         laying.lay(self.journal.content["ready"][name], path, copy, kind.store.get("without", []))
 
     def _renew(self):

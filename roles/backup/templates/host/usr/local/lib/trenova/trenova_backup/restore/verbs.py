@@ -52,6 +52,7 @@ def restore(settings, arguments):
             return _part(settings, work, arguments.only)
         work.need_same()
         work.need_secrets()
+        work.foresee()
         work.need_space()
         if arguments.plan or not arguments.confirm:
             told = work.told()
@@ -70,6 +71,7 @@ def restore(settings, arguments):
 def _part(settings, work, only):
     """A part replaces nothing, so nobody has to confirm it."""
     with recorded(settings, VERB, work) as record:
+        work.foresee(only)
         work.need_space()
         work.say(work.part(only, "restored_" + record["stamp"].lower()))
     return 0
