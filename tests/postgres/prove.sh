@@ -114,10 +114,7 @@ for major in $majors; do
     again=$((SECONDS - began))
     grep -Eq '^pgproof1 .* changed=0 .* unreachable=0 .* failed=0 ' "$work/run.log"
     server systemctl start trenova-backup.service
-    saved=$(server cat /var/lib/trenova/backup/status.json | python3 -c '
-import json, sys
-print(", ".join("{name} {state}".format(**step) for step in json.load(sys.stdin)["steps"] if step["name"].startswith("database")))')
-    [ "$saved" = "database trenova_go_db ok" ]
+    saved=$(server cat /var/lib/trenova/backup/status.json | python3 tests/postgres/dumped.py trenova_go_db)
     told=$(docker exec --env PGPASSWORD="$(cat "$work/password")" $database psql -qAth 127.0.0.1 -U trenova trenova_go_db -c 'SHOW server_version')
     printf '%-6s %-18s %8s s %8s s  %s\n' "$major" "$told" $first $again "$saved" | tee -a "$work/table"
 done

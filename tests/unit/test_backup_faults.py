@@ -22,6 +22,7 @@ import backup_host
 import pytest
 from backup_host import Host
 from test_backup_notify import Mail, serving
+from test_backup_scripts import contents
 from trenova_backup.errors import BackupError
 from trenova_backup.mirror import target as mirror_module
 from trenova_backup.mirror.target import Mirror
@@ -130,6 +131,61 @@ def test_a_repository_is_made_that_each_command_opens_at_once(tmp_path):
         costs.append(told["N"] * told["r"] * told["p"])
     # What half a second allows is 8 times that, on a machine which is slow.
     assert min(costs) <= 2**17
+
+
+#: What is asked of restic, one line for each command; a source from which nothing can be read, where that is wished.
+WATCHED = """#!/bin/sh
+echo "$*" >>{root}/asked
+case "$*" in *"{broken}"*) echo "Fatal: unable to open the source" >&2; exit 1 ;; esac
+exec {restic} "$@"
+"""
+
+
+def check_targets(host, broken="none"):
+    """The check of targets as the playbook has it run, with directories of this machine; what it said."""
+    (host.root / "bin/restic").write_text(
+        WATCHED.format(root=host.root, restic=f"{backup_host.programs()}/restic", broken=broken))
+    (host.root / "bin/restic").chmod(0o755)
+    script = contents({"trenova_roles": ["docker", "backup"], "backup_targets": [
+        {"name": name, "directory": f"/mnt/{name}"} for name in host.targets]})["config/check.sh"]
+    done = subprocess.run(
+        ["sh", "-c", re.sub(r"\binstallation=\S+", "installation=erp1", script).replace("/targets/", f"{host.root}/")],
+        capture_output=True, text=True, check=False, env=dict(os.environ, **host.environment))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def polynomials(host):
+    """How each target cuts what it stores, in restic's words."""
+    return [json.loads(host.restic("cat", "config", target=name).stdout)["chunker_polynomial"] for name in host.targets]
+
+
+@pytest.mark.parametrize("there", [[], ["one"], ["two"]])
+def test_a_further_target_cuts_what_it_stores_as_the_one_that_is_there(tmp_path, there):
+    """What was copied there is stored once with what is saved there when it has become the first one."""
+    host = Host(tmp_path, "one", "two")
+    for name in there:
+        assert host.restic("init", target=name).returncode == 0
+    assert check_targets(host) == [
+        *(f"Target {name}: new repository" for name in host.targets if name not in there),
+        "All sources and targets answer"]
+    assert len(set(polynomials(host))) == 1
+    assert backup_host.KEY not in (tmp_path / "asked").read_text()
+    host.write("first", 12_000_000)
+    saved = str(tmp_path / "papers/first")
+    assert host.restic("backup", "--host", "erp1", saved, target="one").returncode == 0
+    copied = host.restic("copy", "--from-repo", f"{tmp_path}/one/restic", target="two")
+    assert copied.returncode == 0, copied.stderr
+    told = host.restic("backup", "--host", "erp1", "--json", "--force", saved, target="two").stdout.splitlines()[-1]
+    assert json.loads(told)["data_added"] < 100_000
+    assert check_targets(host) == ["All sources and targets answer"]
+
+
+def test_a_target_is_made_all_the_same_where_none_can_be_read_just_then(tmp_path):
+    host = Host(tmp_path, "one", "two")
+    assert "Target two: new repository" in check_targets(host, broken="--copy-chunker-params")
+    assert "--copy-chunker-params" in (tmp_path / "asked").read_text()
+    assert len(set(polynomials(host))) == 2
 
 
 def test_what_hardly_runs_is_told_as_it_ended(tmp_path):

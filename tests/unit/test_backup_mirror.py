@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import tempfile
+import types
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +23,7 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 # No byte code among the templates.
 sys.dont_write_bytecode = True
 
-from trenova_backup import allowed, files  # noqa: E402
+from trenova_backup import allowed, files, runs  # noqa: E402
 from trenova_backup.errors import BackupError, SourceError, TargetError  # noqa: E402
 from trenova_backup.mirror import clock  # noqa: E402
 from trenova_backup.mirror.lists import compared, is_bucket, key_of, path_of, read, sort  # noqa: E402
@@ -572,6 +573,36 @@ def test_a_share_reads_each_object_in_its_turn(world):
         world.put(f"b/{number}", "x")
     world.sync()
     assert sum(world.mirror().verify("main", f"{part}/3")["read"] for part in (1, 2, 3)) == 30
+
+
+def test_a_part_of_a_check_reads_that_part_of_the_objects_and_compares_all_sizes(world):
+    """What changed in its content only is found by one of the parts, what is missing or too much by each."""
+    for number in range(30):
+        world.put(f"b/{number}", "x")
+    world.sync()
+    world.target["current", "b/7"] = "y"
+    world.target["current", "b/8"] = "longer"
+    del world.target["current", "b/9"]
+    world.target["current", "b/extra"] = "x"
+    read, asked, said = [], [], []
+    do_hash = world.do_hash
+    world.do_hash = lambda place, names, out: (read.append(world.names(names)), do_hash(place, names, out))[1]
+    run = runs.Run.__new__(runs.Run)
+    run.settings = types.SimpleNamespace(stores=[{"kind": "objects", "store": "main"}])
+    run.targets = [types.SimpleNamespace(
+        name="disk", is_good=True, because="", mirror=world.mirror(), snapshots=[],
+        repository=types.SimpleNamespace(check=lambda part: asked.append(part) or []))]
+    run.look_at_targets, run._missing = lambda: None, lambda _target, _snapshots: []
+    for part in ("1/3", "2/3", "3/3"):
+        said.append(run.check(part))
+    assert asked == ["1/3", "2/3", "3/3"]
+    assert sorted(name for names in read for name in names) == sorted(
+        f"b/{number}" for number in range(30) if number not in (8, 9))
+    everywhere = ["Target disk: the object b/8 is damaged.", "Target disk: the object b/9 is missing.",
+                  "Target disk: the object b/extra is too much."]
+    assert all(set(everywhere) <= set(found) for found in said)
+    assert [sorted(set(found) - set(everywhere)) for found in said if len(found) > 3] == [
+        ["Target disk: the object b/7 is damaged."]]
 
 
 def test_only_what_no_restore_point_needs_is_let_go(world):

@@ -12,7 +12,11 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
+sys.path.insert(0, str(ROOT / "tests/postgres"))
+import dumped  # noqa: E402  # found by the line above
+from trenova_backup import records, runs  # noqa: E402  # found by the line above
 from trenova_backup.errors import NothingYet, SourceError  # noqa: E402  # found by the line above
+from trenova_backup.files import read_json  # noqa: E402
 from trenova_backup.kinds import postgres  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
@@ -107,3 +111,32 @@ def test_room_is_asked_for_the_log_that_no_target_may_hold(rows, tmp_path, kept,
     rows.memory["cut"] = {"lsn": kept, "at": ""} if kept else {}
     rows.cut()
     assert ("wal", files * SEGMENT) in rows.run.log
+
+
+# -- The proof ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("state", "because", "sentence"), [
+    ("ok", "", None),
+    ("failed", "No route to host.",
+     'The backup is failed, and its step "dump trenova" is failed. The backup says: No route to host.'),
+    (None, "", 'The backup is ok, and its step "dump trenova" is missing; there are: globals.')])
+def test_the_proof_with_external_servers_reads_the_step_as_a_run_takes_it_down(
+        rows, monkeypatch, state, because, sentence):
+    """`make proof-postgres` asks the status for the dump, by the name that runs give it."""
+    streams = []
+    monkeypatch.setattr(rows.run, "keep", lambda stream, _source: streams.append(stream))
+    monkeypatch.setattr(rows, "_connection", lambda database="": database)
+    rows._dumps()
+    states = {"dump": state, "globals": "ok"}
+    steps = [{"service": "rows", "name": runs._title(stream), "state": states[stream.part]} for stream in streams
+             if states[stream.part]]
+    record = records.begin(rows.run.settings, "backup", 0)
+    records.finish(rows.run.settings, record, 0, state or "ok", steps=steps, because=because)
+    status = read_json(rows.run.settings.path("status.json"))
+    if sentence is None:
+        assert dumped.dumped(status, "trenova") == "dump trenova ok"
+        return
+    with pytest.raises(SystemExit) as refused:
+        dumped.dumped(status, "trenova")
+    assert str(refused.value) == sentence

@@ -623,6 +623,23 @@ def test_a_backup_by_hand_on_the_first_day_takes_no_moment_of_it_away():
     assert {each.run for each in found if each.part == "base"} <= {each.run for each in gone} | {stamp(0.3)}
 
 
+@pytest.mark.parametrize("text", ["", "0/4", "5/4", "1/257", "1/0", "1", "1/4/4", "10%", "5G", "-1/4", "a/b", "1/4\n"])
+def test_what_is_no_part_is_refused_before_anything_is_read(settings, text):
+    with pytest.raises(BackupError) as refused:
+        main._check(settings, main._parser().parse_args(["check", f"--part={text}"]))
+    assert str(refused.value) == (
+        f"{text} is no part. Write which one, and of how many, up to 256: 1/4. Nothing was read.")
+    assert records.read(settings, time.time()) == []
+
+
+@pytest.mark.parametrize("text", ["1/1", "4/4", "256/256", None])
+def test_a_part_goes_to_whoever_reads(settings, monkeypatch, text):
+    asked = []
+    monkeypatch.setattr(runs.Run, "check", lambda _run, part: asked.append(part) or [])
+    assert main._check(settings, main._parser().parse_args(["check", *([f"--part={text}"] if text else [])])) == 0
+    assert asked == [text]
+
+
 def test_a_store_that_failed_since_keeps_its_last_good_backup():
     found = [snapshot(stamp(0), "snapshot", store="cache", file="dump.rdb")]
     found += [snapshot(stamp(day), "archive", store="papers", file="archive.tar") for day in range(400)]

@@ -303,6 +303,13 @@ def test_a_drill_starts_one_container_of_each_service_and_logs_in():
     assert (login["container"], login["port"], login["uri"][:4]) == ("tren-api", 3001, "/api")
 
 
+def test_what_a_calendar_starts_is_made_after_the_start_of_a_host_that_was_off():
+    timers = {path: text.splitlines() for path, text in contents({}).items() if path.endswith(".timer")}
+    by_calendar = {path for path, lines in timers.items() if any(line.startswith("OnCalendar=") for line in lines)}
+    assert {path.rpartition("/")[2] for path in by_calendar} == {"trenova-backup.timer", "trenova-drill.timer"}
+    assert {path for path, lines in timers.items() if "Persistent=true" in lines} == by_calendar
+
+
 SEED = {"api_bootstrap": "seed", "trenova_admin_email": 'a"b@trucks.co'}
 
 

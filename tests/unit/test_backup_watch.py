@@ -18,6 +18,7 @@ import test_backup_runs
 import test_backup_scripts
 from backup_figures import FIGURES
 from hypothesis import given
+from hypothesis import settings as limits
 from hypothesis import strategies as st
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -222,6 +223,107 @@ def test_a_schedule_is_overdue_when_its_last_good_run_is_too_old_and_stays_it(en
     assert bool(told) == (first - last > schedule["seconds"] + schedule["grace_seconds"])
     if told and not [end for end in ends if first < end <= second]:
         assert watch.overdue(schedule, found, NOW, NOW + second)
+
+
+# -- Held up ----------------------------------------------------------------------------------------------------------
+
+HOUR_OF_GRACE = dict(CYCLE, grace_seconds=HOUR, unit="trenova-backup-cut.service")
+
+
+@pytest.mark.parametrize("verb", ["backup", "check", "restore", "upgrade"])
+def test_small_ones_that_give_way_for_hours_are_not_overdue_until_their_grace_has_passed_after_it(
+        host, stopped, verb):
+    found = host(schedules=[HOUR_OF_GRACE], timeout_seconds=6 * HOUR)
+    found.run(NOW, "cut")
+    record = records.begin(found.settings, verb, NOW + MINUTE)
+    for hours in range(1, 6):
+        assert found.look(NOW + hours * HOUR) == faults(found, NOW + hours * HOUR) == [], hours
+    records.finish(found.settings, record, NOW + 5 * HOUR, "ok")
+    assert found.look(NOW + 6 * HOUR + 4 * MINUTE) == faults(found, NOW + 6 * HOUR + 4 * MINUTE) == []
+    assert len(faults(found, NOW + 6 * HOUR + 5 * MINUTE)) == len(found.look(NOW + 6 * HOUR + 5 * MINUTE)) == 1
+    assert found.told() == ["The backup of Trenova between the nights is overdue"]
+
+
+def test_a_backup_ends_no_alarm_of_small_ones_that_do_not_come(host):
+    """Their timer is dead: a night that tells that all is good would be believed."""
+    found = host(schedules=[HOUR_OF_GRACE], timeout_seconds=6 * HOUR)
+    found.run(NOW, "cut")
+    assert len(found.look(NOW + 2 * HOUR)) == 1
+    record = records.begin(found.settings, "backup", NOW + 3 * HOUR)
+    assert found.look(NOW + 4 * HOUR) == []
+    record = records.finish(found.settings, record, NOW + 5 * HOUR, "ok")
+    watch.after_run(found.settings, record, NOW + 5 * HOUR)
+    assert found.look(NOW + 5 * HOUR) == []
+    assert found.told() == ["The backup of Trenova between the nights is overdue"]
+
+
+def test_what_was_killed_or_does_not_end_holds_nothing_up_for_ever(host, monkeypatch, stopped):
+    found = host(schedules=[HOUR_OF_GRACE], timeout_seconds=6 * HOUR)
+    found.run(NOW, "cut")
+    records.begin(found.settings, "restore", NOW)
+    assert found.look(NOW + 7 * HOUR + 5 * MINUTE) == []
+    assert len(found.look(NOW + 7 * HOUR + 6 * MINUTE)) == 1
+    monkeypatch.setattr(records, "_boot", lambda: "another")
+    assert len(watch.faults(found.settings, NOW + 2 * HOUR)) == 1
+
+
+@pytest.mark.parametrize(("verb", "hours"), [
+    ("check", 46), ("restore", 46), ("upgrade", 46), ("cut", 36), ("backup", 36), ("drill", 36), ("rehearsal", 36)])
+def test_a_night_is_held_up_by_a_restore_and_by_no_small_one_nor_itself(host, verb, hours):
+    found = host(timeout_seconds=12 * HOUR)
+    found.run(NOW)
+    record = records.begin(found.settings, verb, NOW + HOUR)
+    records.finish(found.settings, record, NOW + 11 * HOUR, "failed")
+    assert found.look(NOW + hours * HOUR) == []
+    assert len(found.look(NOW + hours * HOUR + MINUTE)) == 1
+
+
+def ran(verb, begin, end, state="ok"):
+    """A record, in minutes; of one that runs and is alive where there is no end."""
+    begin, told = NOW + begin * MINUTE, {"verb": verb, "state": state}
+    told.update(stamp=stamp_of(begin), started=moment(begin))
+    return dict(told, state="running", process=records._myself()) if end is None else dict(
+        told, finished=moment(NOW + end * MINUTE))
+
+
+WORKS = st.lists(st.tuples(
+    st.sampled_from(["backup", "check", "restore", "upgrade", "drill", "cut"]), st.integers(-60, 900),
+    st.one_of(st.none(), st.integers(0, 500))), max_size=8)
+
+
+@given(WORKS, st.integers(0, 1000), st.integers(30, 360))
+def test_a_clock_stands_in_each_minute_in_which_another_one_is_at_work(works, now, longest):
+    """Whatever overlaps, is of the future, runs, or takes too long: counted minute by minute."""
+    found = [ran(verb, begin, None if length is None else begin + length, "failed") for verb, begin, length in works]
+    held = {minute for verb, begin, length in works if verb not in ("cut", "drill")
+            for minute in range(begin, min(begin + longest, begin + length if length is not None else now))}
+    age = sum(minute not in held for minute in range(now))
+    is_running = any(verb == "cut" and length is None and begin <= now <= begin + 65 for verb, begin, length in works)
+    found.append(ran("cut", -1, 0))
+    assert bool(watch.overdue(HOUR_OF_GRACE, found, NOW - DAY, NOW + now * MINUTE, longest * MINUTE)) == (
+        age > 65 and not is_running)
+
+
+@limits(max_examples=40)
+@given(st.lists(st.tuples(st.sampled_from(["backup", "check", "restore", "upgrade"]), st.integers(0, 60),
+                          st.integers(1, 360)), min_size=1, max_size=6))
+def test_who_comes_whenever_nobody_else_is_at_work_is_never_overdue(works):
+    """Small ones are tried every 5 minutes, and give way; each work begins so long after another, and takes so long."""
+    found, minute, tried = [ran("cut", -1, 0)], 0, 0
+    for verb, pause, length in works:
+        for work, end in ((None, minute + pause), (verb, minute + pause + length)):
+            running = [ran(work, minute, None)] if work else []
+            ended = [ran(work, minute, end)] if work else []
+            while tried + 5 <= end:
+                tried += 5
+                assert not watch.overdue(HOUR_OF_GRACE, found + running, NOW, NOW + tried * MINUTE, 6 * HOUR)
+                found += [] if work else [ran("cut", tried, tried)]
+            found, minute = found + ended, end
+            assert not watch.overdue(HOUR_OF_GRACE, found, NOW, NOW + minute * MINUTE, 6 * HOUR)
+    # In each pause less than 5 minutes may have passed without one.
+    late = minute + HOUR_OF_GRACE["grace_seconds"] // MINUTE
+    assert not watch.overdue(HOUR_OF_GRACE, found, NOW, NOW + (late + 5 - 4 * len(works)) * MINUTE, 6 * HOUR)
+    assert watch.overdue(HOUR_OF_GRACE, found, NOW, NOW + (late + 6) * MINUTE, 6 * HOUR)
 
 
 # -- Asked ------------------------------------------------------------------------------------------------------------

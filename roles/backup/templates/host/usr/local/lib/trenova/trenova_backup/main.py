@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ NOT_WRITABLE = {
     errno.ENOSPC: "Make room there.", errno.EDQUOT: "Make room there.", errno.EROFS: "Mount it for writing."}
 #: How long a backup of everything waits for a small one, or for a check.
 PATIENCE_SECONDS = 1800
+#: Into how many parts restic divides what a check reads, at most.
+PARTS = 256
 #: systemd counts from before the program was there.
 START_SECONDS = 5
 
@@ -70,7 +73,8 @@ def _parser():
     read.add_argument("--run", help="stamp of the backup; the newest by default")
     read.add_argument("--target", help="name of the target; the first that can be read by default")
     check = verbs.add_parser("check", help="read the targets and find what is damaged, missing or too much")
-    check.add_argument("--part", help="a part of the data, as 1/4")
+    check.add_argument("--part", help="1/4 reads one quarter of the data and of the objects, 2/4 the next one; what is "
+                       "there, and how large, is compared for all of them each time. All is read by default")
     restoring.add_parser(verbs)
     drilling.add_parser(verbs)
     upgrading.add_parser(verbs)
@@ -291,7 +295,16 @@ def _read_with(run, arguments):
     raise BackupError(f"There is no such backup of {arguments.store}. `list` tells what there is.")
 
 
+def _need_part(text):
+    """Raises BackupError where this is no part of a whole, as restic and the mirror of the objects count them."""
+    found = re.fullmatch(r"([0-9]{1,3})/([0-9]{1,3})", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]) <= PARTS:
+        raise BackupError(f"{text} is no part. Write which one, and of how many, up to {PARTS}: 1/4. Nothing was read.")
+
+
 def _check(settings, arguments):
+    if arguments.part is not None:
+        _need_part(arguments.part)
     with runs.alone(settings, "check"):
         record = records.begin(settings, "check", time.time())
         run = runs.Run(settings, "check", record["stamp"])

@@ -161,6 +161,27 @@ def newest(records, verb, state=None, level=None):
                  and state in (None, record["state"]) and level in (None, record.get("level"))), None)
 
 
+def at_work(records, verbs, begin, end, longest=float("inf")):
+    """Seconds between two times for which these verbs were at work, one of them or several.
+
+    longest: seconds for which one run counts at most. One that runs counts while it is alive.
+    """
+    seconds = 0
+    for started, ended in sorted(_span(record, end) for record in records if record["verb"] in verbs):
+        until = min(ended, started + longest, end)
+        seconds += max(0, until - max(started, begin))
+        begin = max(begin, until)
+    return seconds
+
+
+def _span(record, now):
+    """When a run began and ended; when it began, twice, where nobody knows."""
+    started = _time(record, "started", float("inf"))
+    if record["state"] == RUNNING:
+        return started, now if is_alive(record) else started
+    return started, _time(record, "finished", started)
+
+
 def is_alive(record):
     """Whether the program of a record that says that it runs is still there."""
     process = record.get("process") or {}

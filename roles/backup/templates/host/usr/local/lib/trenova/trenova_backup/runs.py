@@ -434,7 +434,11 @@ class Run:
         return []
 
     def check(self, part):
-        """Read what the targets hold; a sentence for whatever is damaged, missing or too much."""
+        """Read what the targets hold; a sentence for whatever is damaged, missing or too much.
+
+        part: "2/7" reads every seventh file of a repository and every seventh object, another one than each other
+        part, and compares names and sizes of all of them. None reads all.
+        """
         self.look_at_targets()
         found = []
         for target in self.good:
@@ -442,7 +446,7 @@ class Run:
                 found += [*target.repository.check(part), *self._missing(target, target.snapshots)]
                 for store in self.settings.stores:
                     if store["kind"] == "objects":
-                        told = target.mirror.verify(store["store"])
+                        told = target.mirror.verify(store["store"], part)
                         found += [f"Target {target.name}: the object {name} is {how}." for how, names in (
                             ("damaged", told["damaged"]), ("missing", told["missing"]), ("too much", told["extra"]))
                             for name in names]

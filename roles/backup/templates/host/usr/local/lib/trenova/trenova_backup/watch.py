@@ -20,6 +20,8 @@ START_SECONDS = 3600
 UPTIME = "/proc/uptime"
 #: The verb, and the level where one is meant, of what schedules name.
 MEANINGS = {"full": ("backup", "full"), "cycle": ("cut", None)}
+#: To whom who gives way, for as long as they are at work. A drill has a lock of its own.
+GIVES_WAY = {"backup": ("check", "restore", "upgrade"), "cut": ("backup", "check", "restore", "upgrade")}
 #: What a run that did not go well is told as.
 STATES = {records.FAILED: "failed", records.INTERRUPTED: "was interrupted", records.SKIPPED: "was skipped"}
 #: Runs that no schedule names, and that somebody has to look at all the same.
@@ -80,9 +82,9 @@ def faults(settings, now):
     found, told = records.read(settings, now), read_json(settings.path("told.json"))
     schedules = settings.get("schedules") or []
     said = [_last_run(verb, found, now) for verb in dict.fromkeys(
-        [*(MEANINGS.get(schedule["verb"], (schedule["verb"],))[0] for schedule in schedules), *UNSCHEDULED])]
+        [*map(_verb, schedules), *UNSCHEDULED])]
     if not _is_starting():
-        said += [overdue(schedule, found, _known_since(settings, schedule, found, told, now), now)
+        said += [overdue(schedule, found, _known_since(settings, schedule, found, told, now), now, _longest(settings))
                  for schedule in schedules]
     said += [_disk_fault(settings, target, found) for target in settings.targets if target.get("directory")]
     timers = [schedule["unit"].rpartition(".")[0] + ".timer" for schedule in schedules if schedule.get("unit")]
@@ -121,17 +123,20 @@ def _timer(name):
     return f"{name} does not run, and starts nothing. Run the playbook." if done.returncode else ""
 
 
-def overdue(schedule, found, since, now):
+def overdue(schedule, found, since, now, longest=float("inf")):
     """Why a schedule is overdue, as one sentence; "" where it is not, or where that cannot be told.
 
+    Its clock stands while something is at work to which its runs give way.
     schedule: verb, title, seconds (the longest interval, None where that is not known), grace_seconds. found: records,
-    oldest first. since: from when on the schedule is as it is, in seconds.
+    oldest first. since: from when on the schedule is as it is, in seconds. longest: seconds for which one run holds
+    others up at most. A restore, an upgrade and what is started by hand have no timeout of their own.
     """
     if not schedule.get("seconds"):
         return ""
     allowed = schedule["seconds"] + schedule.get("grace_seconds", 0)
     last = _last_good(schedule, found, now)
-    if now - max(last or 0, since) <= allowed:
+    begin = max(last or 0, since)
+    if now - begin - records.at_work(found, GIVES_WAY.get(_verb(schedule), ()), begin, now, longest) <= allowed:
         return ""
     # One that runs tells by itself how it ends, unless it does not end.
     if any(_is_meant(schedule, record) and record["state"] == records.RUNNING and records.is_alive(record)
@@ -157,7 +162,7 @@ def _schedule(settings, schedule, found, told, now):
     elif isinstance(entry.get("interval"), (int, float)) and interval < entry["interval"]:
         since = now  # it asks for more than before
     entry.update(since=moment(since), interval=interval)
-    because = overdue(schedule, found, since, now)
+    because = overdue(schedule, found, since, now, _longest(settings))
     if not because:
         return _recovered(settings, told, key, now, _about(schedule, "It is done on time again."))
     if _is_starting() or not _is_due(told, key, now):
@@ -251,8 +256,16 @@ def _recovered(settings, told, key, now, about):
 
 
 def _about(schedule, because):
-    verb = MEANINGS.get(schedule["verb"], (schedule["verb"],))[0]
-    return {"verb": verb, "because": because, "unit": schedule.get("unit") or records.UNIT, "state": "overdue"}
+    return {"verb": _verb(schedule), "because": because, "state": "overdue",
+            "unit": schedule.get("unit") or records.UNIT}
+
+
+def _verb(schedule):
+    return MEANINGS.get(schedule["verb"], (schedule["verb"],))[0]
+
+
+def _longest(settings):
+    return settings.get("timeout_seconds", float("inf"))
 
 
 def _key(schedule):

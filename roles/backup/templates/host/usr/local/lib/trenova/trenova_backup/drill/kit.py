@@ -53,6 +53,8 @@ Description=Drill with the newest backup of {installation}
 [Timer]
 OnCalendar={calendar}
 RandomizedDelaySec={delay}
+# A drill that was missed because the host was off is made after the start.
+Persistent=true
 
 [Install]
 WantedBy=timers.target
