@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import pathlib
 import sys
+import types
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova"))
-from trenova_backup.errors import NothingYet, SourceError  # noqa: E402  # found by the line above
+from trenova_backup.errors import BackupError, NothingYet, SourceError  # noqa: E402  # found by the line above
 from trenova_backup.kinds import postgres  # noqa: E402
+from trenova_backup.kinds.kind import Choice  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
 SEGMENT = postgres.SEGMENT_BYTES
-STORE = {"store": "rows", "title": "Rows", "kind": "postgres", "physical": True, "databases": ["trenova"]}
+STORE = {"store": "rows", "title": "Rows", "kind": "postgres", "physical": True, "databases": ["trenova"],
+         "restore_job": "backup-restore-rows"}
 
 
 class Run:
@@ -107,3 +110,33 @@ def test_room_is_asked_for_the_log_that_no_target_may_hold(rows, tmp_path, kept,
     rows.memory["cut"] = {"lsn": kept, "at": ""} if kept else {}
     rows.cut()
     assert ("wal", files * SEGMENT) in rows.run.log
+
+
+class Image:
+    """The image of a server, whose programs tell their version."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def run(self, job, command):
+        assert (job, command) == (STORE["restore_job"], ["pg_basebackup", "--version"])
+        return types.SimpleNamespace(lines=self.said)
+
+
+@pytest.mark.parametrize(("said", "then", "now"), [
+    ("pg_basebackup (PostgreSQL) 17.11", "15", "17"), ("pg_basebackup (PostgreSQL) 15.18", "17", "15"),
+    ("pg_basebackup (PostgreSQL) 18beta1", "17", "18"), ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "18", "17"),
+    ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "17", ""), ("pg_basebackup (PostgreSQL) 18beta1", "18", ""),
+    # Of a base that does not say it nothing is known, nor of a program that says nothing.
+    ("pg_basebackup (PostgreSQL) 17.11", "", ""), ("", "17", "")])
+def test_a_base_of_another_major_is_refused(rows, said, then, now):
+    rows.run.engine = Image(said.splitlines())
+    choice = Choice([], 0, facts={"version": then})
+    if not now:
+        rows._need_version(choice)
+        return
+    with pytest.raises(BackupError) as refused:
+        rows._need_version(choice)
+    assert str(refused.value) == (
+        f"Rows: the backup is of PostgreSQL {then}, and the server is PostgreSQL {now}, which cannot read it. Set "
+        f"postgres_image to a {then}.x image, restore, and upgrade then.")
