@@ -125,8 +125,9 @@ class Image:
 
 @pytest.mark.parametrize(("said", "then", "now"), [
     ("pg_basebackup (PostgreSQL) 17.11", "15", "17"), ("pg_basebackup (PostgreSQL) 15.18", "17", "15"),
-    ("pg_basebackup (PostgreSQL) 18beta1", "17", "18"), ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "18", "17"),
-    ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "17", ""), ("pg_basebackup (PostgreSQL) 18beta1", "18", ""),
+    ("pg_basebackup (PostgreSQL) 18beta1", "17", "18"), ("pg_basebackup (PostgreSQL) 18beta1", "18", ""),
+    ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "18", "17"),
+    ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "17", ""),
     # Of a base that does not say it nothing is known, nor of a program that says nothing.
     ("pg_basebackup (PostgreSQL) 17.11", "", ""), ("", "17", "")])
 def test_a_base_of_another_major_is_refused(rows, said, then, now):

@@ -143,6 +143,40 @@ def test_what_somebody_made_in_the_place_meanwhile_is_no_reason_to_leave_it_ther
     assert tree(copy)["row"] == "live"
 
 
+def test_the_way_back_where_the_directory_is_a_disk_is_as_it_is_written(tmp_path, monkeypatch):
+    """What was there is there again, what had come is aside, and neither is in the way of backups and restores."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: os.path.basename(str(path)) == "postgres")
+    page = (ROOT / "docs/recovery.md").read_text()
+    section = page.partition("\n## It was the wrong moment\n")[2].partition("\n## ")[0]
+    commands = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    path = tmp_path / "postgres"
+    for name in ("lost+found", ".postgres.before-0", "sub", ".hidden"):
+        (path / name).mkdir(parents=True)
+        (path / name / "row").write_text("live")
+    (path / "row").write_text("live")
+    path.chmod(0o710)
+    before = tree(path)
+
+    def restore(stamp):
+        new = pathlib.Path(laying.beside(str(path), "restored"))
+        (new / "deep").mkdir(parents=True)
+        for name in ("row", "deep/row"):
+            (new / name).write_text("restored")
+        laying.lay(str(new), str(path), laying.beside(str(path), f"before-{stamp}"))
+    restore("1")
+    assert tree(path)["row"] == "restored"
+    subprocess.run(["sh", "-euc", commands.replace("/var/lib/trenova/postgres", str(path)).replace("<stamp>", "1")],
+                   check=True)
+    aside = {name: tree(path).pop(f".postgres.before-wrong/{name}") for name in ("row", "deep/row")}
+    assert set(aside.values()) == {"restored"}
+    assert {name: text for name, text in tree(path).items() if not name.startswith(".postgres.before-wrong/")} == before
+    assert not (path / ".postgres.before-1").exists()
+    assert (path / ".postgres.before-wrong").stat().st_mode == path.stat().st_mode
+    restore("2")
+    assert tree(path / ".postgres.before-wrong") == aside
+    assert tree(path / ".postgres.before-2") == {"row": "live", "sub/row": "live", ".hidden/row": "live"}
+
+
 def test_an_empty_server_has_nothing_to_copy(tmp_path):
     new, path, copy = place(tmp_path, live=False)
     laying.lay(new, path, copy)
