@@ -350,7 +350,7 @@ class Bench:
             f"| while the backup is held | {Samples(without, '/s')} | {slow[False]:.0f} ms |",
             f"| while it goes on | {Samples(during, '/s')} | {slow[True]:.0f} ms |", "")
         self.report.explain(
-            f"The goal goes by the means, as some parts of a backup cost more than others: {mean(without):.2f} /s while "
+            f"The goal goes by the means, as parts of a backup cost more than others: {mean(without):.2f} /s while "
             f"it is held, {mean(during):.2f} /s while it goes on.")
         self.report.goal(figures.throughput_goal(without, during))
 

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Trenova self-host contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+"""A table beside the live ones, by the scripts that bring it there and the real PostgreSQL: rows, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import backup_host
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    not all(map(shutil.which, ("initdb", "pg_ctl", "pg_basebackup"))), reason="PostgreSQL is not here")
+#: All that a table can call when a row is written into it, and what takes down that it did.
+CALLING = """
+CREATE TABLE called (by text);
+CREATE FUNCTION note(text) RETURNS text LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO public.called VALUES ($1); RETURN $1; END';
+CREATE FUNCTION is_good(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM public.note($1); RETURN true; END';
+-- What a generated column calls must say that it changes nothing.
+CREATE FUNCTION doubled(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    'BEGIN PERFORM public.note(''generated''); RETURN 2 * $1; END';
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.note(TG_NAME); RETURN NEW; END';
+CREATE DOMAIN plate AS varchar(9) CHECK (public.is_good('domain'));
+CREATE DOMAIN own_plate AS plate NOT NULL DEFAULT public.note('default of a domain');
+CREATE TYPE state AS ENUM ('loaded', 'gone');
+CREATE TABLE "odd Loads" (
+    id int PRIMARY KEY, told text DEFAULT public.note('default'),
+    twice int GENERATED ALWAYS AS (public.doubled(id)) STORED, gone int, truck own_plate, trucks plate[],
+    "It's" numeric(6, 2) CHECK (public.is_good('check')), state state);
+CREATE INDEX ON "odd Loads" (public.doubled(id));
+CREATE TRIGGER before_row BEFORE INSERT ON "odd Loads" FOR EACH ROW EXECUTE FUNCTION noted();
+CREATE TRIGGER after_all AFTER INSERT ON "odd Loads" FOR EACH STATEMENT EXECUTE FUNCTION noted();
+ALTER TABLE "odd Loads" ENABLE ALWAYS TRIGGER before_row;
+INSERT INTO "odd Loads" VALUES
+    (1, DEFAULT, DEFAULT, 0, 'A-B 1', '{A-B 1,"C D\\\\"}', 12.5, 'loaded'),
+    (2, NULL, DEFAULT, 0, E'tab\\t', NULL, NULL, 'gone');
+ALTER TABLE "odd Loads" DROP COLUMN gone;
+"""
+CALLERS = {"default", "generated", "domain", "check", "before_row", "after_all"}
+#: What of a table can run, and its types.
+RUNS = """
+SELECT (SELECT count(*) FROM pg_attrdef WHERE adrelid = c.oid),
+    (SELECT count(*) FROM pg_constraint WHERE conrelid = c.oid),
+    (SELECT count(*) FROM pg_trigger WHERE tgrelid = c.oid), (SELECT count(*) FROM pg_index WHERE indrelid = c.oid),
+    (SELECT string_agg(format_type(atttypid, atttypmod), ' ' ORDER BY attnum) FROM pg_attribute
+     WHERE attrelid = c.oid AND attnum > 0)
+FROM pg_class AS c WHERE oid = 'restored_x."odd Loads"'::regclass
+"""
+
+
+@pytest.fixture
+def live():
+    """A server of PostgreSQL with such a table, and a base backup of it."""
+    made = backup_host.Postgres()
+    try:
+        made.ask(CALLING)
+        assert set(made.ask("SELECT DISTINCT by FROM called").split("\n")) == CALLERS
+        made.ask("TRUNCATE called")
+        made.back = made.root / "back"
+        for path in (made.back, made.back / "log"):
+            path.mkdir()
+            shutil.chown(path, backup_host.USER)
+        made._as_user("pg_basebackup", "--pgdata", made.back / "base0", "--host", made.place, "--username", "postgres",
+                      "--checkpoint", "fast", "--wal-method", "fetch")
+        yield made
+    finally:
+        made.end()
+
+
+def bring(live, table):
+    """Bring a table back as the program does: the scripts of the recovering job, and psql in the live server's."""
+    for script, words in (("recover.sh", ["", "base0"]), ("table.sh", ["postgres", table, "restored_x"])):
+        path = live.root / script
+        # Where its container has its socket.
+        path.write_text((backup_host.SCRIPTS / script).read_text().replace("/tmp", str(live.back)))  # noqa: S108
+        live._as_user("sh", path, live.back, *words)
+    with (live.back / "table.sql").open(encoding="utf-8") as source:
+        subprocess.run(
+            ["psql", "--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--dbname", "postgres",
+             "--host", live.place, "--username", "postgres"], stdin=source, check=True)
+
+
+def test_of_a_table_that_comes_back_beside_the_live_one_nothing_is_executed(live):
+    rows = live.ask('SELECT * FROM "odd Loads" ORDER BY id')
+    assert rows.count("\n") == 1
+    live.ask('DELETE FROM "odd Loads" WHERE id = 1')
+    bring(live, '"odd Loads"')
+    assert live.ask('SELECT * FROM restored_x."odd Loads" ORDER BY id') == rows
+    assert live.ask("SELECT * FROM called") == ""
+    assert live.ask(RUNS) == (
+        "0|0|0|0|integer text integer character varying(9) character varying(9)[] numeric(6,2) state")
+    # As the guide says: what was lost is taken from there.
+    live.ask('INSERT INTO "odd Loads" (id, told, truck, trucks, "It\'s", state) '
+             'SELECT id, told, truck, trucks, "It\'s", state FROM restored_x."odd Loads" WHERE id = 1')
+    assert live.ask('SELECT * FROM "odd Loads" ORDER BY id') == rows
+
+
+def test_a_table_comes_back_although_what_it_called_is_gone(live):
+    rows = live.ask('SELECT * FROM "odd Loads" ORDER BY id')
+    live.ask('DROP TABLE "odd Loads"; DROP DOMAIN own_plate, plate; DROP FUNCTION note, is_good, doubled, noted')
+    bring(live, '"odd Loads"')
+    assert live.ask('SELECT * FROM restored_x."odd Loads" ORDER BY id') == rows
