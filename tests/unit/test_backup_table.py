@@ -7,39 +7,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 
 import backup_host
 import pytest
 
+sys.path.insert(0, str(backup_host.ROOT / "tests/lab"))
+from calling import CALLERS, CALLING, TABLE  # noqa: E402  # found by the line above
+
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("initdb", "pg_ctl", "pg_basebackup"))), reason="PostgreSQL is not here")
-#: All that a table can call when a row is written into it, and what takes down that it did.
-CALLING = """
-CREATE TABLE called (by text);
-CREATE FUNCTION note(text) RETURNS text LANGUAGE plpgsql AS
-    'BEGIN INSERT INTO public.called VALUES ($1); RETURN $1; END';
-CREATE FUNCTION is_good(text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM public.note($1); RETURN true; END';
--- What a generated column calls must say that it changes nothing.
-CREATE FUNCTION doubled(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
-    'BEGIN PERFORM public.note(''generated''); RETURN 2 * $1; END';
-CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM public.note(TG_NAME); RETURN NEW; END';
-CREATE DOMAIN plate AS varchar(9) CHECK (public.is_good('domain'));
-CREATE DOMAIN own_plate AS plate NOT NULL DEFAULT public.note('default of a domain');
-CREATE TYPE state AS ENUM ('loaded', 'gone');
-CREATE TABLE "odd Loads" (
-    id int PRIMARY KEY, told text DEFAULT public.note('default'),
-    twice int GENERATED ALWAYS AS (public.doubled(id)) STORED, gone int, truck own_plate, trucks plate[],
-    "It's" numeric(6, 2) CHECK (public.is_good('check')), state state);
-CREATE INDEX ON "odd Loads" (public.doubled(id));
-CREATE TRIGGER before_row BEFORE INSERT ON "odd Loads" FOR EACH ROW EXECUTE FUNCTION noted();
-CREATE TRIGGER after_all AFTER INSERT ON "odd Loads" FOR EACH STATEMENT EXECUTE FUNCTION noted();
-ALTER TABLE "odd Loads" ENABLE ALWAYS TRIGGER before_row;
-INSERT INTO "odd Loads" VALUES
-    (1, DEFAULT, DEFAULT, 0, 'A-B 1', '{A-B 1,"C D\\\\"}', 12.5, 'loaded'),
-    (2, NULL, DEFAULT, 0, E'tab\\t', NULL, NULL, 'gone');
-ALTER TABLE "odd Loads" DROP COLUMN gone;
-"""
-CALLERS = {"default", "generated", "domain", "check", "before_row", "after_all"}
 #: What of a table can run, and its types.
 RUNS = """
 SELECT (SELECT count(*) FROM pg_attrdef WHERE adrelid = c.oid),
@@ -87,7 +64,7 @@ def test_of_a_table_that_comes_back_beside_the_live_one_nothing_is_executed(live
     rows = live.ask('SELECT * FROM "odd Loads" ORDER BY id')
     assert rows.count("\n") == 1
     live.ask('DELETE FROM "odd Loads" WHERE id = 1')
-    bring(live, '"odd Loads"')
+    bring(live, TABLE)
     assert live.ask('SELECT * FROM restored_x."odd Loads" ORDER BY id') == rows
     assert live.ask("SELECT * FROM called") == ""
     assert live.ask(RUNS) == (
@@ -101,5 +78,5 @@ def test_of_a_table_that_comes_back_beside_the_live_one_nothing_is_executed(live
 def test_a_table_comes_back_although_what_it_called_is_gone(live):
     rows = live.ask('SELECT * FROM "odd Loads" ORDER BY id')
     live.ask('DROP TABLE "odd Loads"; DROP DOMAIN own_plate, plate; DROP FUNCTION note, is_good, doubled, noted')
-    bring(live, '"odd Loads"')
+    bring(live, TABLE)
     assert live.ask('SELECT * FROM restored_x."odd Loads" ORDER BY id') == rows

@@ -22,6 +22,7 @@ import pytest
 import testinfra
 import yaml
 from backups import Backups
+from calling import CALLERS, CALLING, REMOVED, TABLE
 from conftest import LONG, ROOT, STATE
 
 SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
@@ -82,13 +83,13 @@ class Site:
         return self.shell.check_output(
             "docker exec -e REDISCLI_AUTH=$(cat /opt/trenova/redis/secrets/password) tren-redis redis-cli " + words)
 
-    def objects(self):
-        """{number: content} of all papers."""
+    def objects(self, bucket="papers"):
+        """{number: content} of all papers, or of another bucket that has the same names."""
         minio = yaml.safe_load(self.secrets.read_text())["trenova_minio_password"]
         self.shell.check_output(CLIENT.format(user="trenova", password=minio))
-        listing = self.shell.check_output("docker exec papers mc ls --json live/papers")
+        listing = self.shell.check_output(f"docker exec papers mc ls --json live/{bucket}")
         names = [json.loads(line)["key"] for line in listing.splitlines()]
-        read = f"for n in {' '.join(names)}; do mc cat live/papers/$n; echo; done"
+        read = f"for n in {' '.join(names)}; do mc cat live/{bucket}/$n; echo; done"
         lines = self.shell.check_output("docker exec papers sh -c " + shlex.quote(read)).splitlines()
         return dict(zip(map(int, names), lines, strict=True))
 
@@ -182,10 +183,15 @@ def timed():
         RECOVERY.write_text(page)
 
 
+def blocks(heading):
+    """The blocks of a section of docs/recovery.md."""
+    section = RECOVERY.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
 def as_written(heading):
     """(commands for the server, those for the controller) of the only block of a section of docs/recovery.md."""
-    section = RECOVERY.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    [block] = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    [block] = blocks(heading)
     lines = block.splitlines()
     is_playbook = [line.startswith("ansible-playbook ") for line in lines]
     first = is_playbook.index(True)
@@ -284,8 +290,61 @@ def test_a_table_and_an_object_come_back_beside_the_live_ones(site, timed):
     assert site.server.started() == started
     site.sql(f"INSERT INTO loads TABLE {schema}.loads ON CONFLICT DO NOTHING")
     site.sql(f"DROP SCHEMA {schema} CASCADE")
-    site.shell.check_output(f"docker exec papers mc cp --quiet live/{bucket}/7 live/papers/7")
+    # Taken from there, and removed, as the page has it.
+    [_table, commands, _database] = blocks("Somebody deleted the wrong thing")
+    for old, new in (("restored-<stamp>", bucket), ("/key", "/7"), (":bucket/", ":papers/")):
+        assert old in commands
+        commands = commands.replace(old, new)
+    site.shell.check_output("set -e\n" + commands)
+    assert bucket not in site.shell.check_output("docker exec papers mc ls live")
     site.need_whole()
+
+
+def test_a_bucket_comes_back_beside_the_live_one(site):
+    """All of it, as it was when it was saved last, whatever was deleted and overwritten since."""
+    assert site.backups.program("cut").rc == 0
+    objects, started = site.objects(), site.server.started()
+    site.shell.check_output("docker exec papers mc rm --quiet live/papers/7 && "
+                            "printf since | docker exec -i papers mc pipe --quiet live/papers/8")
+    done = site.backups.program("restore --store objects --only papers")
+    assert done.rc == 0, done.stdout + done.stderr
+    bucket = re.search(r"in the bucket (\S+)\.", done.stdout)[1]
+    assert site.server.started() == started
+    assert site.shell.check_output("docker exec papers mc cat live/papers/8") == "since"
+    assert site.shell.run("docker exec papers mc stat live/papers/7").rc != 0
+    assert site.objects(bucket) == objects
+    for number in (7, 8):
+        site.shell.check_output(f"docker exec papers mc cp --quiet live/{bucket}/{number} live/papers/{number}")
+    site.shell.check_output(
+        f"cd /opt/trenova && docker compose run --rm -T backup-objects rclone purge store-objects:{bucket}")
+    site.need_whole()
+
+
+def test_a_table_comes_back_as_of_a_moment_and_nothing_that_it_calls_is_called(site):
+    """By the command of the page. Defaults, triggers, generated columns, checks and domains note that they are called."""
+    site.sql(CALLING)
+    assert set(site.sql("SELECT DISTINCT by FROM called").splitlines()) == CALLERS
+    assert site.backups.program("backup").rc == 0
+    rows = site.sql(f"TABLE {TABLE} ORDER BY id")
+    assert len(rows.splitlines()) == 2
+    time.sleep(1.5)
+    moment = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime())
+    time.sleep(1.5)
+    site.sql("UPDATE \"odd Loads\" SET told = 'since'; DELETE FROM \"odd Loads\" WHERE id = 2; TRUNCATE called")
+    assert site.backups.program("cut").rc == 0
+    started = site.server.started()
+    [command, *_others] = blocks("Somebody deleted the wrong thing")
+    for old, new in (('"2026-11-23 14:05:00+00"', shlex.quote(moment)), ("public.shipments", shlex.quote(TABLE))):
+        assert old in command
+        command = command.replace(old, new)
+    done = site.shell.run(command)
+    assert done.rc == 0, done.stdout + done.stderr
+    schema = re.search(r"in the schema (\S+),", done.stdout)[1]
+    assert site.sql(f'TABLE {schema}."odd Loads" ORDER BY id') == rows
+    assert site.sql("TABLE called") == ""
+    assert site.sql('SELECT id, told FROM "odd Loads"') == "1|since"
+    assert site.server.started() == started
+    site.sql(f"DROP SCHEMA {schema} CASCADE; {REMOVED}")
 
 
 #: Kills a restore as soon as it says something.
