@@ -24,6 +24,7 @@ import yaml
 from backups import Backups
 from calling import CALLERS, CALLING, REMOVED, TABLE
 from conftest import LONG, ROOT, STATE
+from load import Entrance
 
 SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
 RESTORE, SITE = ROOT / "playbooks/restore.yml", ROOT / "site.yml"
@@ -46,6 +47,8 @@ for i in $(seq "$1" "$2"); do
     echo "$i $(date +%s.%N)" >>/root/acknowledged
 done
 """
+#: When a job of the application was done, of a batch.
+DONE = "SELECT extract(epoch FROM processed_at) FROM smoke_jobs WHERE batch = "
 #: A client for objects that stays.
 CLIENT = """
 docker rm --force papers 2>/dev/null
@@ -128,6 +131,48 @@ class Site:
         assert [number for number in rows if objects.get(number) != f"paper {number}"] == []
         assert set(rows) <= jobs
         return rows
+
+
+class Person:
+    """Somebody who is logged in to the application of a site, and stays so."""
+
+    def __init__(self, site, password):
+        self.site, self.entrance, self.cookie = site, Entrance(ADDRESS[site.name], "trenova.test"), ""
+        # A login that fails counts, so it waits for the application.
+        for _attempt in range(120):
+            with contextlib.suppress(OSError):
+                if self.ask("GET", "")[0] == 401:
+                    break
+            time.sleep(1)
+        self.cookie = self.entrance.log_in("admin@trenova.test", password)
+
+    def ask(self, method, path, body=None):
+        """(status, answer) of a request."""
+        connection = self.entrance.connection()
+        connection.request(method, "/api/v1/" + path, json.dumps(body) if body else None, {
+            "Content-Type": "application/json", "Origin": f"https://{self.entrance.domain}",
+            **({"Cookie": self.cookie} if self.cookie else {})})
+        answer = connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if answer.status in (200, 202) else text
+
+    def put_off(self, *times):
+        """Have the application do a job at each time, in whole seconds: (batch, their names).
+
+        It schedules none for others. They are its own, in a queue that stands still meanwhile, and get what asynq gives
+        to one that has its time.
+        """
+        redis, queue = self.site.redis, "'asynq:{compliance}:%s'"
+        redis(f"SET {queue % 'paused'} 1")
+        status, told = self.ask("POST", "smoke/jobs", {"queue": "compliance", "count": len(times)})
+        assert status == 202, told
+        jobs = redis(f"LRANGE {queue % 'pending'} 0 -1").split()
+        for job, at in zip(jobs, times, strict=True):
+            redis(f"LREM {queue % 'pending'} 1 {job}")
+            redis(f"HSET {queue % ('t:' + job)} state scheduled")
+            redis(f"ZADD {queue % 'scheduled'} {at} {job}")
+        redis(f"DEL {queue % 'paused'}")
+        return told["batch"], jobs
 
 
 @pytest.fixture(scope="module")
@@ -321,7 +366,7 @@ def test_a_bucket_comes_back_beside_the_live_one(site):
 
 
 def test_a_table_comes_back_as_of_a_moment_and_nothing_that_it_calls_is_called(site):
-    """By the command of the page. Defaults, triggers, generated columns, checks and domains note that they are called."""
+    """By the command of the page. Defaults, triggers, generated columns, checks and domains note it when called."""
     site.sql(CALLING)
     assert set(site.sql("SELECT DISTINCT by FROM called").splitlines()) == CALLERS
     assert site.backups.program("backup").rc == 0
@@ -402,11 +447,17 @@ def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site, timed):
 
 
 def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_key_alone(site, secrets, timed):
-    """Containers, volumes and all secrets but those of the target are gone, and somebody was writing."""
+    """Containers, volumes and all secrets but those of the target are gone, and somebody was writing.
+
+    Who was logged in still is, and a job is done at its time, once.
+    """
+    person = Person(site, secrets["trenova_admin_password"])
     site.start_writing(101, 100000)
     time.sleep(3)
     assert site.backups.program("backup").rc == 0
     time.sleep(5)
+    soon, late = (round(time.time()) + seconds for seconds in (120, 7200))
+    batch, [_soon_job, late_job] = person.put_off(soon, late)
     cut_from = time.time()
     assert site.backups.program("cut").rc == 0
     time.sleep(1)
@@ -422,13 +473,24 @@ def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_
     assert "trenova_restore_confirm=restore" in flat(refused.output)
     with timed("the server is gone: an empty one becomes it, with Docker in it and the images at hand", site):
         run = site.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
+    back = max(time.time(), soon)
     assert "checks passed" in run.output
+    status, myself = person.ask("GET", "users/me/")
+    assert status == 200, myself
+    assert myself["emailAddress"] == "admin@trenova.test"
+    while not (done := site.sql(f"{DONE}'{batch}'")) and time.time() < back + 30:
+        time.sleep(1)
+    # asynq looks every five seconds.
+    assert soon <= float(done) < back + 15
+    assert float(site.redis(f"ZSCORE 'asynq:{{compliance}}:scheduled' {late_job}")) == late
     found = yaml.safe_load(site.secrets.read_text())
     assert {name: found[name] for name in secrets if name in found} == {name: secrets[name] for name in found}
     assert set(found) >= {"trenova_api_secret_key", "trenova_postgres_password"}
     rows = site.need_whole()
     assert set(safe) <= set(rows)
     assert [secret for name, secret in secrets.items() if name not in KEYS and secret in run.output] == []
+    jobs = person.ask("GET", f"smoke/jobs?batch={batch}")[1]
+    assert (jobs["rows"], jobs["distinct"], jobs["queues"]["compliance"]["scheduled"]) == (1, 1, 1)
     assert site.backups.program("cut").rc == 0
 
 
