@@ -21,7 +21,7 @@ import time
 import pytest
 import testinfra
 import yaml
-from backups import Backups
+from backups import Backups, lines_of, told_by
 from calling import CALLERS, CALLING, REMOVED, TABLE
 from conftest import LONG, ROOT, STATE
 from load import Entrance
@@ -249,6 +249,15 @@ def flat(text):
     return " ".join(text.split())
 
 
+@pytest.mark.parametrize(("name", "place"), [(HERE, "/var/backups/trenova"), (ELSEWHERE, "/srv/box")])
+def test_a_stolen_target_tells_nothing_but_sizes(site, secrets, name, place):
+    """Neither what its files are called nor what they hold: no bucket, no object, no table, no database, no secret."""
+    assert site.objects()[7] == "paper 7"
+    host = testinfra.get_host(f"ssh://{name}", ssh_config=str(STATE / "ssh/config"))
+    assert int(host.check_output(f"find {place} -type f | wc -l")) > 20
+    assert told_by(host, place, [*lines_of(secrets), "papers", "paper 7", "loads", "trenova_go_db"]) == []
+
+
 def test_without_the_name_of_the_installation_nothing_is_touched(site):
     before = site.server.started() if site.name == HERE else {}
     run = site.run(RESTORE, expect=2)
@@ -421,6 +430,18 @@ def test_a_restore_that_is_killed_is_repeated_and_nothing_is_lost(site, words):
         assert "has not ended. Nothing is saved before it is repeated" in refused.stderr
     done = site.backups.program("restore --confirm restore")
     assert done.rc == 0, done.stdout + done.stderr
+    assert site.need_whole() == expected
+
+
+def test_no_secret_is_in_sight_while_a_restore_is_at_work(site, secrets):
+    expected = site.need_whole()
+    assert site.backups.program("cut").rc == 0
+    place = site.backups.watched("trenova-restore", f"{site.backups.command} restore --confirm restore --start")
+    told = site.backups.records()[-1]
+    assert (told["verb"], told["state"]) == ("restore", "ok")
+    site.shell.check_output(f"grep -q restic {place}/processes-* && grep -q backup-keep {place}/containers-* && "
+                            f"grep -q 'laid in its place' {place}/journal")
+    assert told_by(site.shell, place, lines_of(secrets)) == []
     assert site.need_whole() == expected
 
 
