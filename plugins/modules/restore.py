@@ -30,7 +30,8 @@ options:
     type: str
     default: ""
   target:
-    description: Name of the target; the first that can be read by default.
+    description:
+      - Name of the target. By default the one that has the newest, and with O(to) the first that has that moment.
     type: str
     default: ""
   confirm:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+import types
 
 import pytest
 
@@ -15,13 +16,15 @@ sys.path.insert(0, str(ROOT / "roles/backup/templates/host/usr/local/lib/trenova
 sys.path.insert(0, str(ROOT / "tests/postgres"))
 import dumped  # noqa: E402  # found by the line above
 from trenova_backup import records, runs  # noqa: E402  # found by the line above
-from trenova_backup.errors import NothingYet, SourceError  # noqa: E402  # found by the line above
+from trenova_backup.errors import BackupError, NothingYet, SourceError  # noqa: E402  # found by the line above
 from trenova_backup.files import read_json  # noqa: E402
 from trenova_backup.kinds import postgres  # noqa: E402
+from trenova_backup.kinds.kind import Choice  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
 
 SEGMENT = postgres.SEGMENT_BYTES
-STORE = {"store": "rows", "title": "Rows", "kind": "postgres", "physical": True, "databases": ["trenova"]}
+STORE = {"store": "rows", "title": "Rows", "kind": "postgres", "physical": True, "databases": ["trenova"],
+         "restore_job": "backup-restore-rows"}
 
 
 class Run:
@@ -125,7 +128,7 @@ def test_the_proof_with_external_servers_reads_the_step_as_a_run_takes_it_down(
         rows, monkeypatch, state, because, sentence):
     """`make proof-postgres` asks the status for the dump, by the name that runs give it."""
     streams = []
-    monkeypatch.setattr(rows.run, "keep", lambda stream, _source: streams.append(stream))
+    monkeypatch.setattr(rows.run, "keep", lambda stream, *_more: streams.append(stream))
     monkeypatch.setattr(rows, "_connection", lambda database="": database)
     rows._dumps()
     states = {"dump": state, "globals": "ok"}
@@ -140,3 +143,34 @@ def test_the_proof_with_external_servers_reads_the_step_as_a_run_takes_it_down(
     with pytest.raises(SystemExit) as refused:
         dumped.dumped(status, "trenova")
     assert str(refused.value) == sentence
+
+
+class Image:
+    """The image of a server, whose programs tell their version."""
+
+    def __init__(self, said):
+        self.said = said
+
+    def run(self, job, command):
+        assert (job, command) == (STORE["restore_job"], ["pg_basebackup", "--version"])
+        return types.SimpleNamespace(lines=self.said)
+
+
+@pytest.mark.parametrize(("said", "then", "now"), [
+    ("pg_basebackup (PostgreSQL) 17.11", "15", "17"), ("pg_basebackup (PostgreSQL) 15.18", "17", "15"),
+    ("pg_basebackup (PostgreSQL) 18beta1", "17", "18"), ("pg_basebackup (PostgreSQL) 18beta1", "18", ""),
+    ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "18", "17"),
+    ("pg_basebackup (PostgreSQL) 17.11 (Debian 17.11-1)", "17", ""),
+    # Of a base that does not say it nothing is known, nor of a program that says nothing.
+    ("pg_basebackup (PostgreSQL) 17.11", "", ""), ("", "17", "")])
+def test_a_base_of_another_major_is_refused(rows, said, then, now):
+    rows.run.engine = Image(said.splitlines())
+    choice = Choice([], 0, facts={"version": then})
+    if not now:
+        rows._need_version(choice)
+        return
+    with pytest.raises(BackupError) as refused:
+        rows._need_version(choice)
+    assert str(refused.value) == (
+        f"Rows: the backup is of PostgreSQL {then}, and the server is PostgreSQL {now}, which cannot read it. Set "
+        f"postgres_image to a {then}.x image, restore, and upgrade then.")

@@ -8,6 +8,7 @@ The stores themselves come back in molecule/restore.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import os
@@ -18,10 +19,11 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 from backup_figures import FIGURES
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -140,6 +142,40 @@ def test_what_somebody_made_in_the_place_meanwhile_is_no_reason_to_leave_it_ther
     laying.lay(new, path, copy)
     assert tree(path)["row"] == "restored"
     assert tree(copy)["row"] == "live"
+
+
+def test_the_way_back_where_the_directory_is_a_disk_is_as_it_is_written(tmp_path, monkeypatch):
+    """What was there is there again, what had come is aside, and neither is in the way of backups and restores."""
+    monkeypatch.setattr(os.path, "ismount", lambda path: os.path.basename(str(path)) == "postgres")
+    page = (ROOT / "docs/recovery.md").read_text()
+    section = page.partition("\n## It was the wrong moment\n")[2].partition("\n## ")[0]
+    commands = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    path = tmp_path / "postgres"
+    for name in ("lost+found", ".postgres.before-0", "sub", ".hidden"):
+        (path / name).mkdir(parents=True)
+        (path / name / "row").write_text("live")
+    (path / "row").write_text("live")
+    path.chmod(0o710)
+    before = tree(path)
+
+    def restore(stamp):
+        new = pathlib.Path(laying.beside(str(path), "restored"))
+        (new / "deep").mkdir(parents=True)
+        for name in ("row", "deep/row"):
+            (new / name).write_text("restored")
+        laying.lay(str(new), str(path), laying.beside(str(path), f"before-{stamp}"))
+    restore("1")
+    assert tree(path)["row"] == "restored"
+    subprocess.run(["sh", "-euc", commands.replace("/var/lib/trenova/postgres", str(path)).replace("<stamp>", "1")],
+                   check=True)
+    aside = {name: tree(path).pop(f".postgres.before-wrong/{name}") for name in ("row", "deep/row")}
+    assert set(aside.values()) == {"restored"}
+    assert {name: text for name, text in tree(path).items() if not name.startswith(".postgres.before-wrong/")} == before
+    assert not (path / ".postgres.before-1").exists()
+    assert (path / ".postgres.before-wrong").stat().st_mode == path.stat().st_mode
+    restore("2")
+    assert tree(path / ".postgres.before-wrong") == aside
+    assert tree(path / ".postgres.before-2") == {"row": "live", "sub/row": "live", ".hidden/row": "live"}
 
 
 def test_an_empty_server_has_nothing_to_copy(tmp_path):
@@ -589,6 +625,100 @@ def test_what_rows_point_to_is_chosen_after_all_rows_and_knows_from_when_on_they
     assert [has_rows for has_rows, _since in asked] == sorted(kinds, reverse=True)
     oldest = min((BEGIN - number for number, has_rows in enumerate(kinds) if has_rows), default=None)
     assert {since for has_rows, since in asked if not has_rows} <= {oldest}
+
+
+# -- Secrets that data was written with --------------------------------------------------------------------------------
+
+NAMES = ("trenova_api_secret_key", "trenova_ledger_key", "trenova_postgres_password")
+SECRETS_OF = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(["hushed", "whispered"]))
+ONE, OTHER = {NAMES[0]: "hushed"}, {NAMES[0]: "whispered"}
+
+
+class Asking:
+    """A database of which a target holds something."""
+
+    is_laid, is_recovered, has_rows, reads_with = True, False, True, ()
+
+    def __init__(self, store, _run):
+        self.store = store
+
+    def foresee(self, _choice):
+        pass
+
+    def choose(self, _target, _until):
+        return kind_module.Choice([], BEGIN)
+
+
+def with_secrets(settings_of, kind, kept, here, there, engine=None):
+    """A restore of a store of a kind. kept: names of the secrets that data is written with. here: those of this server.
+    there: those of the backup."""
+    settings_of.content.update(kept_secrets=list(kept))
+    path = pathlib.Path(settings_of["project_dir"], run.SECRETS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(here))
+    work = run.Restore(settings_of, engine or Engine(), dict(WISH, stores=["rows"]))
+    store = {"store": "rows", "service": "rows", "title": "Rows", "kind": kind, "path": "/rows"}
+    work.kinds = {"rows": Asking(store, work)}
+    work._read_secrets = lambda _target: there
+    return work
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sets(st.sampled_from(NAMES)), SECRETS_OF, SECRETS_OF, st.sampled_from(["postgres", "directory", "objects"]),
+       st.booleans())
+@example({NAMES[0]}, ONE, OTHER, "postgres", False)
+@example({NAMES[0]}, ONE, OTHER, "postgres", True)
+@example({NAMES[0]}, ONE, OTHER, "objects", False)
+@example({NAMES[0]}, ONE, ONE, "postgres", False)
+@example({NAMES[0]}, ONE, {}, "postgres", False)
+@example({NAMES[0]}, {}, OTHER, "postgres", False)
+def test_only_a_secret_that_rows_were_written_with_and_that_is_another_one_here_is_refused(
+        settings_of, kept, here, there, kind, is_waiting):
+    """By its name. Nobody can read them with another one; a server that waits takes those of the backup over."""
+    hold = pathlib.Path(settings_of["project_dir"], journal.HOLD)
+    hold.unlink(missing_ok=True)
+    if is_waiting:
+        hold.touch()
+    work = with_secrets(settings_of, kind, kept, here, there)
+    others = {name for name in kept if name in here and name in there and here[name] != there[name]}
+    if not others or kind != "postgres" or is_waiting:
+        work.need_secrets()
+        return
+    with pytest.raises(BackupError, match="of this server is not the one that the data of the backup was") as refused:
+        work.need_secrets()
+    assert {name for name in NAMES if name in str(refused.value)} == others
+    assert [value for value in ("hushed", "whispered") if value in str(refused.value)] == []
+
+
+@pytest.mark.parametrize(("here", "is_refused"), [("another", True), ("its own", False)])
+def test_a_secret_that_is_another_one_is_told_before_anything_is_touched(
+        settings_of, monkeypatch, tmp_path, here, is_refused):
+    """By the command itself, in one sentence that says what to do."""
+    settings_of.content.update(installation="erp1", needs=NEEDS)
+    settings_of.stores[:] = [{"store": "rows", "service": "rows", "title": "Rows", "kind": "postgres",
+                              "path": str(tmp_path / "rows")}]
+    settings_of.targets[:] = [{"name": "one"}]
+    engine, done = Engine(), []
+    engine.take_all = lambda: None
+    work = with_secrets(settings_of, "postgres", NAMES[:1], {NAMES[0]: here}, {NAMES[0]: "its own"}, engine)
+    monkeypatch.setattr(verbs, "Engine", lambda _settings: engine)
+    monkeypatch.setattr(verbs, "Restore", lambda *_words: work)
+    monkeypatch.setattr(verbs.runs, "Run", lambda *_words: types.SimpleNamespace(prepare=lambda: None))
+    monkeypatch.setattr(run, "Target", lambda told, *_more: Asked("one", []))
+    monkeypatch.setattr(run.kinds, "of", Asking)
+    monkeypatch.setattr(work, "execute", done.append)
+    (tmp_path / "rows").mkdir()
+    before = tree(tmp_path)
+    asked = argparse.Namespace(target=None, to=None, store=["rows"], only=None, plan=False, json=False, confirm="erp1",
+                               leave_stopped=True)
+    if not is_refused:
+        assert verbs.restore(settings_of, asked) == 0
+        assert len(done) == 1
+        return
+    with pytest.raises(BackupError, match=rf"^{NAMES[0]} of this server is not .* run site\.yml: backup\.py read "
+                                          r"installation \| tar --extract --to-stdout \./backup/secrets/"):
+        verbs.restore(settings_of, asked)
+    assert (done, engine.log, tree(tmp_path)) == ([], [], before)
 
 
 # -- All of it, killed anywhere ---------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import threading
 import pytest
 import testinfra
 import yaml
+from backups import Backups, lines_of, told_by
 from conftest import ROOT, STATE
 from mails import mail, mailed
 
@@ -189,6 +190,16 @@ def test_a_drill_proves_the_newest_backup_and_touches_nothing_live(host, server)
     assert "nothing was touched." in text
     assert host.check_output("grep -c drill_rto /var/lib/trenova/backup/metrics/trenova_backup.prom") != "0"
     assert run.changed == 0
+
+
+def test_no_secret_is_in_sight_while_a_drill_is_at_work(host, secrets, variables):
+    """It has the administrator's password, too, and logs in."""
+    place = Backups(host).watched("trenova-drill", "systemctl start --no-block trenova-drill")
+    told = record(host)
+    assert (told["state"], len(told["drill"]["login"])) == ("ok", 1)
+    host.check_output(f"grep -q restic {place}/processes-* && grep -q drill-tren-api {place}/containers-* && "
+                      f"grep -q RTO {place}/journal")
+    assert told_by(host, place, lines_of(dict(secrets, **variables))) == []
 
 
 def test_small_backups_are_made_while_a_drill_is_there(host):

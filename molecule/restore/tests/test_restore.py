@@ -21,8 +21,10 @@ import time
 import pytest
 import testinfra
 import yaml
-from backups import Backups
+from backups import Backups, lines_of, told_by
+from calling import CALLERS, CALLING, REMOVED, TABLE
 from conftest import LONG, ROOT, STATE
+from load import Entrance
 
 SHARED = ROOT / "molecule/shared/inventory/group_vars/trenova"
 RESTORE, SITE = ROOT / "playbooks/restore.yml", ROOT / "site.yml"
@@ -45,6 +47,8 @@ for i in $(seq "$1" "$2"); do
     echo "$i $(date +%s.%N)" >>/root/acknowledged
 done
 """
+#: When a job of the application was done, of a batch.
+DONE = "SELECT extract(epoch FROM processed_at) FROM smoke_jobs WHERE batch = "
 #: A client for objects that stays.
 CLIENT = """
 docker rm --force papers 2>/dev/null
@@ -82,13 +86,13 @@ class Site:
         return self.shell.check_output(
             "docker exec -e REDISCLI_AUTH=$(cat /opt/trenova/redis/secrets/password) tren-redis redis-cli " + words)
 
-    def objects(self):
-        """{number: content} of all papers."""
+    def objects(self, bucket="papers"):
+        """{number: content} of all papers, or of another bucket that has the same names."""
         minio = yaml.safe_load(self.secrets.read_text())["trenova_minio_password"]
         self.shell.check_output(CLIENT.format(user="trenova", password=minio))
-        listing = self.shell.check_output("docker exec papers mc ls --json live/papers")
+        listing = self.shell.check_output(f"docker exec papers mc ls --json live/{bucket}")
         names = [json.loads(line)["key"] for line in listing.splitlines()]
-        read = f"for n in {' '.join(names)}; do mc cat live/papers/$n; echo; done"
+        read = f"for n in {' '.join(names)}; do mc cat live/{bucket}/$n; echo; done"
         lines = self.shell.check_output("docker exec papers sh -c " + shlex.quote(read)).splitlines()
         return dict(zip(map(int, names), lines, strict=True))
 
@@ -127,6 +131,48 @@ class Site:
         assert [number for number in rows if objects.get(number) != f"paper {number}"] == []
         assert set(rows) <= jobs
         return rows
+
+
+class Person:
+    """Somebody who is logged in to the application of a site, and stays so."""
+
+    def __init__(self, site, password):
+        self.site, self.entrance, self.cookie = site, Entrance(ADDRESS[site.name], "trenova.test"), ""
+        # A login that fails counts, so it waits for the application.
+        for _attempt in range(120):
+            with contextlib.suppress(OSError):
+                if self.ask("GET", "")[0] == 401:
+                    break
+            time.sleep(1)
+        self.cookie = self.entrance.log_in("admin@trenova.test", password)
+
+    def ask(self, method, path, body=None):
+        """(status, answer) of a request."""
+        connection = self.entrance.connection()
+        connection.request(method, "/api/v1/" + path, json.dumps(body) if body else None, {
+            "Content-Type": "application/json", "Origin": f"https://{self.entrance.domain}",
+            **({"Cookie": self.cookie} if self.cookie else {})})
+        answer = connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if answer.status in (200, 202) else text
+
+    def put_off(self, *times):
+        """Have the application do a job at each time, in whole seconds: (batch, their names).
+
+        It schedules none for others. They are its own, in a queue that stands still meanwhile, and get what asynq gives
+        to one that has its time.
+        """
+        redis, queue = self.site.redis, "'asynq:{compliance}:%s'"
+        redis(f"SET {queue % 'paused'} 1")
+        status, told = self.ask("POST", "smoke/jobs", {"queue": "compliance", "count": len(times)})
+        assert status == 202, told
+        jobs = redis(f"LRANGE {queue % 'pending'} 0 -1").split()
+        for job, at in zip(jobs, times, strict=True):
+            redis(f"LREM {queue % 'pending'} 1 {job}")
+            redis(f"HSET {queue % ('t:' + job)} state scheduled")
+            redis(f"ZADD {queue % 'scheduled'} {at} {job}")
+        redis(f"DEL {queue % 'paused'}")
+        return told["batch"], jobs
 
 
 @pytest.fixture(scope="module")
@@ -182,10 +228,15 @@ def timed():
         RECOVERY.write_text(page)
 
 
+def blocks(heading):
+    """The blocks of a section of docs/recovery.md."""
+    section = RECOVERY.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+
+
 def as_written(heading):
     """(commands for the server, those for the controller) of the only block of a section of docs/recovery.md."""
-    section = RECOVERY.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    [block] = re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    [block] = blocks(heading)
     lines = block.splitlines()
     is_playbook = [line.startswith("ansible-playbook ") for line in lines]
     first = is_playbook.index(True)
@@ -196,6 +247,15 @@ def as_written(heading):
 def flat(text):
     """A text in one line."""
     return " ".join(text.split())
+
+
+@pytest.mark.parametrize(("name", "place"), [(HERE, "/var/backups/trenova"), (ELSEWHERE, "/srv/box")])
+def test_a_stolen_target_tells_nothing_but_sizes(site, secrets, name, place):
+    """Neither what its files are called nor what they hold: no bucket, no object, no table, no database, no secret."""
+    assert site.objects()[7] == "paper 7"
+    host = testinfra.get_host(f"ssh://{name}", ssh_config=str(STATE / "ssh/config"))
+    assert int(host.check_output(f"find {place} -type f | wc -l")) > 20
+    assert told_by(host, place, [*lines_of(secrets), "papers", "paper 7", "loads", "trenova_go_db"]) == []
 
 
 def test_without_the_name_of_the_installation_nothing_is_touched(site):
@@ -284,8 +344,61 @@ def test_a_table_and_an_object_come_back_beside_the_live_ones(site, timed):
     assert site.server.started() == started
     site.sql(f"INSERT INTO loads TABLE {schema}.loads ON CONFLICT DO NOTHING")
     site.sql(f"DROP SCHEMA {schema} CASCADE")
-    site.shell.check_output(f"docker exec papers mc cp --quiet live/{bucket}/7 live/papers/7")
+    # Taken from there, and removed, as the page has it.
+    [_table, commands, _database] = blocks("Somebody deleted the wrong thing")
+    for old, new in (("restored-<stamp>", bucket), ("/key", "/7"), (":bucket/", ":papers/")):
+        assert old in commands
+        commands = commands.replace(old, new)
+    site.shell.check_output("set -e\n" + commands)
+    assert bucket not in site.shell.check_output("docker exec papers mc ls live")
     site.need_whole()
+
+
+def test_a_bucket_comes_back_beside_the_live_one(site):
+    """All of it, as it was when it was saved last, whatever was deleted and overwritten since."""
+    assert site.backups.program("cut").rc == 0
+    objects, started = site.objects(), site.server.started()
+    site.shell.check_output("docker exec papers mc rm --quiet live/papers/7 && "
+                            "printf since | docker exec -i papers mc pipe --quiet live/papers/8")
+    done = site.backups.program("restore --store objects --only papers")
+    assert done.rc == 0, done.stdout + done.stderr
+    bucket = re.search(r"in the bucket (\S+)\.", done.stdout)[1]
+    assert site.server.started() == started
+    assert site.shell.check_output("docker exec papers mc cat live/papers/8") == "since"
+    assert site.shell.run("docker exec papers mc stat live/papers/7").rc != 0
+    assert site.objects(bucket) == objects
+    for number in (7, 8):
+        site.shell.check_output(f"docker exec papers mc cp --quiet live/{bucket}/{number} live/papers/{number}")
+    site.shell.check_output(
+        f"cd /opt/trenova && docker compose run --rm -T backup-objects rclone purge store-objects:{bucket}")
+    site.need_whole()
+
+
+def test_a_table_comes_back_as_of_a_moment_and_nothing_that_it_calls_is_called(site):
+    """By the command of the page. Defaults, triggers, generated columns, checks and domains note it when called."""
+    site.sql(CALLING)
+    assert set(site.sql("SELECT DISTINCT by FROM called").splitlines()) == CALLERS
+    assert site.backups.program("backup").rc == 0
+    rows = site.sql(f"TABLE {TABLE} ORDER BY id")
+    assert len(rows.splitlines()) == 2
+    time.sleep(1.5)
+    moment = time.strftime("%Y-%m-%d %H:%M:%S+00", time.gmtime())
+    time.sleep(1.5)
+    site.sql("UPDATE \"odd Loads\" SET told = 'since'; DELETE FROM \"odd Loads\" WHERE id = 2; TRUNCATE called")
+    assert site.backups.program("cut").rc == 0
+    started = site.server.started()
+    [command, *_others] = blocks("Somebody deleted the wrong thing")
+    for old, new in (('"2026-11-23 14:05:00+00"', shlex.quote(moment)), ("public.shipments", shlex.quote(TABLE))):
+        assert old in command
+        command = command.replace(old, new)
+    done = site.shell.run(command)
+    assert done.rc == 0, done.stdout + done.stderr
+    schema = re.search(r"in the schema (\S+),", done.stdout)[1]
+    assert site.sql(f'TABLE {schema}."odd Loads" ORDER BY id') == rows
+    assert site.sql("TABLE called") == ""
+    assert site.sql('SELECT id, told FROM "odd Loads"') == "1|since"
+    assert site.server.started() == started
+    site.sql(f"DROP SCHEMA {schema} CASCADE; {REMOVED}")
 
 
 #: Kills a restore as soon as it says something.
@@ -320,6 +433,18 @@ def test_a_restore_that_is_killed_is_repeated_and_nothing_is_lost(site, words):
     assert site.need_whole() == expected
 
 
+def test_no_secret_is_in_sight_while_a_restore_is_at_work(site, secrets):
+    expected = site.need_whole()
+    assert site.backups.program("cut").rc == 0
+    place = site.backups.watched("trenova-restore", f"{site.backups.command} restore --confirm restore --start")
+    told = site.backups.records()[-1]
+    assert (told["verb"], told["state"]) == ("restore", "ok")
+    site.shell.check_output(f"grep -q restic {place}/processes-* && grep -q backup-keep {place}/containers-* && "
+                            f"grep -q 'laid in its place' {place}/journal")
+    assert told_by(site.shell, place, lines_of(secrets)) == []
+    assert site.need_whole() == expected
+
+
 @LONG
 def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site, timed):
     """Too early a moment was named: what was written since comes back by the commands of the page."""
@@ -343,11 +468,17 @@ def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site, timed):
 
 
 def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_key_alone(site, secrets, timed):
-    """Containers, volumes and all secrets but those of the target are gone, and somebody was writing."""
+    """Containers, volumes and all secrets but those of the target are gone, and somebody was writing.
+
+    Who was logged in still is, and a job is done at its time, once.
+    """
+    person = Person(site, secrets["trenova_admin_password"])
     site.start_writing(101, 100000)
     time.sleep(3)
     assert site.backups.program("backup").rc == 0
     time.sleep(5)
+    soon, late = (round(time.time()) + seconds for seconds in (120, 7200))
+    batch, [_soon_job, late_job] = person.put_off(soon, late)
     cut_from = time.time()
     assert site.backups.program("cut").rc == 0
     time.sleep(1)
@@ -363,13 +494,24 @@ def test_an_empty_server_becomes_the_installation_again_from_the_target_and_the_
     assert "trenova_restore_confirm=restore" in flat(refused.output)
     with timed("the server is gone: an empty one becomes it, with Docker in it and the images at hand", site):
         run = site.run(RESTORE, trenova_restore_confirm="restore", trenova_restore_target="box")
+    back = max(time.time(), soon)
     assert "checks passed" in run.output
+    status, myself = person.ask("GET", "users/me/")
+    assert status == 200, myself
+    assert myself["emailAddress"] == "admin@trenova.test"
+    while not (done := site.sql(f"{DONE}'{batch}'")) and time.time() < back + 30:
+        time.sleep(1)
+    # asynq looks every five seconds.
+    assert soon <= float(done) < back + 15
+    assert float(site.redis(f"ZSCORE 'asynq:{{compliance}}:scheduled' {late_job}")) == late
     found = yaml.safe_load(site.secrets.read_text())
     assert {name: found[name] for name in secrets if name in found} == {name: secrets[name] for name in found}
     assert set(found) >= {"trenova_api_secret_key", "trenova_postgres_password"}
     rows = site.need_whole()
     assert set(safe) <= set(rows)
     assert [secret for name, secret in secrets.items() if name not in KEYS and secret in run.output] == []
+    jobs = person.ask("GET", f"smoke/jobs?batch={batch}")[1]
+    assert (jobs["rows"], jobs["distinct"], jobs["queues"]["compliance"]["scheduled"]) == (1, 1, 1)
     assert site.backups.program("cut").rc == 0
 
 

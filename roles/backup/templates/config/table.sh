@@ -1,6 +1,7 @@
 #!/bin/sh
 # Writes a table of a recovered database as SQL that makes it beside the live ones and does nothing else: plain columns
 # and their values, no defaults, no constraints, no triggers, so that nothing of it is executed. DIRECTORY DATABASE TABLE SCHEMA
+# A domain has constraints, too, which call what they name, and may be gone: its columns have the type that it is made of.
 set -u
 fail() { echo "$1" >&2; exit 1; }
 cd "$1" || exit 1
@@ -21,7 +22,19 @@ END
     ask --dbname="$database" --set=table="$found" --set=schema="$schema" <<'END'
 SELECT format('CREATE SCHEMA IF NOT EXISTS %I;', :'schema');
 SELECT format('CREATE TABLE %I.%I (%s);', :'schema', relname, (
-    SELECT string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum)
+    SELECT string_agg(format('%I %s', attname, (
+        WITH RECURSIVE plain(type, modifier, suffix) AS (
+            SELECT atttypid, atttypmod, ''
+            UNION ALL
+            SELECT CASE WHEN element.oid IS NULL THEN type.typbasetype ELSE element.oid END,
+                CASE WHEN element.oid IS NULL THEN type.typtypmod ELSE modifier END,
+                CASE WHEN element.oid IS NULL THEN '' ELSE '[]' END || suffix
+            FROM plain JOIN pg_type AS type ON type.oid = plain.type
+            LEFT JOIN pg_type AS element ON element.typarray = type.oid AND element.typtype = 'd'
+            WHERE type.typtype = 'd' OR element.oid IS NOT NULL)
+        SELECT format_type(type, modifier) || suffix FROM plain
+        WHERE NOT EXISTS (SELECT FROM pg_type AS d WHERE d.typtype = 'd' AND plain.type IN (d.oid, d.typarray))
+        )), ', ' ORDER BY attnum)
     FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped))
 FROM pg_class c WHERE oid = :table;
 SELECT format('COPY %I.%I FROM STDIN;', :'schema', relname) FROM pg_class WHERE oid = :table;

@@ -25,7 +25,8 @@ def add_parser(verbs):
     parser = verbs.add_parser("restore", help="bring back what a target holds")
     parser.add_argument("--store", action="append", help="one store, as the list has it, or several; all by default")
     parser.add_argument("--to", help='the moment in UTC, as "2026-11-23 14:05:00+00"; as new as can be by default')
-    parser.add_argument("--target", help="name of the target; the first that can be read by default")
+    parser.add_argument("--target", help="name of the target; the one that has the newest by default, and with --to "
+                        "the first that has that moment")
     parser.add_argument("--only", help="a part of a store, beside the live ones: [database/][schema.]table, bucket or "
                         "bucket/object")
     parser.add_argument("--plan", action="store_true", help="tell what would be done, and do nothing")
