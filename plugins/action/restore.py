@@ -45,8 +45,9 @@ class ActionModule(ActionBase):
     def _concluded(work, begun, told):
         record, _text = work.until_end(begun)
         if record and record["state"] == "ok":
-            for path in sorted(record.get("copies", {}).values()):
-                work.tell(f"what was there before is in {path}, until a good backup a week later")
+            for place in sorted(filter(None, record.get("copies", {}).values())):
+                where = place if place.startswith("/") else f"the bucket {place}"
+                work.tell(f"what was there before is in {where}, until a good backup a week later")
             return {"changed": True, "plan": told, "copies": record.get("copies", {}), "seconds": record["seconds"]}
         return {"failed": True, "msg": work.failure(
             record, begun["unit"], "It ended before it began.") + " Repeat this with the same words: it goes on from "

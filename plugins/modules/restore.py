@@ -67,7 +67,7 @@ plan:
   returned: success
   type: dict
 copies:
-  description: Directory with what was there before, by store.
+  description: Directory, or bucket of the objects, with what was there before, by store; empty where it was nothing.
   returned: when it was restored
   type: dict
 seconds:

@@ -7,4 +7,4 @@ from __future__ import annotations
 
 FIGURES = {
     "copy_bytes_per_second": 60_000_000, "left_free_bytes": 1_000_000_000, "stream_growth": 1.25, "chain_bases": 14,
-    "cpus": 1.0, "idle_cpus": 1.0}
+    "cpus": 0.8, "idle_cpus": 1.0}

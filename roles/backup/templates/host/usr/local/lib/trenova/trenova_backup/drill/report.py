@@ -65,7 +65,7 @@ def _compared(told):
             found += _wrapped("Somebody wrote while it was recorded: " + facts.shortened(result["uncertain"]), 4)
     for name, result in sorted((told.get("objects") or {}).items()):
         found += _wrapped(f"{name}: {result['objects']} objects, {size(result['bytes'])}, of {result['expected']} that "
-                          f"there were ({size(result['expected_bytes'])}).", 2)
+                          f"there were ({size(result['expected_bytes'])})." + _objects_compared(result), 2)
     for login in told.get("login") or []:
         found += _wrapped("Login at {container}: {read}.".format(
             container=login["container"], read=", ".join(
@@ -73,6 +73,13 @@ def _compared(told):
     if told.get("rto_seconds") is not None and not told.get("login"):
         found.append("  Nobody logged in: no account of the application is known here.")
     return ["", "  Asked:", *found] if found else []
+
+
+def _objects_compared(result):
+    # Records of before do not say it.
+    if "compared" not in result:
+        return ""
+    return f" Compared: {result['compared']} by size, {result['by_md5']} by MD5."
 
 
 def _table(rows):

@@ -22,7 +22,8 @@ def words(told):
         *lines, "",
         f"  Stopped meanwhile: {', '.join(told['stops'])}. About {duration(told['seconds'])}."
         + (f" Space: {needed}." if needed else ""),
-        "  What is replaced stays beside it, and can be put back."]
+        "  What is replaced stays for a week, and can be put back: directories beside it, objects in a bucket, "
+        "the rest as files."]
 
 
 def _replaced(store):
