@@ -35,6 +35,7 @@ from trenova_backup.errors import BackupError, Interrupted, SourceError, TargetE
 from trenova_backup.files import moment, seconds_of, seconds_of_moment, stamp_of  # noqa: E402
 from trenova_backup.kinds import kind as kind_module  # noqa: E402
 from trenova_backup.kinds.command import Command  # noqa: E402
+from trenova_backup.kinds.objects import Objects  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
 from trenova_backup.repository import Repository, Snapshot  # noqa: E402
@@ -149,7 +150,8 @@ def test_the_way_back_where_the_directory_is_a_disk_is_as_it_is_written(tmp_path
     monkeypatch.setattr(os.path, "ismount", lambda path: os.path.basename(str(path)) == "postgres")
     page = (ROOT / "docs/recovery.md").read_text()
     section = page.partition("\n## It was the wrong moment\n")[2].partition("\n## ")[0]
-    commands = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    begin = section.index("\n    cd /var/lib/trenova/postgres\n")
+    commands = "\n".join(line[4:] for line in section[begin:].splitlines() if line.startswith("    "))
     path = tmp_path / "postgres"
     for name in ("lost+found", ".postgres.before-0", "sub", ".hidden"):
         (path / name).mkdir(parents=True)
@@ -719,6 +721,90 @@ def test_a_secret_that_is_another_one_is_told_before_anything_is_touched(
                                           r"installation \| tar --extract --to-stdout \./backup/secrets/"):
         verbs.restore(settings_of, asked)
     assert (done, engine.log, tree(tmp_path)) == ([], [], before)
+
+
+# -- What is written over ---------------------------------------------------------------------------------------------
+
+class Ended:
+    """A command in a container that has ended."""
+
+    def __init__(self, code=0):
+        self.code, self.said = code, "It is away."
+
+    def wait(self, _seconds=None):
+        return self.code
+
+    def end(self):
+        pass
+
+
+@pytest.mark.parametrize(("takes", "code", "kept"), [
+    (["import"], 0, b"now"), ([], 0, None), (["import"], 1, BackupError)])
+def test_definitions_are_kept_as_a_file_before_others_take_their_place(settings_of, tmp_path, takes, code, kept):
+    class Broker:
+        """A container whose command says what there is."""
+
+        @staticmethod
+        def execute(container, command, output):
+            assert (container, command) == ("tren-mq", ["export"])
+            pathlib.Path(output).write_bytes(b"now")
+            return Ended(code)
+    work = types.SimpleNamespace(settings=settings_of, engine=Broker(), stamp="x")
+    store = {"store": "mq", "title": "MQ", "container": "tren-mq", "command": ["export"], "restore": takes,
+             "file": "definitions.json"}
+    if kept is BackupError:
+        with pytest.raises(BackupError, match="MQ does not tell what would be replaced: It is away"):
+            Command(store, work).keep_live(None, "before-1")
+        return
+    path = Command(store, work).keep_live(None, "before-1")
+    if kept is None:
+        assert path == ""
+        return
+    assert pathlib.Path(path, "definitions.json").read_bytes() == kept
+    assert os.stat(path).st_mode & 0o777 == 0o700
+    record = records.begin(settings_of, "restore", BEGIN)
+    records.finish(settings_of, record, BEGIN, records.OK, copies={"mq": path, "papers": "before-1"})
+    assert copies.let_go(settings_of, BEGIN + 8 * 86400) == [path]
+
+
+class Buckets:
+    """A mirror of a store with some buckets."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def buckets(self, remote):
+        assert remote == "store-papers:"
+        return self.names
+
+    def purge_live(self, remote, names):
+        assert remote == "store-papers:"
+        self.names = [name for name in self.names if name not in names]
+
+
+def test_buckets_of_copies_are_removed_after_a_week_and_no_others():
+    now = seconds_of("20261209T120000Z")
+    old = ["before-20261202t115959z", "before-20261101t000000z"]
+    others = ["before-20261202t120000z", "before-20261209t110000z", "before-2026", "papers",
+              "before-20261101t000000z-x", "xbefore-20261101t000000z", "restored-20261101t000000z"]
+    mirror = Buckets([*old, *others])
+    work = types.SimpleNamespace(good=[types.SimpleNamespace(mirror=mirror)])
+    kind = Objects({"store": "papers", "title": "Papers"}, work)
+    assert sorted(kind.let_go_copies(now)) == sorted(old)
+    assert mirror.names == others
+
+
+@pytest.mark.parametrize(("choice", "here", "taken"), [
+    # What it adds is known; nobody could be asked, and what is there is most of it, or nothing of it.
+    ({"bytes": 100, "adds": 30}, 80, 30), ({"bytes": 100}, 80, 20), ({"bytes": 100}, 0, 100),
+    ({"bytes": 100}, 900, 0)])
+def test_room_is_asked_for_what_is_written_into_a_running_service(settings_of, tmp_path, choice, here, taken):
+    store = {"store": "papers", "service": "papers", "title": "Papers", "path": str(tmp_path)}
+    work = run.Restore(settings_of, Engine(), WISH)
+    work.kinds = {"papers": Objects(store, work)}
+    work.kinds["papers"].bytes_here = lambda: here
+    work.choices = {"papers": kind_module.Choice([], BEGIN, **choice)}
+    assert sum(work._spaces().values()) == taken
 
 
 # -- All of it, killed anywhere ---------------------------------------------------------------------------------------

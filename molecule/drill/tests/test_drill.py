@@ -180,7 +180,10 @@ def test_a_drill_proves_the_newest_backup_and_touches_nothing_live(host, server)
     assert (compared["differences"], compared["uncertain"]) == ([], [])
     assert compared["rows"] >= 20003
     assert compared["checksums"] == compared["tables"]
-    assert told["drill"]["objects"] == {"MinIO": {"objects": 20, "bytes": 171, "expected": 20, "expected_bytes": 171}}
+    objects = told["drill"]["objects"]["MinIO"]
+    # Of what was written in the second in which it was listed the MD5 is not known.
+    assert 0 < objects.pop("by_md5") <= 20
+    assert objects == {"objects": 20, "bytes": 171, "expected": 20, "expected_bytes": 171, "compared": 20}
     [login] = told["drill"]["login"]
     assert [status for _path, status, _bytes in login["read"]] == [200, 200]
     assert told["drill"]["live"]["changes"] == []

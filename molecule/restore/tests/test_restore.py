@@ -446,6 +446,36 @@ def test_no_secret_is_in_sight_while_a_restore_is_at_work(site, secrets):
 
 
 @LONG
+def test_what_a_restore_writes_over_can_be_taken_back_as_it_is_written(site):
+    """An object that is another one by then, and a user of RabbitMQ who came since."""
+    assert site.backups.program("cut").rc == 0
+    rows = site.need_whole()
+    number = int(site.shell.check_output("docker exec papers mc ls --recursive --json live | wc -l"))
+    site.shell.check_output("printf another | docker exec -i papers mc pipe --quiet live/papers/9")
+    site.shell.check_output("docker exec tren-rabbitmq rabbitmqctl --quiet add_user late secret-of-a-test")
+    planned = site.backups.program("restore")
+    assert "1 objects that are other ones now" in planned.stdout
+    done = site.backups.program("restore --confirm restore")
+    assert done.rc == 0, done.stdout + done.stderr
+    assert site.need_whole() == rows
+    assert int(re.search(r"compared: (\d+) objects are there", done.stdout)[1]) == number
+    bucket = re.search(r"what is replaced is in the bucket (before-\S+)", done.stdout)[1]
+    kept = re.search(r"what is replaced is in (/var/lib/trenova/backup/before-\S+-rabbitmq)", done.stdout)[1]
+    assert '"late"' in site.shell.check_output(f"cat {kept}/definitions.json")
+    assert site.shell.check_output(f"docker exec papers mc ls --recursive --json live/{bucket} | wc -l") == "1"
+    [command] = re.findall(
+        r"^    (docker compose run --rm -T backup-objects rclone copy .*)$", RECOVERY.read_text(), re.MULTILINE)
+    site.shell.check_output("cd /opt/trenova && " + command.replace("before-<stamp>", bucket))
+    assert site.objects()[9] == "another"
+    site.shell.check_output("printf 'paper 9' | docker exec -i papers mc pipe --quiet live/papers/9")
+    # It is a copy, and no store: no backup takes it.
+    assert site.backups.program("cut").rc == 0
+    held = site.backups.program("restore --plan --json --store objects")
+    assert json.loads(held.stdout)["stores"][0]["objects"] == number
+    site.need_whole()
+
+
+@LONG
 def test_the_way_back_from_a_wrong_moment_is_as_it_is_written(site, timed):
     """Too early a moment was named: what was written since comes back by the commands of the page."""
     # What was restored has no moments before its first backup.
