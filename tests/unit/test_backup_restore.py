@@ -767,6 +767,25 @@ def test_definitions_are_kept_as_a_file_before_others_take_their_place(settings_
     assert copies.let_go(settings_of, BEGIN + 8 * 86400) == [path]
 
 
+def test_a_redis_of_somebody_else_s_stays_as_it_is_and_the_file_is_named(settings_of):
+    """It has no directory here, so that nothing could be laid in its place."""
+    engine = Engine()
+    settings_of.content.update(needs={}, installation="erp1", figures=FIGURES)
+    work = run.Restore(settings_of, engine, dict(WISH, stores=["cache"]))
+    store = {"store": "cache", "service": "elsewhere", "title": "Redis", "kind": "redis"}
+    work.target = types.SimpleNamespace(name="local", mirror=None)
+    work.kinds = {"cache": Redis(store, work)}
+    work.choices = {"cache": kind_module.Choice([snapshot(BEGIN, "cache", "snapshot")], BEGIN, 10, 10)}
+    work.foresee()
+    assert work.told()["stores"][0]["replaces"] == ""
+    work.execute(stamp_of(BEGIN))
+    assert work.warnings == [
+        "Redis is somebody else's, and stays as it is. To have its snapshot as a file: backup.py read cache --run "
+        + stamp_of(BEGIN)]
+    assert work.journal.phase("cache") == "written"
+    assert [what for what in engine.log if what[1] != "tren-elsewhere"] == []
+
+
 class Buckets:
     """A mirror of a store with some buckets."""
 

@@ -71,6 +71,42 @@ def test_backup_saves_what_is_elsewhere(host):
         "dump", "globals"}
 
 
+def sql(statement):
+    """Answer of the external PostgreSQL."""
+    return docker("exec", "trenova-lab-external-db", "psql", "-qAt", "-U", "trenova", "-d", "trenova_go_db", "-c",
+                  statement).strip()
+
+
+def test_what_is_elsewhere_comes_back_but_redis(host, secrets):
+    """Dumps into the database, objects into the store, and what they replace is kept here first."""
+    backups = Backups(host)
+    papers = (f"docker run --rm -i -e MC_HOST_there=http://trenova:{secrets['trenova_minio_password']}@172.30.60.92:9000 "
+              "--entrypoint mc 172.30.60.2:5000/trenova/backup:1 ")
+    sql("CREATE TABLE loads (id int PRIMARY KEY, hash text); INSERT INTO loads SELECT i, md5(i::text) FROM "
+        "generate_series(1, 1000) AS i")
+    host.check_output(papers + "mb --quiet there/papers")
+    for number in (1, 2):
+        host.check_output(f"printf 'paper {number}' | {papers} pipe --quiet there/papers/{number}")
+    redis_cli(secrets, "SET", "kept", "by its administrator")
+    saved = sql("SELECT count(*), sum(hashtextextended(hash, 0)::numeric) FROM loads")
+    code, status = backups.make()
+    assert (code, status["because"]) == (0, "")
+    sql("DELETE FROM loads WHERE id > 10; INSERT INTO loads VALUES (5000, 'later')")
+    host.check_output(f"printf 'another' | {papers} pipe --quiet there/papers/1; {papers} rm --quiet there/papers/2")
+    done = backups.program("restore --confirm external")
+    assert done.rc == 0, done.stdout + done.stderr
+    assert sql("SELECT count(*), sum(hashtextextended(hash, 0)::numeric) FROM loads") == saved
+    assert [host.check_output(papers + f"cat there/papers/{number}") for number in (1, 2)] == ["paper 1", "paper 2"]
+    assert "Redis is somebody else's, and stays as it is." in done.stdout
+    assert redis_cli(secrets, "GET", "kept").strip() == "by its administrator"
+    copies = backups.records()[-1]["copies"]
+    assert host.check_output(papers + f"cat there/{copies['objects']}/papers/1") == "another"
+    dump = host.check_output(
+        f"docker run --rm -v {copies['postgres']}:/copy:ro --entrypoint pg_restore 172.30.60.2:5000/trenova/backup:1 "
+        "--data-only --table loads --file - /copy/trenova_go_db.dump")
+    assert "5000\tlater" in dump
+
+
 def test_failed_backup_is_mailed(host):
     mail("DELETE", "messages")
     docker("stop", "trenova-lab-external-redis")

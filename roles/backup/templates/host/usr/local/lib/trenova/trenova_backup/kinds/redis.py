@@ -21,7 +21,6 @@ class Redis(Kind):
     """A Redis server."""
 
     part = "snapshot"
-    is_laid = True
 
     def save(self):
         """All of it."""
@@ -36,8 +35,15 @@ class Redis(Kind):
             "sh", "/run/trenova/config/redis.sh", self.store["host"], str(self.store["port"]), self.name,
             "--rdb", "-"]), self.bytes_here)
 
+    @property
+    def is_laid(self):
+        """A server of somebody else's has its files elsewhere, and takes no snapshot by its port."""
+        return bool(self.store.get("path"))
+
     def fetch(self, choice, beside):
         """The snapshot, as the one that a Redis with its log of changes on begins with, and as that of one without."""
+        if not self.is_laid:
+            return beside
         log = os.path.join(beside, LOG)
         os.mkdir(log, 0o700)
         self.run.bring_file(choice.snapshots[0], os.path.join(log, LOG_BASE))
@@ -47,6 +53,12 @@ class Redis(Kind):
             manifest.write(f"file {LOG_BASE} seq 1 type b\n")
         self.run.own(beside, self.store["owner"])
         return beside
+
+    def write(self, choice, beside):
+        """Say that it stays as it is."""
+        self.run.warn(
+            f"{self.store['title']} is somebody else's, and stays as it is. To have its snapshot as a file: backup.py "
+            f"read {self.name} --run {choice.snapshots[0].run}")
 
 
 def without_mark(path):
