@@ -80,7 +80,8 @@ def sql(statement):
 def test_what_is_elsewhere_comes_back_but_redis(host, secrets):
     """Dumps into the database, objects into the store, and what they replace is kept here first."""
     backups = Backups(host)
-    papers = (f"docker run --rm -i -e MC_HOST_there=http://trenova:{secrets['trenova_minio_password']}@172.30.60.92:9000 "
+    minio = secrets["trenova_minio_password"]
+    papers = (f"docker run --rm -i -e MC_HOST_there=http://trenova:{minio}@172.30.60.92:9000 "
               "--entrypoint mc 172.30.60.2:5000/trenova/backup:1 ")
     sql("CREATE TABLE loads (id int PRIMARY KEY, hash text); INSERT INTO loads SELECT i, md5(i::text) FROM "
         "generate_series(1, 1000) AS i")
