@@ -9,6 +9,7 @@ The stores themselves come back in molecule/restore.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -212,7 +213,8 @@ def histories(draw):
         is_full = not before or draw(st.booleans())
         run_at = clock = clock + draw(st.integers(10, 1000))
         stamp = stamp_of(run_at)
-        made.append(snapshot(run_at, level="full" if is_full else "incremental", after="" if is_full else before))
+        made.append(snapshot(
+            run_at, level="full" if is_full else "incremental", after="" if is_full else before, version="17"))
         clock += draw(st.integers(1, 50))
         if before:
             made.append(snapshot(run_at, part="wal", base=before, until=moment(clock)))
@@ -255,6 +257,13 @@ def test_any_moment_after_the_first_base_is_chosen_with_all_that_it_needs(tmp_pa
                 if each.part == "wal" and each.pairs["base"] == bases[-1].run)
     assert ended <= until <= seconds_of_moment(log.pairs["until"])
     assert choice.bytes == 10 * len(choice.snapshots)
+    assert (choice.facts["version"], choice.adds) == ("17", None)
+    kind.store["restore_job"] = "backup-restore-rows"
+    for major in ("17", "18"):
+        kind.run.engine = types.SimpleNamespace(
+            run=lambda *_words, major=major: types.SimpleNamespace(lines=[f"pg_basebackup (PostgreSQL) {major}.1"]))
+        with contextlib.nullcontext() if major == "17" else pytest.raises(BackupError, match="cannot read it"):
+            kind.foresee(choice)
 
 
 @settings(max_examples=100, deadline=None)

@@ -18,17 +18,17 @@ from trenova_backup.stream import Stream
 class Choice:
     """What a store is restored from: snapshots, in the order in which they are needed, and the moment that it has then.
 
-    at: that moment, in seconds. bytes: what is read. space: what it takes on this host until the end. adds: bytes that
-    writing it into the running service adds to the disk of that, None where that is not known. facts: what only its
-    kind reads.
+    at: that moment, in seconds. bytes: what is read. space: what it takes on this host until the end. facts: what
+    only its kind reads. adds: bytes that writing it into the running service adds to the disk of that, None where that
+    is not known.
     """
 
     snapshots: list
     at: float
     bytes: int = 0
     space: int = 0
-    adds: int | None = None
     facts: dict = dataclasses.field(default_factory=dict)
+    adds: int | None = None
 
 
 class Kind(abc.ABC):
