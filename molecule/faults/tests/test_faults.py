@@ -202,6 +202,8 @@ RESTORE_PHASES = {
     "fetching": "^restic .* dump ", "recovering": "^[^ ]*postgres -D data .*recover[.]conf",
     "stopping": "^docker stop ", "writing objects": "^rclone rcd "}
 RESTORE_CASES = [(phase, victim) for phase in RESTORE_PHASES for victim in ("program", "Engine", "server")]
+# What stops containers is no container.
+RESTORE_CASES += [(phase, "command" if phase == "stopping" else "container") for phase in RESTORE_PHASES]
 
 
 @pytest.mark.parametrize(("phase", "victim"), RESTORE_CASES)
