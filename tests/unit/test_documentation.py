@@ -135,6 +135,24 @@ def test_defaults_are_those_of_the_specification(role):
             assert option["default"] in (defaults[name], templar.template(defaults[name])), name
 
 
+def anchor(heading):
+    """What a heading is called in an address, as GitHub has it."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_links_between_pages_lead_to_pages_and_headings():
+    broken, seen = [], 0
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "roles").glob("*/README.md")]:
+        for place, heading in re.findall(r"\]\(([^)#\s:]*\.md)?(?:#([^)\s]*))?\)", path.read_text()):
+            target = path.parent / place if place else path
+            seen += 1
+            if not target.is_file() or heading and heading not in {
+                    anchor(found) for found in re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)}:
+                broken.append(f"{path.relative_to(ROOT)}: {place}#{heading}")
+    assert seen > 50
+    assert broken == []
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_bounds_are_those_that_preflight_checks(role):
     formats = yaml.safe_load((ROOT / "roles" / role / "meta/service.yml").read_text()).get("formats") or {}
