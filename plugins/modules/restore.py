@@ -15,6 +15,8 @@ description:
     works with the data, and directories change their names. What was there stays on the host as a copy.
   - Leaves what it has stopped as it is; the deployment that follows starts it, and does again what jobs once did to the
     data (migrations).
+  - With O(only) a part of one store comes back beside the live ones. That replaces nothing and stops nobody, and needs
+    no O(confirm).
   - The restore belongs to the host. It goes on when the connection is lost. One that was interrupted is repeated with
     the same words and goes on from where it was.
 options:
@@ -38,6 +40,14 @@ options:
     description: Name of the installation whose data is to be replaced, C(backup_installation).
     type: str
     default: ""
+  only:
+    description:
+      - A part of the one store in O(stores), which comes back beside the live ones. Of PostgreSQL it is a table,
+        C([database/][schema.]table), into a schema C(restored_<stamp>); of objects a bucket or an object,
+        C(bucket/key), into a bucket C(restored-<stamp>). All of the stores is replaced by default.
+      - It is not for use with O(confirm), which names an installation whose data is to be replaced.
+    type: str
+    default: ""
 extends_documentation_fragment:
   - trenova.selfhost.attributes
 attributes:
@@ -59,17 +69,31 @@ EXAMPLES = r"""
     stores: [postgres]
     to: "2026-11-23 14:05:00+00"
     confirm: erp1
+
+- name: Bring a table back beside the live one
+  trenova.selfhost.restore:
+    stores: [postgres]
+    only: public.shipments
+    to: "2026-11-23 14:05:00+00"
 """
 
 RETURN = r"""
 plan:
-  description: What was or would be restored - C(stores), C(bytes), C(seconds), C(stops) and C(space).
+  description: What was or would be restored - C(stores), C(bytes), C(seconds), C(stops), C(space), C(only).
   returned: success
   type: dict
 copies:
   description: Directory, or bucket of the objects, with what was there before, by store; empty where it was nothing.
   returned: when it was restored
+
+
+  description: Directory with what was there before, by store.
+  returned: when stores were restored
   type: dict
+where:
+  description: A sentence that tells where the part is now.
+  returned: when a part was restored
+  type: str
 seconds:
   description: How long it took.
   returned: when it was restored

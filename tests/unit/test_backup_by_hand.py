@@ -35,7 +35,7 @@ class Systemd:
 
     def __init__(self):
         self.state, self.invocation, self.next, self.code, self.said = "inactive", "old", "new", 0, ""
-        self.journal, self.commands = {}, []
+        self.journal, self.commands, self.title = {}, [], ""
 
     def run(self, words, **_more):
         self.commands.append(words)
@@ -43,12 +43,14 @@ class Systemd:
             return self.tell(words)
         if words[1] == "show":
             return subprocess.CompletedProcess(
-                words, 0, f"ActiveState={self.state}\nInvocationID={self.invocation}\n")
+                words, 0, f"ActiveState={self.state}\nInvocationID={self.invocation}\nDescription={self.title}\n")
         if words[1] == "reset-failed":
             return subprocess.CompletedProcess(words, 0, "")
         assert words[1:3] == ["start", "--no-block"] or words[0] == "systemd-run"
         if self.code == 0 and self.next:
             self.state, self.invocation = "activating", self.next
+            if "--description" in words:
+                self.title = words[words.index("--description") + 1]
         return subprocess.CompletedProcess(words, self.code, self.said)
 
     def tell(self, words):
@@ -208,6 +210,9 @@ PROGRAM = "/usr/local/lib/trenova/backup.py"
     (["restore", "--store", "rows", "--to", "2026-11-23 14:05:00Z", "--confirm", "erp1", "--leave-stopped", "--start"],
      "trenova-restore.service",
      ["restore", "--confirm", "erp1", "--to", "2026-11-23 14:05:00Z", "--store", "rows", "--leave-stopped"]),
+    (["restore", "--store", "papers", "--only", "-a/cost ${HOME} $5", "--target", "box", "--start"],
+     "trenova-restore.service",
+     ["restore", "--only=-a/cost $${HOME} $$5", "--target", "box", "--store", "papers"]),
     (["upgrade", "--image", "postgres:17.1", "--major", "17", "--confirm", "erp1:17", "--back", "--start"],
      "trenova-upgrade.service",
      ["upgrade", "--major", "17", "--store", "postgres", "--image", "postgres:17.1", "--volume",
@@ -224,6 +229,14 @@ def test_what_a_playbook_starts_is_tidied_up_after_and_told_of_when_it_is_killed
     assert command[command.index("--unit") + 1] == unit
     assert "--property=ExecStopPost=" + " ".join([*program, "end"]) in command
     assert command[command.index(program[0]):] == [*program, *expected]
+
+
+@pytest.mark.parametrize(("words", "is_part"), [
+    (["--store", "rows", "--only", "public.loads"], True), (["--store", "rows", "--confirm", "erp1"], False)])
+def test_a_playbook_is_told_whether_a_part_is_at_work(settings, systemd, capsys, words, is_part):
+    assert main._restore(settings, main._parser().parse_args(["restore", *words, "--start"])) == 0
+    assert told(settings, capsys, "restore", "--plan", "--json") == {
+        "is_running": True, "unit": "trenova-restore.service", "invocation": "new", "is_part": is_part}
 
 
 def test_what_systemd_does_not_start_is_a_sentence(settings, systemd):

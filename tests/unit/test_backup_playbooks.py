@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
 import types
 
 import pytest
@@ -13,6 +18,8 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 
 from ansible_collections.trenova.selfhost.plugins.action import backup_now, backups, drill, drill_kit, restore
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.backup import following
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 class Host:
@@ -180,6 +187,11 @@ def test_check_mode_tells_and_does_nothing(found, changed, line):
 
 PLAN = {"installation": "erp1", "text": "Restore of erp1", "stores": [], "seconds": 60}
 RESTORING = {"unit": "trenova-restore.service", "invocation": "7c"}
+BUSY = dict(RESTORING, is_running=True, is_part=False)
+TABLE = {"stores": ["postgres"], "only": "public.shipments", "to": "2026-11-23 14:05:00+00"}
+ASKED = {"only": "public.shipments", "stores": ["postgres"], "to": "2026-11-23 14:05:00+00", "target": ""}
+WHERE = "public.shipments of trenova_go_db is in the schema restored_20261123t150000z, beside the live one."
+FOUND = {"state": "ok", "part": ASKED, "where": WHERE, "seconds": 21}
 
 
 def test_without_the_name_of_the_installation_a_restore_is_only_told():
@@ -221,9 +233,133 @@ def test_a_restore_in_check_mode_is_told_and_not_begun():
 
 def test_a_restore_that_is_at_work_is_followed_and_no_other_one_begun():
     record = {"state": "ok", "copies": {}, "seconds": 61}
-    host = Host(dict(RESTORING, is_running=True), part("laid", record=record))
+    host = Host(BUSY, part("laid", record=record))
     assert host.task(restore, confirm="erp1")["changed"]
     assert host.asked == ["restore --confirm=erp1 --plan --json", "follow 7c --unit trenova-restore.service"]
+
+
+def test_a_part_needs_no_confirmation_and_ends_with_where_it_is():
+    host = Host(PLAN, RESTORING, part("recovering", cursor="c1"), part("15:00:21 " + WHERE, record=FOUND))
+    result = host.task(restore, **TABLE)
+    words = "--store postgres --only=public.shipments '--to=2026-11-23 14:05:00+00'"
+    assert host.asked == [
+        f"restore {words} --plan --json", f"restore {words} --start", "follow 7c --unit trenova-restore.service",
+        "follow 7c --unit trenova-restore.service --cursor=c1"]
+    assert host.shown == [
+        "  \n  Restore of erp1\n  ", "  erp1  it goes on without this playbook: journalctl -fu trenova-restore.service",
+        "  erp1  recovering", "  erp1  15:00:21 " + WHERE]
+    assert result == {"changed": True, "plan": {"installation": "erp1", "stores": [], "seconds": 60}, "where": WHERE,
+                      "seconds": 21}
+
+
+def test_a_part_in_check_mode_is_told_and_not_begun():
+    host = Host(PLAN)
+    assert host.task(restore, check_mode=True, **TABLE)["changed"]
+    assert len(host.asked) == len(host.shown) == 1
+
+
+@pytest.mark.parametrize(("words", "sentence"), [
+    ({"stores": []}, "trenova_restore_stores names none. Write -e trenova_restore_stores=postgres for a table"),
+    ({"stores": ["postgres", "objects"]}, "trenova_restore_stores names postgres and objects. Write "),
+    ({"confirm": "erp1"}, "It replaces nothing, so nobody confirms it. Leave out trenova_restore_confirm; or ")])
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_what_is_no_wish_for_a_part_is_a_sentence_before_anybody_is_asked(words, sentence, check_mode):
+    host = Host()
+    result = host.task(restore, check_mode=check_mode, **dict(TABLE, **words))
+    assert result["failed"]
+    assert sentence in result["msg"]
+    assert "\n" not in result["msg"]
+    assert (host.asked, host.shown) == ([], [])
+
+
+@pytest.mark.parametrize("record", [{"state": "failed", "part": ASKED, "because": "No space is left."}, None])
+def test_a_part_that_fails_says_why_and_that_nothing_was_replaced(record):
+    ended = dict(part("one"), is_running=False, record=record)
+    result = Host(PLAN, RESTORING, ended).task(restore, **TABLE)
+    assert result["failed"]
+    assert ("No space is left." if record else "It ended before it began.") in result["msg"]
+    assert result["msg"].endswith("Nothing was replaced, and nobody was stopped: repeat this.")
+
+
+@pytest.mark.parametrize(("words", "is_part", "at_work"), [
+    ({"confirm": "erp1"}, True, "a restore of a part is at work"),
+    (TABLE, False, "a restore of whole stores is at work")])
+def test_neither_a_part_nor_a_whole_restore_is_taken_for_the_other(words, is_part, at_work):
+    """Who waits for the data would be told that it is back, and who wants a table that it is there."""
+    host = Host(dict(BUSY, is_part=is_part))
+    result = host.task(restore, **words)
+    assert result["failed"]
+    assert at_work in result["msg"]
+    assert len(host.asked) == 1
+
+
+@pytest.mark.parametrize(("more", "is_mine"), [
+    ({}, True), ({"only": "public.loads"}, False), ({"to": ""}, False), ({"target": "offsite"}, False)])
+def test_a_part_that_is_at_work_is_followed_and_only_the_same_one_is_the_answer(more, is_mine):
+    host = Host(dict(BUSY, is_part=True), part("recovering", record=dict(FOUND, part=dict(ASKED, **more))))
+    result = host.task(restore, **TABLE)
+    assert host.asked[1:] == ["follow 7c --unit trenova-restore.service"]
+    assert result.get("where") == (WHERE if is_mine else None)
+    assert is_mine or "Repeat this for public.shipments." in result["msg"]
+
+
+#: A Python that answers for the program on the host, with what a part comes to, and notes what it is asked.
+ANSWERS = """#!{python}
+import json, os, sys
+words = sys.argv[1:]
+if "/usr/local/lib/trenova/backup.py" not in words:
+    os.execv("{python}", ["{python}", *words])
+with open("{asked}", "a") as asked:
+    print(*words[2:], file=asked)
+print(json.dumps({plan} if "--plan" in words else {begun} if "--start" in words else {end}))
+"""
+
+
+@pytest.fixture
+def by_playbook(tmp_path):
+    """A function that runs the playbook against this machine: (exit code, output, what the host was asked)."""
+    state, asked, program = tmp_path / "project/.state", tmp_path / "asked", tmp_path / "bin/python3"
+    state.mkdir(parents=True)
+    program.parent.mkdir()
+    program.write_text(ANSWERS.format(
+        python=sys.executable, asked=asked, plan=PLAN, begun=RESTORING, end=part("15:00:21 " + WHERE, record=FOUND)))
+    program.chmod(0o755)
+    (tmp_path / "hosts.json").write_text(json.dumps({"trenova": {"hosts": {"erp1": {
+        "ansible_connection": "local", "ansible_python_interpreter": sys.executable, "trenova_become": False,
+        "trenova_project_dir": str(state.parent), "trenova_domain": "trucks.test"}}}}))
+
+    def run(*words, is_deployed=True, **variables):
+        if is_deployed:
+            (state / "host.json").write_text("{}")
+        command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), str(ROOT / "playbooks/restore.yml"),
+                   "-i", str(tmp_path / "hosts.json"), "-e", json.dumps(variables), *words]
+        done = subprocess.run(
+            command, capture_output=True, text=True, cwd=ROOT, check=False,
+            env=dict(os.environ, PATH=f"{program.parent}:{os.environ['PATH']}", ANSIBLE_NOCOLOR="1"))
+        return done.returncode, done.stdout + done.stderr, asked.read_text().splitlines() if asked.exists() else []
+
+    return run
+
+
+def test_the_playbook_brings_a_part_back_and_deploys_nothing(by_playbook):
+    code, output, asked = by_playbook(
+        trenova_restore_stores="postgres", trenova_restore_only=TABLE["only"], trenova_restore_to=TABLE["to"])
+    assert code == 0, output
+    words = "restore --store postgres --only=public.shipments --to=2026-11-23 14:05:00+00"
+    assert asked == [f"{words} --plan --json", f"{words} --start", "follow 7c --unit trenova-restore.service"]
+    assert f"erp1  15:00:21 {WHERE}" in output
+    after = output.partition("TASK [Deploy what differs]")[2].partition("TASK [Bring it back]")[2]
+    assert set(re.findall(r"^(\w+): \[erp1\]", after, re.MULTILINE)) == {"changed", "skipping"}
+    assert after.count("changed: [erp1]") == 1
+
+
+def test_beside_nothing_no_part_comes_back(by_playbook, tmp_path):
+    code, output, asked = by_playbook(
+        is_deployed=False, trenova_restore_stores="postgres", trenova_restore_only=TABLE["only"],
+        trenova_restore_confirm="erp1")
+    assert (code, asked) == (2, [])
+    assert "There is no live data on erp1 that public.shipments could come back beside." in " ".join(output.split())
+    assert list((tmp_path / "project/.state").iterdir()) == []
 
 
 # -- Drills -----------------------------------------------------------------------------------------------------------

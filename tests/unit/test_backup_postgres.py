@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import sys
 import types
@@ -73,6 +74,24 @@ def test_what_was_counted_is_kept_with_the_log_that_leads_to_it(rows):
     rows.save()
     assert [what if isinstance(what, str) else what[0] for what in rows.run.log] == [
         "base", "counted", "fetched", "wal", "facts"]
+
+
+@pytest.mark.parametrize(("is_full", "dumps"), [(True, ["dumps"]), (False, [])])
+def test_the_log_is_kept_behind_a_base_and_again_behind_dumps(rows, monkeypatch, is_full, dumps):
+    """Of what is written while a nightly backup is at work, docs/backups.md says how long it waits."""
+    log, positions = rows.run.log, itertools.count(5)
+    rows.store, rows.run.is_full = dict(STORE, incremental=False), is_full
+    monkeypatch.delattr(rows, "_base")
+    monkeypatch.setattr(rows, "_keep_base", lambda _parent: log.append("base"))
+    monkeypatch.setattr(rows, "_begin_of", lambda _stamp: "0/4000028")
+    monkeypatch.setattr(rows, "_dumps", lambda: log.append("dumps"))
+    monkeypatch.setattr(rows, "_receive", lambda: (f"0/{next(positions)}000000", "2026-12-01T01:31:00Z"))
+    rows.save()
+    # Behind the base as the log of that and as the end of the one before.
+    assert [what if isinstance(what, str) else what[0] for what in log] == [
+        "base", "wal", "wal", *dumps, "counted", "wal", "facts"]
+    page = " ".join((ROOT / "docs/backups.md").read_text().split())
+    assert "It keeps the log behind the base, and once more behind the weekly dumps and what was counted." in page
 
 
 def test_without_that_log_it_is_not_kept(rows, monkeypatch):

@@ -410,7 +410,8 @@ def test_a_moment_is_read_as_people_write_it(text):
 
 
 @pytest.mark.parametrize(("text", "words"), [
-    ("yesterday", "is no moment"), ("2026-11-23", "no time zone"), ("2026-11-23 14:05:00", "no time zone"),
+    ("yesterday", "is no moment"), ("2026-11-23", "no time. .* without a space: 2026-11-23T14:05:00Z"),
+    ("2026-11-23 14:05:00", "no time zone"),
     ("2026-13-23 14:05:00+00", "is no moment")])
 def test_what_is_no_moment_is_refused(text, words):
     with pytest.raises(BackupError, match=words):
@@ -833,6 +834,119 @@ def test_room_is_asked_for_what_is_written_into_a_running_service(settings_of, t
     work.kinds["papers"].bytes_here = lambda: here
     work.choices = {"papers": kind_module.Choice([], BEGIN, **choice)}
     assert sum(work._spaces().values()) == taken
+
+
+# -- A part ------------------------------------------------------------------------------------------------------------
+
+class Parted(Asking):
+    """A store of which a part takes 50 bytes, with a way for it."""
+
+    def choose(self, _target, _until):
+        return kind_module.Choice([], BEGIN, 1000)
+
+    def foresee_part(self, choice, only):
+        if only == "no":
+            raise BackupError("There is no such object.")
+        choice.adds = 50 if self.store["kind"] == "objects" else None
+
+    def bring_part(self, _choice, beside, only, name):
+        if not beside:
+            raise BackupError("Rows: no part of it can be restored.")
+        assert os.path.isdir(beside)
+        return f"{only} is in {name}."
+
+    def bytes_here(self):
+        return 0
+
+
+@pytest.fixture
+def ask_for_a_part(settings_of, monkeypatch, tmp_path):
+    """A function that asks the command for a part of a store of a kind; what it has printed follows by capsys."""
+    settings_of.content.update(installation="erp1", needs=NEEDS)
+    settings_of.targets[:] = [{"name": "one"}]
+    engine = Engine()
+    engine.take_all = lambda: None
+    (tmp_path / "rows").mkdir()
+    monkeypatch.setattr(verbs, "Engine", lambda _settings: engine)
+    monkeypatch.setattr(verbs.runs, "Run", lambda *_words: types.SimpleNamespace(prepare=lambda: None))
+    monkeypatch.setattr(run, "Target", lambda told, *_more: Asked("one", []))
+    monkeypatch.setattr(run.kinds, "of", Parted)
+    monkeypatch.setattr(run.Restore, "_read_secrets", lambda *_target: {})
+
+    def ask(kind="postgres", physical=True, stores=("rows",), **words):
+        settings_of.stores[:] = [
+            {"store": name, "service": name, "title": name.title(), "kind": kind, "path": str(tmp_path / name),
+             "physical": physical} for name in ("rows", "papers")]
+        assert verbs.restore(settings_of, argparse.Namespace(**dict({
+            "target": None, "to": None, "store": list(stores), "only": "public.loads", "plan": False, "json": False,
+            "confirm": None, "leave_stopped": False}, **words))) == 0
+        assert engine.log == []
+
+    return ask
+
+
+@pytest.mark.parametrize(("kind", "place", "read"), [("postgres", "a schema", 1000), ("objects", "a bucket", 50)])
+def test_the_plan_of_a_part_says_which_of_what_and_when_and_does_nothing(
+        ask_for_a_part, capsys, monkeypatch, tmp_path, kind, place, read):
+    monkeypatch.setattr(run.time, "time", lambda: BEGIN + 600)
+    before = tree(tmp_path)
+    ask_for_a_part(kind, plan=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["Restore of a part of erp1 from target one", "",
+                         f"  public.loads of Rows, as of {moment(BEGIN)}, 10 min ago"]
+    assert f"in {place} of its own. Nothing is replaced and nobody is stopped," in "\n".join(lines)
+    assert "needs no confirmation" in "\n".join(lines)
+    ask_for_a_part(kind, plan=True, json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["text"].splitlines() == lines
+    assert (told["only"], told["stops"], told["bytes"], told["stores"][0]["replaces"]) == ("public.loads", [], read, "")
+    assert tree(tmp_path) == before
+
+
+def test_the_record_of_a_part_tells_what_was_asked_for_and_where_it_is(ask_for_a_part, capsys, settings_of, tmp_path):
+    before = tree(tmp_path / "rows")
+    ask_for_a_part(to=moment(BEGIN), target="one")
+    [told] = [json.loads(path.read_text()) for path in (tmp_path / "backup/records").iterdir()]
+    assert told["part"] == {"only": "public.loads", "stores": ["rows"], "to": moment(BEGIN), "target": "one"}
+    assert told["where"] == f"public.loads is in restored_{told['stamp'].lower()}."
+    assert (told["verb"], told["state"]) == ("restore", "ok")
+    assert told["where"] in capsys.readouterr().out.splitlines()[-1]
+    assert tree(tmp_path / "rows") == before
+    assert not journal.Journal(settings_of).is_open
+
+
+def test_a_part_that_fails_is_a_record_with_the_reason(ask_for_a_part, tmp_path):
+    with pytest.raises(BackupError, match="no such object"):
+        ask_for_a_part("objects", only="no")
+    [told] = [json.loads(path.read_text()) for path in (tmp_path / "backup/records").iterdir()]
+    assert (told["state"], told["because"], "where" in told) == ("failed", "There is no such object.", False)
+
+
+@pytest.mark.parametrize("is_plan", [True, False])
+@pytest.mark.parametrize(("words", "sentence"), [
+    ({"stores": ()}, "A part is one of one store. Write: --store, once."),
+    ({"stores": ("rows", "papers")}, "A part is one of one store. Write: --store, once."),
+    ({"confirm": "erp1"}, "--only brings a part back beside the live ones. It replaces nothing, so nobody "),
+    ({"confirm": "other"}, "This is erp1, and other was to be restored. Nothing was changed."),
+    ({"kind": "directory"}, "Rows: no part of it can be restored."),
+    ({"kind": "redis"}, "Rows: no part of it can be restored."),
+    ({"physical": False}, "Rows: no part of it can be restored.")])
+def test_what_cannot_come_back_as_a_part_is_a_sentence_before_anything_begins(
+        ask_for_a_part, tmp_path, words, sentence, is_plan):
+    before = tree(tmp_path)
+    with pytest.raises(BackupError) as refused:
+        ask_for_a_part(plan=is_plan, **words)
+    assert str(refused.value).startswith(sentence)
+    assert tree(tmp_path) == before
+
+
+def test_no_part_comes_back_beside_what_is_half_replaced(ask_for_a_part, settings_of):
+    work = journal.Journal(settings_of)
+    work.begin(WISH, "20261123T140500Z")
+    work.update(touched=True)
+    for is_plan in (True, False):
+        with pytest.raises(BackupError, match=r"^A restore has not ended\. Repeat that one first\.$"):
+            ask_for_a_part(plan=is_plan)
 
 
 # -- All of it, killed anywhere ---------------------------------------------------------------------------------------

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.splitter import parse_kv
 from ansible.template import Templar
 
 from ansible_collections.trenova.selfhost.plugins.plugin_utils.measuring.intent import INTENT_VARIABLES
@@ -132,6 +135,24 @@ def test_defaults_are_those_of_the_specification(role):
             assert option["default"] in (defaults[name], templar.template(defaults[name])), name
 
 
+def anchor(heading):
+    """What a heading is called in an address, as GitHub has it."""
+    return re.sub(r"[^\w -]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def test_links_between_pages_lead_to_pages_and_headings():
+    broken, seen = [], 0
+    for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "roles").glob("*/README.md")]:
+        for place, heading in re.findall(r"\]\(([^)#\s:]*\.md)?(?:#([^)\s]*))?\)", path.read_text()):
+            target = path.parent / place if place else path
+            seen += 1
+            if not target.is_file() or heading and heading not in {
+                    anchor(found) for found in re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)}:
+                broken.append(f"{path.relative_to(ROOT)}: {place}#{heading}")
+    assert seen > 50
+    assert broken == []
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_bounds_are_those_that_preflight_checks(role):
     formats = yaml.safe_load((ROOT / "roles" / role / "meta/service.yml").read_text()).get("formats") or {}
@@ -168,6 +189,30 @@ def test_shared_variables_are_those_that_are_used():
     known = set(SHARED) | set(VARIABLES["internal"])
     assert used - known == set(), "used, and not in meta/variables.yml"
     assert known - used == set(), "in meta/variables.yml, and used nowhere"
+
+
+def commands_of_playbooks():
+    """(where, command) for what is written of calls of playbooks and their options, "..." standing for the begin."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "playbooks").glob("*.yml")]
+    for path in sorted(pages):
+        text = re.sub(r"\\\n#?\s*", " ", path.read_text())
+        for found in re.findall(r"(?:\.\.\.|\bansible-playbook\b)[^\n`]*? -e [^\n`]*|(?<=`)-e [^\n`]*", text):
+            yield path.relative_to(ROOT), re.split(r"\s{3,}", found)[0]
+
+
+def test_what_commands_give_to_playbooks_arrives_as_it_is_written():
+    """A space ends a value, whatever quotes a shell takes off before."""
+    broken, seen = [], 0
+    for where, command in commands_of_playbooks():
+        words = shlex.split(command)
+        for option, value in itertools.pairwise(words):
+            if option == "-e" and "=" in value and not value.startswith("{"):
+                seen += 1
+                name, _equals, rest = value.partition("=")
+                if parse_kv(value) != {name: rest}:
+                    broken.append(f"{where}: -e {value}")
+    assert seen > 30
+    assert broken == []
 
 
 def test_the_wishes_for_the_plan_are_described():

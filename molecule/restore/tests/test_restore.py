@@ -72,9 +72,10 @@ class Site:
         self.secrets = group / "secrets.yml"
         self.secrets.write_text(yaml.safe_dump(secrets))
 
-    def run(self, playbook, expect=0, **variables):
-        """A run of a playbook against this server alone."""
-        return self.server.run(playbook=playbook, inventory=self.folder, variables=variables or None, expect=expect)
+    def run(self, playbook, *words, expect=0, **variables):
+        """A run of a playbook against this server alone. words: what else the command line says."""
+        return self.server.run(
+            *words, playbook=playbook, inventory=self.folder, variables=variables or None, expect=expect)
 
     def sql(self, statement):
         """The answer of the database."""
@@ -244,6 +245,13 @@ def as_written(heading):
     return "\n".join(lines[:first]), "\n".join(lines[first:])
 
 
+def words_of(command):
+    """What a command of the page tells the playbook that restores, behind the inventory."""
+    playbook, *words = shlex.split(command.replace("\\\n", " "))
+    assert [playbook, *words[:3]] == ["ansible-playbook", "playbooks/restore.yml", "-i", "inventories/prod"]
+    return words[3:]
+
+
 def flat(text):
     """A text in one line."""
     return " ".join(text.split())
@@ -286,9 +294,15 @@ def test_what_cannot_be_restored_is_one_sentence_and_nothing_is_touched(site, wo
     assert site.server.started() == started
 
 
-def test_the_playbook_says_the_same_in_its_words(site):
-    run = site.run(RESTORE, expect=2, trenova_restore_confirm="other")
-    assert "This is restore, and other was to be restored. Nothing was changed." in flat(run.output)
+@pytest.mark.parametrize(("variables", "sentence"), [
+    ({"confirm": "other"}, "This is restore, and other was to be restored. Nothing was changed."),
+    ({"only": "loads"}, "trenova_restore_only is a part of one store, and trenova_restore_stores names none."),
+    ({"only": "session:1", "stores": "redis"}, "Redis: no part of it can be restored.")])
+def test_the_playbook_says_the_same_in_its_words(site, variables, sentence):
+    started = site.server.started()
+    run = site.run(RESTORE, expect=2, **{"trenova_restore_" + name: value for name, value in variables.items()})
+    assert sentence in flat(run.output)
+    assert site.server.started() == started
 
 
 def test_a_table_that_was_dropped_comes_back_as_of_a_moment_and_nothing_else_does(site, timed):
@@ -324,15 +338,28 @@ def test_a_restored_server_is_saved_again_and_restored_again(site):
 
 
 def test_a_table_and_an_object_come_back_beside_the_live_ones(site, timed):
+    """The table by the playbook, with the words of the page, as of a moment before somebody has deleted of it."""
     assert site.backups.program("backup").rc == 0
     rows = site.rows()
+    time.sleep(1.5)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    time.sleep(1.5)
     site.sql("DELETE FROM loads WHERE id > 10")
+    assert site.backups.program("cut").rc == 0
     site.shell.check_output("docker exec papers mc rm --quiet live/papers/7")
-    started = site.server.started()
-    with timed("a table beside the live ones", site):
-        done = site.backups.program("restore --store postgres --only public.loads")
-    assert done.rc == 0, done.stdout + done.stderr
-    schema = re.search(r"in the schema (\S+),", done.stdout)[1]
+    started, records = site.server.started(), site.backups.records()
+    command, *_others = blocks("Somebody deleted the wrong thing")
+    for old, new in (("2026-11-23T14:05:00Z", moment), ("public.shipments", "public.loads")):
+        assert old in command
+        command = command.replace(old, new)
+    told = site.run(RESTORE, *words_of(command), "--check")
+    assert "Restore of a part of restore from target local" in told.output
+    assert f"public.loads of PostgreSQL, as of {moment}" in flat(told.output)
+    assert site.backups.records() == records
+    with timed("a table beside the live ones, by the playbook", site):
+        run = site.run(RESTORE, *words_of(command))
+    schema = re.search(r"in the schema (\S+),", run.output)[1]
+    assert "checks passed" not in run.output
     listed = site.sql(f"TABLE {schema}.loads ORDER BY id").splitlines()
     assert [int(line.partition("|")[0]) for line in listed] == rows
     assert site.sql("SELECT count(*) FROM loads") == "10"
@@ -345,7 +372,7 @@ def test_a_table_and_an_object_come_back_beside_the_live_ones(site, timed):
     site.sql(f"INSERT INTO loads TABLE {schema}.loads ON CONFLICT DO NOTHING")
     site.sql(f"DROP SCHEMA {schema} CASCADE")
     # Taken from there, and removed, as the page has it.
-    [_table, commands, _database] = blocks("Somebody deleted the wrong thing")
+    [_playbook, _table, commands, _database] = blocks("Somebody deleted the wrong thing")
     for old, new in (("restored-<stamp>", bucket), ("/key", "/7"), (":bucket/", ":papers/")):
         assert old in commands
         commands = commands.replace(old, new)
@@ -375,7 +402,7 @@ def test_a_bucket_comes_back_beside_the_live_one(site):
 
 
 def test_a_table_comes_back_as_of_a_moment_and_nothing_that_it_calls_is_called(site):
-    """By the command of the page. Defaults, triggers, generated columns, checks and domains note it when called."""
+    """By the command of the page for the server. Defaults, triggers, generated columns, checks and domains note it."""
     site.sql(CALLING)
     assert set(site.sql("SELECT DISTINCT by FROM called").splitlines()) == CALLERS
     assert site.backups.program("backup").rc == 0
@@ -387,7 +414,7 @@ def test_a_table_comes_back_as_of_a_moment_and_nothing_that_it_calls_is_called(s
     site.sql("UPDATE \"odd Loads\" SET told = 'since'; DELETE FROM \"odd Loads\" WHERE id = 2; TRUNCATE called")
     assert site.backups.program("cut").rc == 0
     started = site.server.started()
-    [command, *_others] = blocks("Somebody deleted the wrong thing")
+    [_playbook, command, *_others] = blocks("Somebody deleted the wrong thing")
     for old, new in (('"2026-11-23 14:05:00+00"', shlex.quote(moment)), ("public.shipments", shlex.quote(TABLE))):
         assert old in command
         command = command.replace(old, new)

@@ -86,7 +86,9 @@ def run_unit(settings, unit, verb, title, words):
         ["systemd-run", "--quiet", "--unit", unit, "--service-type=oneshot", "--no-block", "--description", title,
          "--setenv=DOCKER_HOST=unix:///run/docker.sock",
          # One that is killed can neither tell of it nor end its containers.
-         "--property=ExecStopPost=" + " ".join([*program, "end"]), *program, *words],
+         "--property=ExecStopPost=" + " ".join([*program, "end"]), *program,
+         # A name of an object may have what systemd would take for a variable.
+         *(word.replace("$", "$$") for word in words)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise BackupError(f"No {verb} can be started: {done.stdout.strip() or 'systemd says nothing.'}")
@@ -122,6 +124,11 @@ def invocation_of(unit):
     return _unit(unit)["InvocationID"]
 
 
+def title_of(unit):
+    """What systemd calls a unit."""
+    return _unit(unit)["Description"]
+
+
 def follow(settings, invocation, cursor, unit=""):
     """What a run has said since a cursor of the journal, whether it runs, and its record."""
     state = _unit(unit or records.unit_of(settings, "backup"))
@@ -139,10 +146,11 @@ def _lines(record):
 
 
 def _unit(unit):
-    done = subprocess.run(["systemctl", "show", unit, "--property=ActiveState", "--property=InvocationID"],
+    wanted = ("ActiveState", "InvocationID", "Description")
+    done = subprocess.run(["systemctl", "show", unit, *(f"--property={name}" for name in wanted)],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
     told = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
-    return {"ActiveState": told.get("ActiveState", ""), "InvocationID": told.get("InvocationID", "")}
+    return {name: told.get(name, "") for name in wanted}
 
 
 def _record(settings, invocation):

@@ -11,6 +11,7 @@ A record is there before its run does anything, so that one which was killed is 
     origin (the stamp of one that was made on another host, there),
     drill {host, target, run, rto_seconds, rpo_seconds, newest, stores, compared, objects, login, live, removed},
     upgrade {way, from, to, image, findings, compared, bytes}, copies {store: path},
+    part {only, stores, to, target} and where, a sentence (of a restore of a part: what was asked for, where it is),
     stores [{name, state, bytes, seconds, targets [{name, state}], restorable {from, to}, wal_lag_seconds}]
 """
 

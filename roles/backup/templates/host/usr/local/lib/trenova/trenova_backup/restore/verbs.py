@@ -1,5 +1,5 @@
 # Managed by trenova.selfhost.
-"""The verb `restore`: a plan first, and the restore itself only for who names the installation."""
+"""The verb `restore`: a plan first, and the restore itself only for who names the installation, or wants but a part."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ import time
 from trenova_backup import by_hand, records, runs
 from trenova_backup.engine import Engine
 from trenova_backup.errors import BackupError, Interrupted
+from trenova_backup.restore import part
 from trenova_backup.restore.journal import need_no_upgrade
 from trenova_backup.restore.plan import words
 from trenova_backup.restore.run import Restore
 
 UNIT = "trenova-restore.service"
 VERB = "restore"
+#: What systemd calls it, which tells one from the other as soon as it begins.
+TITLE, PART_TITLE = "Restore of Trenova", "Restore of a part of Trenova"
 
 
 def add_parser(verbs):
@@ -46,11 +49,13 @@ def restore(settings, arguments):
     engine.take_all()
     work = Restore(settings, engine, wish)
     try:
+        if arguments.only:
+            part.need_sense(work, arguments.confirm)
         runs.Run(settings, "restore").prepare()
         need_no_upgrade(settings)
         work.choose()
         if arguments.only:
-            return _part(settings, work, arguments.only)
+            return _part(settings, work, arguments)
         work.need_same()
         work.need_secrets()
         work.foresee()
@@ -69,12 +74,23 @@ def restore(settings, arguments):
         engine.close()
 
 
-def _part(settings, work, only):
+def _part(settings, work, arguments):
     """A part replaces nothing, so nobody has to confirm it."""
-    with recorded(settings, VERB, work) as record:
+    only, found = arguments.only, {}
+    part.need_parts(work)
+    if arguments.plan:
         work.foresee(only)
         work.need_space()
-        work.say(work.part(only, "restored_" + record["stamp"].lower()))
+        told = part.told(work, only)
+        told["text"] = "\n".join(part.words(told))
+        print(json.dumps(told) if arguments.json else told["text"])
+        return 0
+    asked = {"only": only, "stores": work.wish["stores"], "to": arguments.to or "", "target": arguments.target or ""}
+    with recorded(settings, VERB, work, lambda: found, part=asked) as record:
+        work.foresee(only)
+        work.need_space()
+        found["where"] = work.part(only, "restored_" + record["stamp"].lower())
+        work.say(found["where"])
     return 0
 
 
@@ -118,19 +134,20 @@ def recorded(settings, verb, work, told=dict, after=None, **known):
 
 def start(settings, arguments):
     """Let systemd do a restore, which goes on without whoever asked for it; the answer for a playbook."""
-    words_of = [VERB, "--confirm", arguments.confirm or ""]
+    words_of = [VERB, f"--only={arguments.only}"] if arguments.only else [VERB, "--confirm", arguments.confirm or ""]
     for option in ("to", "target"):
         if getattr(arguments, option):
             words_of += ["--" + option, getattr(arguments, option)]
     words_of += [word for store in arguments.store or [] for word in ("--store", store)]
     words_of += ["--leave-stopped"] if arguments.leave_stopped else []
-    return by_hand.run_unit(settings, UNIT, VERB, "Restore of Trenova", words_of)
+    return by_hand.run_unit(settings, UNIT, VERB, PART_TITLE if arguments.only else TITLE, words_of)
 
 
 def at_work():
     """The restore that systemd does just now, for a playbook that follows it; None where it does none."""
-    invocation = by_hand.invocation_of(UNIT)
-    return {"is_running": True, "unit": UNIT, "invocation": invocation} if by_hand.is_at_work(UNIT) else None
+    invocation, title = by_hand.invocation_of(UNIT), by_hand.title_of(UNIT)
+    return {"is_running": True, "unit": UNIT, "invocation": invocation,
+            "is_part": title == PART_TITLE} if by_hand.is_at_work(UNIT) else None
 
 
 def moment_of(text):
@@ -143,6 +160,9 @@ def moment_of(text):
         told = datetime.datetime.fromisoformat(re.sub(r"([+-]\d\d):?(\d\d)?$", _zone, written.replace("Z", "+00:00")))
     except ValueError:
         raise BackupError(f'{text} is no moment. Write it in UTC: "2026-11-23 14:05:00+00".') from None
+    if ":" not in written:
+        # On a command line a space ends what a playbook is given by -e.
+        raise BackupError(f"{text} says no time. Write it in UTC, without a space: {written}T14:05:00Z.")
     if told.tzinfo is None:
         raise BackupError(f'{text} says no time zone. Write it in UTC: "{written}+00".')
     return told.timestamp()
