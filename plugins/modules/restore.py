@@ -84,10 +84,6 @@ plan:
   type: dict
 copies:
   description: Directory, or bucket of the objects, with what was there before, by store; empty where it was nothing.
-  returned: when it was restored
-
-
-  description: Directory with what was there before, by store.
   returned: when stores were restored
   type: dict
 where:
