@@ -4,6 +4,7 @@
 # mmdebstrap and patchelf.
 #   majors.sh ["OLD NEW" ...]    of 15 (Debian 12), 17 (13), 17.11 (13, as of August 2026), 18 (the next Debian)
 set -euo pipefail
+shopt -s nullglob
 cd "$(dirname "$0")/../.."
 place=$PWD/.cache/postgres/majors
 declare -A suites=([15]=bookworm [17]=trixie [17.11]=trixie [18]=forky)
@@ -35,16 +36,19 @@ END
 
 # The folder of a version's programs, which find their release's libraries wherever they are called.
 programs() {
-    local tree=$place/$1 major=${1%%.*} libraries file
+    local tree=$place/$1 major=${1%%.*} loader file
+    local -a libraries
     if [ ! -e "$tree.ready" ]; then
         rm -rf "$tree"
         mkdir -p "$place"
         unpack "$major" "${suites[$1]}" "$tree" >&2
         [ "$1" = "$major" ] || lay_older "$tree" >&2
-        libraries=$(echo "$tree"/usr/lib/*-linux-gnu)
+        # Those of Debian 12 lie in two places.
+        libraries=("$tree"/usr/lib/*-linux-gnu "$tree"/lib/*-linux-gnu)
+        loader=$(find "${libraries[@]}" -name 'ld-linux-*.so.*' -print -quit)
         for file in "$tree/usr/lib/postgresql/$major/bin"/*; do
             [ "$(head -c 4 "$file" | tr -d '\0')" != $'\x7fELF' ] || patchelf --force-rpath \
-                --set-interpreter "$(echo "$libraries"/ld-linux-*.so.*)" --set-rpath "$libraries" "$file"
+                --set-interpreter "$loader" --set-rpath "$(IFS=:; echo "${libraries[*]}")" "$file"
         done
         touch "$tree.ready"
     fi
@@ -57,7 +61,8 @@ for pair in "$@"; do
     OLD_POSTGRES=$(programs "$old")
     NEW_POSTGRES=$(programs "$new")
     export OLD_POSTGRES NEW_POSTGRES
-    printf '\n==> %s to %s\n' "$("$OLD_POSTGRES/postgres" --version)" "$("$NEW_POSTGRES/postgres" --version)"
+    told=$("$OLD_POSTGRES/postgres" --version && "$NEW_POSTGRES/postgres" --version)
+    printf '\n==> %s\n' "${told//$'\n'/ to }"
     said=$(pytest -q -rs -p no:cacheprovider tests/unit/test_backup_upgrade_servers.py) || { echo "$said"; exit 1; }
     echo "$said"
     # One that is refused proves nothing.
