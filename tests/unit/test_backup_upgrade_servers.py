@@ -22,6 +22,7 @@ import sys
 
 import backup_host
 import pytest
+from test_bundle import by_plan, in_play
 
 sys.path.insert(0, str(backup_host.ROOT / "tests/lab"))
 from forgotten import DATABASE, FILL, FOUND, SAVER  # noqa: E402  # found by the line above
@@ -214,3 +215,20 @@ def test_settings_that_the_next_one_does_not_know_are_told_while_the_old_one_liv
     said = blocking(move.look(asked(live)))
     assert {name for name in gone if f"ALTER SYSTEM has set {name}, which PostgreSQL" in said} == gone
     assert not any(name in said for name in SAME)
+
+
+def test_the_next_one_takes_every_setting_that_the_role_writes_for_it(live, move):
+    """What a deployment after the upgrade starts it with."""
+    variables, known = in_play(json.dumps({"postgres_image": f"docker.io/library/postgres:{move.wished.major}.1"}))
+    texts = {entry["path"].rpartition("/")[2]: entry["content"]
+             for entry in by_plan("postgres", variables, known)["files"] if "/config/" in entry["path"]}
+    written = {line.partition(" =")[0] for name in ("postgresql.conf", "reload.conf")
+               for line in texts[name].splitlines() if " = " in line and not line.startswith("#")}
+    assert ("io_method" in written, "summarize_wal" in written) == (move.wished.major >= 18, move.wished.major >= 17)
+    path = pathlib.Path(move.work, "settings.conf")
+    path.write_text(texts["postgresql.conf"].replace("include = 'reload.conf'", texts["reload.conf"]))
+    path.chmod(0o644)
+    assert move.engine.run(moving.NEW, ["sh", moving.SCRIPT, "settings", f"{moving.HERE}/settings.conf"]).lines == []
+    path.write_text(path.read_text() + "of_no_version = 1\n")
+    assert move.engine.run(moving.NEW, ["sh", moving.SCRIPT, "settings", f"{moving.HERE}/settings.conf"]).lines == [
+        "removed of_no_version"]
