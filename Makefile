@@ -99,8 +99,9 @@ proof-faults: setup ## Whatever is killed, full, away or damaged in the middle o
 	@PROOF=1 $(BIN)/pytest -q -n auto tests/unit/test_backup_faults.py
 	@$(BIN)/python tests/lab/molecule.py faults
 
-proof-upgrade-postgres: setup ## PostgreSQL 15 becomes 17: rehearsed, killed in the middle, done, and led back
-	@$(BIN)/python tests/lab/molecule.py upgrade_postgres
+proof-upgrade-postgres: setup ## PostgreSQL 15 becomes 17, and 17 becomes 18: rehearsed, killed in the middle, done, and led back
+	@tests/postgres/majors.sh
+	@$(BIN)/python tests/lab/molecule.py upgrade_postgres upgrade_postgres_18
 
 bench: setup ## A run against Compose alone, fleets against one server, the controller's memory; writes docs/benchmarks.md
 	@$(BIN)/python tests/bench/bench.py --write docs/benchmarks.md

@@ -37,11 +37,11 @@ FIRST = ("restore", "default", "backup", "external", "docker", "acme", "api", "c
 #: Each role alone on a server. CI meets all of them in the whole stack.
 ROLES = ("api", "asynq_dashboard", "caddy", "client", "minio", "pgbouncer", "postgres", "rabbitmq", "redis")
 #: Long ones, which run only when they are named.
-PROOFS = ("rollout", "drill", "faults", "upgrade_postgres")
+PROOFS = ("rollout", "drill", "faults", "upgrade_postgres", "upgrade_postgres_18")
 #: {scenario: commit of the history that it deploys first}.
 HISTORY = {"upgrade": "09d8a07"}
 #: {scenario: images of the lab that it alone needs}.
-IMAGES = {"upgrade_postgres": ("postgres-15",)}
+IMAGES = {"upgrade_postgres": ("postgres-15",), "upgrade_postgres_18": ("postgres-17-trixie", "postgres-18")}
 
 
 def say(text: str) -> None:

@@ -256,9 +256,13 @@ class Host:
 
 
 class Postgres:
-    """A server of PostgreSQL that runs on this machine, and the store that it is."""
+    """A server of PostgreSQL that runs on this machine, and the store that it is.
 
-    def __init__(self, **settings):
+    programs: the folder of its programs, those that the machine finds by default. made: more options of initdb.
+    """
+
+    def __init__(self, programs="", made=(), **settings):
+        self._environment = dict(os.environ, PATH=os.pathsep.join(filter(None, (programs, os.environ["PATH"]))))
         # pytest's own directories are closed to others.
         self.root = pathlib.Path(tempfile.mkdtemp())
         self.root.chmod(0o711)
@@ -266,33 +270,44 @@ class Postgres:
         for path in (self.data, self.place):
             path.mkdir()
             shutil.chown(path, USER)
-        self._as_user("initdb", "--pgdata", self.data, "--auth", "trust", "--username", "postgres", "--no-sync")
+        self._as_user(
+            "initdb", "--pgdata", self.data, "--auth", "trust", "--username", "postgres", "--no-sync", *made)
         told = dict(settings, listen_addresses="", unix_socket_directories=self.place, fsync="off", wal_level="replica")
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as stream:
             stream.writelines(f"{name} = '{value}'\n" for name, value in told.items())
-        self._as_user("pg_ctl", "--pgdata", self.data, "--silent", "--wait", "--log", self.place / "log", "start")
+        self.start()
         self.store = {
             "store": "rows", "name": "rows", "kind": "postgres", "title": "Rows", "service": "rows", "job": "rows",
             "restore_job": "", "physical": True, "incremental": False, "databases": ["postgres"], "port": 5432,
             "host": str(self.place), "login": "postgres", "sslmode": "disable", "ca": False, "slot": "trenova_backup",
             "path": str(self.data), "figures": FIGURES, "owner": [os.getuid(), os.getgid()]}
 
-    @staticmethod
-    def _as_user(*words):
+    def _as_user(self, *words):
+        # The program is looked for by the path of the environment.
         done = subprocess.run(
-            [str(word) for word in words], user=USER, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            check=False, cwd="/", stdin=subprocess.DEVNULL)
+            ["env", *map(str, words)], user=USER, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            check=False, cwd="/", stdin=subprocess.DEVNULL, env=self._environment)
         assert done.returncode == 0, done.stderr
 
-    def ask(self, statement):
+    def ask(self, statement, database="postgres"):
         """The answer of the server."""
         return subprocess.run(
-            ["psql", "--no-psqlrc", "-qAt", "--host", self.place, "--username", "postgres", "--command", statement],
+            ["psql", "--no-psqlrc", "-qAt", "--host", self.place, "--username", "postgres", "--dbname", database,
+             "--set", "ON_ERROR_STOP=1"], input=statement,
             capture_output=True, text=True, check=True).stdout.strip()
 
-    def end(self):
+    def start(self):
+        """Start the server."""
+        self._as_user("pg_ctl", "--pgdata", self.data, "--silent", "--wait", "--log", self.place / "log", "start")
+
+    def stop(self, mode="fast"):
         """Stop the server."""
-        self._as_user("pg_ctl", "--pgdata", self.data, "--silent", "--mode", "immediate", "stop")
+        self._as_user("pg_ctl", "--pgdata", self.data, "--silent", "--mode", mode, "stop")
+
+    def end(self):
+        """Stop the server, and remove what it had."""
+        if (self.data / "postmaster.pid").exists():
+            self.stop("immediate")
         shutil.rmtree(self.root)
 
 

@@ -3,7 +3,7 @@
 
 """PostgreSQL's next major: what stands in its way, what is compared, and that an interruption anywhere loses nothing.
 
-Servers of both majors are there in molecule/upgrade_postgres.
+Real servers are there in test_backup_upgrade_servers, and with the whole stack in molecule/upgrade_postgres.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 """PostgreSQL's next major, with the whole stack and by the playbook: what stands in its way, that nothing is lost
 wherever it is cut off, that all is equal afterwards, and the way back.
 
-The tests go on from each other.
+The tests go on from each other. Which version becomes which says the scenario's server in its molecule.yml.
 """
 
 from __future__ import annotations
@@ -14,55 +14,23 @@ import re
 import shlex
 
 import pytest
+import yaml
 from backups import Backups
-from conftest import REGISTRY, ROOT
+from conftest import REGISTRY, ROOT, SCENARIO
+from forgotten import DATABASE, FILL, FOUND
 
 PLAYBOOK, SITE = ROOT / "playbooks/upgrade_postgres.yml", ROOT / "site.yml"
-OLD, NEW = f"{REGISTRY}/library/postgres:15.20", f"{REGISTRY}/library/postgres:17.11"
+[PLATFORM] = yaml.safe_load((SCENARIO / "molecule.yml").read_text())["platforms"]
+NAME = PLATFORM["name"]
+OLD, NEW = (f"{REGISTRY}/library/postgres:{tag}" for tag in PLATFORM["postgres"])
+OLD_MAJOR, NEW_MAJOR = (int(tag.partition(".")[0]) for tag in PLATFORM["postgres"])
 FROM, TO = {"postgres_image": OLD}, {"postgres_image": NEW}
-CONFIRM = "major:17"
-#: What a dump is known to forget, beside the application's own tables.
-FILL = """
-CREATE ROLE clerk LOGIN PASSWORD 'a password of his';
-CREATE ROLE staff;
-GRANT staff TO clerk;
-ALTER ROLE clerk IN DATABASE trenova_go_db SET lock_timeout = '5s';
-ALTER SYSTEM SET log_min_duration_statement = '5s';
-SET password_encryption = md5;
-CREATE ROLE old LOGIN PASSWORD 'of before';
-CREATE TABLE loads (id bigserial PRIMARY KEY, hash text NOT NULL, at timestamptz DEFAULT now());
-INSERT INTO loads (hash) SELECT md5(i::text) FROM generate_series(1, 50000) AS i;
-CREATE INDEX ON loads (lower(hash)) WHERE id > 7;
-ALTER TABLE loads ALTER hash SET STATISTICS 321;
-GRANT SELECT (id) ON loads TO staff;
-CREATE VIEW recent AS SELECT id, hash FROM loads WHERE id > 49000;
-CREATE EXTENSION IF NOT EXISTS pgcrypto;
-SELECT lo_from_bytea(4711, decode(repeat('ab', 5000), 'hex'));
-GRANT SELECT ON LARGE OBJECT 4711 TO trenova_backup;
-SELECT setval('loads_id_seq', 70000);
-"""
-#: All of that, as one word that is the same in each major.
-FOUND = """
-SELECT md5(string_agg(found, E'\\n' ORDER BY found)) FROM (
-    SELECT concat_ws(' ', 'row', id, hash, at) FROM loads WHERE id <= 50000 UNION ALL
-    SELECT concat_ws(' ', 'role', rolname, rolpassword, rolcanlogin, rolsuper, rolreplication) FROM pg_authid
-        WHERE rolname !~ '^pg_' UNION ALL
-    SELECT concat_ws(' ', 'setting', setrole::regrole, setconfig) FROM pg_db_role_setting UNION ALL
-    SELECT concat_ws(' ', 'member', roleid::regrole, member::regrole) FROM pg_auth_members
-        WHERE roleid::regrole::text = 'staff' UNION ALL
-    SELECT concat_ws(' ', 'object', oid, pg_get_userbyid(lomowner), md5(lo_get(oid)))
-        FROM pg_largeobject_metadata UNION ALL
-    SELECT concat_ws(' ', 'sequence', last_value) FROM loads_id_seq UNION ALL
-    SELECT concat_ws(' ', 'target', attname, attstattarget) FROM pg_attribute
-        WHERE attrelid = 'loads'::regclass AND attname = 'hash' UNION ALL
-    SELECT concat_ws(' ', 'grant', attname, attacl) FROM pg_attribute
-        WHERE attrelid = 'loads'::regclass AND attnum > 0 UNION ALL
-    SELECT concat_ws(' ', 'system', current_setting('log_min_duration_statement')) UNION ALL
-    SELECT concat_ws(' ', 'extension', extname) FROM pg_extension UNION ALL
-    SELECT concat_ws(' ', 'table', schemaname, tablename, tableowner) FROM pg_tables
-        WHERE schemaname !~ '^pg_|information_schema'
-) AS all_of_it (found)
-"""
+CONFIRM, CONFIRM_BACK = f"{NAME}:{NEW_MAJOR}", f"{NAME}:{OLD_MAJOR}"
+#: Where the image of a major has its data, below its volume, and that volume.
+FOLDERS = {major: f"{major}/docker" if major >= 18 else "" for major in (OLD_MAJOR, NEW_MAJOR)}
+VOLUMES = {major: "/var/lib/postgresql" if major >= 18 else "/var/lib/postgresql/data" for major in FOLDERS}
+#: What the next major has no more: an extension, and a setting with its value. The setting of 17 is Debian's.
+GONE = {15: ("adminpack", "old_snapshot_threshold", "1h"), 17: ("", "extension_destdir", "/nowhere")}
 #: What lives, and what a rehearsal may not leave.
 LIVES = """
 docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.RestartCount}}' $(docker ps --all --quiet | sort)
@@ -95,7 +63,7 @@ class Site:
         """A run of a playbook."""
         return self.server.run(playbook=playbook, variables=variables, expect=expect)
 
-    def sql(self, statement, database="trenova_go_db"):
+    def sql(self, statement, database=DATABASE):
         """The answer of the database."""
         return self.shell.check_output(
             f"printf %s {shlex.quote(statement)} | "
@@ -124,19 +92,26 @@ class Site:
         return text
 
 
-WORDS = f"--image {NEW} --major 17 --volume /var/lib/postgresql/data"
+WORDS = f"--image {NEW} --major {NEW_MAJOR} --volume {VOLUMES[NEW_MAJOR]}" + (
+    f" --folder {FOLDERS[NEW_MAJOR]}" if FOLDERS[NEW_MAJOR] else "")
+LIVE = "/var/lib/trenova/postgres"
 
 
 @pytest.fixture(scope="module")
 def site(server):
-    """The installation with PostgreSQL 15, some data, and a backup of it."""
+    """The installation with the old PostgreSQL, some data, and a backup of it."""
     made = Site(server)
     made.run(SITE, **FROM)
     made.sql(FILL)
     made.sql("SELECT pg_reload_conf()")
     made.program("backup --full")
-    assert made.major() == "15"
+    assert made.major() == str(OLD_MAJOR)
     return made
+
+
+def major_in(site, path, major):
+    """What a directory of a server says of itself, whose data is of that major."""
+    return site.shell.check_output(f"cat {path}/{FOLDERS[major]}/PG_VERSION")
 
 
 def flat(text):
@@ -147,25 +122,27 @@ def flat(text):
 def test_a_deployment_with_another_major_is_refused_and_names_the_playbook(site):
     before = site.shell.check_output(LIVES)
     run = site.run(SITE, expect=2, **TO)
-    assert "The data on the host is of PostgreSQL 15" in flat(run.output)
+    assert f"The data on the host is of PostgreSQL {OLD_MAJOR}" in flat(run.output)
     assert "playbooks/upgrade_postgres.yml" in run.output
     assert site.shell.check_output(LIVES) == before
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    (f"--image {OLD} --major 15", "The data is of PostgreSQL 15 already, which is what postgres_image names"),
+    (f"--image {OLD} --major {OLD_MAJOR}",
+     f"The data is of PostgreSQL {OLD_MAJOR} already, which is what postgres_image names"),
     (f"--image {REGISTRY}/library/postgres:14.9 --major 14", "no server reads what a newer one has written"),
     (f"--image {REGISTRY}/library/postgres:latest", "does not begin with a version of PostgreSQL"),
-    (f"--image {NEW} --major 17 --confirm other:17 --plan",
-     "other:17 was confirmed, and this would make major one of PostgreSQL 17."),
-    (f"--image {NEW} --major 17 --confirm major:18 --plan", "If that is meant, confirm major:17."),
-    (f"--image {NEW} --major 17 --store ledger", "There is no PostgreSQL called ledger. Write one of: postgres."),
-    (f"--image {OLD} --major 15 --back --plan", "There was no upgrade on this server to go back from."),
+    (f"--image {NEW} --major {NEW_MAJOR} --confirm other:{NEW_MAJOR} --plan",
+     f"other:{NEW_MAJOR} was confirmed, and this would make {NAME} one of PostgreSQL {NEW_MAJOR}."),
+    (f"--image {NEW} --major {NEW_MAJOR} --confirm {NAME}:99 --plan", f"If that is meant, confirm {CONFIRM}."),
+    (f"--image {NEW} --major {NEW_MAJOR} --store ledger",
+     "There is no PostgreSQL called ledger. Write one of: postgres."),
+    (f"--image {OLD} --major {OLD_MAJOR} --back --plan", "There was no upgrade on this server to go back from."),
     # Tags that lie.
-    ("--image lab/postgres:19.1 --major 19 --confirm major:19",
-     "lab/postgres:19.1 holds PostgreSQL 17, not 19 as its tag says."),
-    ("--image lab/redis:18.1 --major 18 --confirm major:18", "lab/redis:18.1 is no image of PostgreSQL"),
-    ("--image lab/nothing:18.1 --major 18 --confirm major:18",
+    (f"--image lab/postgres:19.1 --major 19 --confirm {NAME}:19",
+     f"lab/postgres:19.1 holds PostgreSQL {NEW_MAJOR}, not 19 as its tag says."),
+    (f"--image lab/redis:18.1 --major 18 --confirm {NAME}:18", "lab/redis:18.1 is no image of PostgreSQL"),
+    (f"--image lab/nothing:18.1 --major 18 --confirm {NAME}:18",
      "lab/nothing:18.1 is not on this host, and cannot be pulled")])
 def test_what_makes_no_sense_is_one_sentence_and_nothing_is_touched(site, words, sentence):
     site.shell.check_output(
@@ -178,17 +155,21 @@ def test_what_makes_no_sense_is_one_sentence_and_nothing_is_touched(site, words,
 
 
 def test_what_the_new_image_lacks_is_told_before_anything_is_stopped(site):
-    site.sql("CREATE EXTENSION adminpack", "postgres")
-    site.sql("ALTER SYSTEM SET old_snapshot_threshold = '1h'")
+    extension, setting, value = GONE[OLD_MAJOR]
+    if extension:
+        site.sql(f"CREATE EXTENSION {extension}", "postgres")
+    site.sql(f"ALTER SYSTEM SET {setting} = '{value}'")
     site.sql("SELECT pg_reload_conf()")
     before = site.server.started()
     run = site.run(PLAYBOOK, expect=2, trenova_upgrade_confirm=CONFIRM, **TO)
     said = flat(run.output)
-    assert "The database postgres has the extension adminpack, which" in said
-    assert "ALTER SYSTEM has set old_snapshot_threshold, which PostgreSQL 17 does not know." in said
+    assert not extension or f"The database postgres has the extension {extension}, which" in said
+    assert f"ALTER SYSTEM has set {setting}, which PostgreSQL {NEW_MAJOR} does not know." in said
     assert site.server.started() == before
-    site.sql("ALTER SYSTEM RESET old_snapshot_threshold")
-    site.sql("DROP EXTENSION adminpack", "postgres")
+    site.sql(f"ALTER SYSTEM RESET {setting}")
+    site.sql("SELECT pg_reload_conf()")
+    if extension:
+        site.sql(f"DROP EXTENSION {extension}", "postgres")
 
 
 def test_a_rehearsal_tells_how_long_it_takes_and_what_it_finds_and_touches_nothing(site):
@@ -201,10 +182,10 @@ def test_a_rehearsal_tells_how_long_it_takes_and_what_it_finds_and_touches_nothi
     assert site.shell.check_output(LEFT) == ""
     assert run.changed == 0
     said = flat(run.output)
-    assert "Rehearsal of PostgreSQL 15 to 17," in said
+    assert f"Rehearsal of PostgreSQL {OLD_MAJOR} to {NEW_MAJOR}," in said
     assert re.search(r"stops what works with the database for about \d+ (s|min), and takes [\d.]+ MB beside", said)
     assert "Passwords are stored as md5 of: old." in said
-    assert "To do it: -e trenova_upgrade_confirm=major:17" in said
+    assert f"To do it: -e trenova_upgrade_confirm={CONFIRM}" in said
     told = site.record("rehearsal")
     compared = told["drill"]["upgrade"]["compared"]
     assert (compared["differences"], compared["checksums"] == compared["tables"]) == ([], True)
@@ -222,7 +203,7 @@ def test_one_that_fails_starts_again_what_it_has_stopped(site):
              "CREATE INDEX rated ON rates (rate(a))")
     run = site.run(PLAYBOOK, expect=2, trenova_upgrade_confirm=CONFIRM, **TO)
     assert 'relation "rates" does not exist' in flat(run.output)
-    assert site.major() == "15"
+    assert site.major() == str(OLD_MAJOR)
     assert site.shell.check_output("docker ps --filter name=tren-api --filter health=healthy --quiet") != ""
     assert site.shell.check_output(LEFT) == ""
     assert site.program("cut")
@@ -236,9 +217,9 @@ def test_one_that_is_killed_is_led_back(site):
     assert site.shell.check_output("docker ps --filter name=backup-upgrade --quiet") == ""
     refused = site.run(SITE, expect=2, **FROM)
     assert "A change of PostgreSQL's major was begun at" in flat(refused.output)
-    run = site.run(PLAYBOOK, trenova_upgrade_back=True, trenova_upgrade_confirm="major:15", **FROM)
+    run = site.run(PLAYBOOK, trenova_upgrade_back=True, trenova_upgrade_confirm=CONFIRM_BACK, **FROM)
     assert "checks passed" in run.output
-    assert (site.major(), site.sql(FOUND)) == ("15", found)
+    assert (site.major(), site.sql(FOUND)) == (str(OLD_MAJOR), found)
     assert site.shell.check_output(LEFT) == ""
     assert site.program("cut")
 
@@ -247,17 +228,19 @@ def test_one_that_is_killed_is_led_back(site):
 def test_one_that_is_killed_is_repeated(site, said):
     """After the server was stopped, and with the new one nearly there; the last time it is let go to its end."""
     site.kill(said)
-    assert site.shell.check_output("cat /var/lib/trenova/postgres/PG_VERSION") == "15"
+    assert major_in(site, LIVE, OLD_MAJOR) == str(OLD_MAJOR)
 
 
 def test_afterwards_all_is_equal_and_backups_begin_anew(site):
     run = site.run(PLAYBOOK, trenova_upgrade_confirm=CONFIRM, **TO)
     assert "checks passed" in run.output
-    assert site.major() == "17"
+    assert site.major() == str(NEW_MAJOR)
+    assert major_in(site, LIVE, NEW_MAJOR) == str(NEW_MAJOR)
+    assert site.sql("SHOW data_checksums") == "on"
     told = site.record("upgrade")
     assert (told["state"], told["upgrade"]["compared"]["differences"]) == ("ok", [])
     [copy] = told["copies"].values()
-    assert site.shell.check_output(f"cat {copy}/PG_VERSION") == "15"
+    assert major_in(site, copy, OLD_MAJOR) == str(OLD_MAJOR)
     site.found = site.sql(FOUND)
     assert int(site.sql("SELECT count(*) FROM pg_stats WHERE tablename = 'loads'")) == 3
     assert (site.record("backup")["state"], site.record("backup")["level"]) == ("ok", "full")
@@ -274,10 +257,10 @@ def test_what_is_there_now_is_what_was_there(site):
     [copy] = site.record("upgrade")["copies"].values()
     site.shell.check_output(
         f"cp --archive {copy} /root/before; docker run --detach --name before --network none --volume "
-        f"/root/before:/var/lib/postgresql/data {OLD} postgres -c shared_preload_libraries=pg_stat_statements; "
+        f"/root/before:{VOLUMES[OLD_MAJOR]} {OLD} postgres -c shared_preload_libraries=pg_stat_statements; "
         "for i in $(seq 100); do docker exec before pg_isready --quiet --host=127.0.0.1 && break; sleep 0.2; done")
     before = site.shell.check_output(
-        f"docker exec --user postgres before psql -XqAt -d trenova_go_db -c {shlex.quote(FOUND)}")
+        f"docker exec --user postgres before psql -XqAt -d {DATABASE} -c {shlex.quote(FOUND)}")
     site.shell.check_output("docker rm --force --volumes before; rm -rf /root/before")
     assert before == site.found
 
@@ -294,17 +277,17 @@ def test_a_drill_proves_the_backups_of_the_new_major(site):
 def test_the_way_back_says_what_it_would_do(site):
     run = site.run(PLAYBOOK, expect=2, trenova_upgrade_back=True, **FROM)
     assert "What was written since is not in it." in flat(run.output)
-    assert "trenova_upgrade_confirm=major:15" in flat(run.output)
-    assert site.major() == "17"
+    assert f"trenova_upgrade_confirm={CONFIRM_BACK}" in flat(run.output)
+    assert site.major() == str(NEW_MAJOR)
 
 
 def test_the_way_back_leads_to_what_was_there(site):
     site.sql("INSERT INTO loads (id, hash) VALUES (99999, 'since')")
-    run = site.run(PLAYBOOK, trenova_upgrade_back=True, trenova_upgrade_confirm="major:15", **FROM)
+    run = site.run(PLAYBOOK, trenova_upgrade_back=True, trenova_upgrade_confirm=CONFIRM_BACK, **FROM)
     assert "checks passed" in run.output
-    assert (site.major(), site.sql(FOUND)) == ("15", site.found)
+    assert (site.major(), site.sql(FOUND)) == (str(OLD_MAJOR), site.found)
     assert site.sql("SELECT count(*) FROM loads WHERE id = 99999") == "0"
     [copy] = site.record("upgrade")["copies"].values()
-    assert site.shell.check_output(f"cat {copy}/PG_VERSION") == "17"
+    assert major_in(site, copy, NEW_MAJOR) == str(NEW_MAJOR)
     assert (site.record("backup")["state"], site.record("backup")["level"]) == ("ok", "full")
     assert site.run(SITE, **FROM).changed == 0
