@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Upgrades PostgreSQL between majors with the real servers and without an Engine: their programs are unpacked from
-# Debian's packages below .cache/postgres, and tests/unit/test_backup_upgrade_servers.py does the rest. Needs root,
-# mmdebstrap and patchelf.
+# Debian's packages below .cache/postgres, and tests/unit/test_backup_upgrade_servers.py does the rest. Needs root; it
+# installs mmdebstrap and patchelf.
 #   majors.sh ["OLD NEW" ...]    of 15 (Debian 12), 17 (13), 17.11 (13, as of August 2026), 18 (the next Debian)
 set -euo pipefail
 shopt -s nullglob
@@ -9,7 +9,8 @@ cd "$(dirname "$0")/../.."
 place=$PWD/.cache/postgres/majors
 declare -A suites=([15]=bookworm [17]=trixie [17.11]=trixie [18]=forky)
 for command in mmdebstrap patchelf; do
-    command -v $command >/dev/null || { echo "$command is missing. Write: apt-get install $command"; exit 1; }
+    command -v $command >/dev/null || {
+        echo "==> Installing $command"; apt-get update -qq && apt-get install -y -qq $command >/dev/null; }
 done
 
 # A release's packages, unpacked and not installed. The lists of one that is not released expire after a week.
