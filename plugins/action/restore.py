@@ -75,7 +75,7 @@ def _no_part(arguments):
     if len(arguments["stores"]) != 1:
         named = " and ".join(arguments["stores"]) or "none"
         return (f"trenova_restore_only is a part of one store, and trenova_restore_stores names {named}. Write "
-                "-e trenova_restore_stores=postgres for a table, objects for a bucket or an object.")
+                "-e trenova_restore_stores=NAME, the one that has the part, as playbooks/backups.yml calls it.")
     if arguments["confirm"]:
         return ("trenova_restore_only brings a part back beside the live ones. It replaces nothing, so nobody confirms "
                 "it. Leave out trenova_restore_confirm; or leave out trenova_restore_only, to replace the store.")
