@@ -259,7 +259,7 @@ def test_a_part_in_check_mode_is_told_and_not_begun():
 
 
 @pytest.mark.parametrize(("words", "sentence"), [
-    ({"stores": []}, "trenova_restore_stores names none. Write -e trenova_restore_stores=NAME, the one that has the part"),
+    ({"stores": []}, "trenova_restore_stores names none. Write -e trenova_restore_stores=NAME, the one "),
     ({"stores": ["postgres", "objects"]}, "trenova_restore_stores names postgres and objects. Write "),
     ({"confirm": "erp1"}, "It replaces nothing, so nobody confirms it. Leave out trenova_restore_confirm; or ")])
 @pytest.mark.parametrize("check_mode", [False, True])

@@ -39,6 +39,7 @@ from trenova_backup.kinds.command import Command  # noqa: E402
 from trenova_backup.kinds.objects import Objects  # noqa: E402
 from trenova_backup.kinds.postgres import Postgres  # noqa: E402
 from trenova_backup.kinds.redis import Redis, without_mark  # noqa: E402
+from trenova_backup.mirror.steps import BEGIN as SHELL  # noqa: E402
 from trenova_backup.repository import Repository, Snapshot  # noqa: E402
 from trenova_backup.restore import copies, journal, laying, plan, run, verbs  # noqa: E402
 from trenova_backup.settings import Settings  # noqa: E402
@@ -809,6 +810,30 @@ class Buckets:
     def purge_live(self, remote, names):
         assert remote == "store-papers:"
         self.names = [name for name in self.names if name not in names]
+
+
+def test_the_bucket_of_a_copy_is_one_that_backups_leave_out_and_remove(settings_of):
+    """Under the very name that a restore gives it."""
+    made = []
+    work = run.Restore(settings_of, Engine(), WISH)
+    work.target = types.SimpleNamespace(mirror=types.SimpleNamespace(
+        keep_live=lambda _state, remote, bucket, _need: made.append((remote, bucket)) or True))
+    kind = Objects({"store": "papers", "title": "Papers"}, work)
+    work.choices = {"papers": kind_module.Choice([], BEGIN, facts={"state": None})}
+    work.stamp = stamp_of(BEGIN)
+    work.journal.begin(work.wish, work.stamp)
+    work._keep_live("papers", kind)
+    [(remote, bucket)] = made
+    assert (remote, work.journal.content["copies"]["papers"]) == ("store-papers:", bucket)
+    assert re.fullmatch("[a-z0-9-]{3,63}", bucket)
+    names = [f"{bucket}/", f"{bucket}/papers/9", "papers/9", f"papers/{bucket}/9", f"x{bucket}/9", f"{bucket}x/9"]
+    listed = "".join(json.dumps(name) + "\t7\n" for name in names)
+    left = subprocess.run(["bash", "-c", SHELL + 'grep -v "$COPIES"'], input=listed, text=True, check=True,
+                          capture_output=True).stdout
+    assert [json.loads(line.partition("\t")[0]) for line in left.splitlines()] == names[2:]
+    work.good = [types.SimpleNamespace(mirror=Buckets([bucket, "papers"]))]
+    assert kind.let_go_copies(BEGIN + 6 * 86400) == []
+    assert kind.let_go_copies(BEGIN + 8 * 86400) == [bucket]
 
 
 def test_buckets_of_copies_are_removed_after_a_week_and_no_others():

@@ -14,7 +14,7 @@ from trenova_backup.kinds.kind import Choice, Kind
 from trenova_backup.mirror.steps import JOB, KEYS
 from trenova_backup.restore import copies
 
-#: Buckets of copies; mirror.steps leaves them out.
+#: Buckets of copies, by the names that a restore gives them; mirror.steps leaves them out.
 COPY = "before-"
 OF_COPY = re.compile(COPY + r"\d{8}t\d{6}z")
 
@@ -95,7 +95,7 @@ class Objects(Kind):
 
     def keep_live(self, choice, name):
         """Copy objects of other content under the same names into a bucket of their own: its name."""
-        bucket = COPY + name.lower()
+        bucket = name.lower()
         if self.run.target.mirror.keep_live(choice.facts["state"], self._remote, bucket, self._need_room):
             return bucket
         return ""
