@@ -181,9 +181,8 @@ def test_a_drill_proves_the_newest_backup_and_touches_nothing_live(host, server)
     assert compared["rows"] >= 20003
     assert compared["checksums"] == compared["tables"]
     objects = told["drill"]["objects"]["MinIO"]
-    # Of what was written in the second in which it was listed the MD5 is not known.
-    assert 0 < objects.pop("by_md5") <= 20
-    assert objects == {"objects": 20, "bytes": 171, "expected": 20, "expected_bytes": 171, "compared": 20}
+    # What comes from a pipe is uploaded in parts, of which a store has no MD5.
+    assert objects == {"objects": 20, "bytes": 171, "expected": 20, "expected_bytes": 171, "compared": 20, "by_md5": 0}
     [login] = told["drill"]["login"]
     assert [status for _path, status, _bytes in login["read"]] == [200, 200]
     assert told["drill"]["live"]["changes"] == []
