@@ -848,6 +848,24 @@ def test_buckets_of_copies_are_removed_after_a_week_and_no_others():
     assert mirror.names == others
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("asked", ["foresee", "foresee_part"])
+def test_what_is_written_into_somebody_else_s_store_takes_no_room_here(settings_of, tmp_path, elsewhere, asked):
+    store = {"store": "papers", "service": "papers", "title": "Papers", "path": "" if elsewhere else str(tmp_path)}
+    work = run.Restore(settings_of, Engine(), WISH)
+    found = types.SimpleNamespace(over=["a"], new_bytes=40, over_bytes=30)
+    work.target = types.SimpleNamespace(mirror=types.SimpleNamespace(compare=lambda *_words: found))
+    kind = Objects(store, work)
+    state = types.SimpleNamespace(bytes_of=lambda _only: 70)
+    work.kinds, choice = {"papers": kind}, kind_module.Choice([], BEGIN, 100, facts={"state": state})
+    work.choices = {"papers": choice}
+    assert sum(work._spaces().values()) == (0 if elsewhere else 100)
+    getattr(kind, asked)(choice, *(["papers"] if asked == "foresee_part" else []))
+    assert sum(work._spaces().values()) == (0 if elsewhere else 70)
+    # A part of it is read all the same.
+    assert choice.adds == 70
+
+
 @pytest.mark.parametrize(("choice", "here", "taken"), [
     # What it adds is known; nobody could be asked, and what is there is most of it, or nothing of it.
     ({"bytes": 100, "adds": 30}, 80, 30), ({"bytes": 100}, 80, 20), ({"bytes": 100}, 0, 100),

@@ -132,6 +132,13 @@ class Kind(abc.ABC):
         """What its directory holds on this host; 0 where it lies elsewhere."""
         return laying.size_of(self.store["path"], self.store.get("without", ())) if self.store.get("path") else 0
 
+    def bytes_added(self, choice):
+        """Bytes that writing a choice adds to a disk of this host."""
+        if choice.adds is not None:
+            return choice.adds
+        # Nobody could be asked: what is there is likely most of it.
+        return max(0, choice.bytes - choice.space - self.bytes_here())
+
     def copy_directory(self, name):
         """A directory of this host for a copy of that name, which backups remove after a while as any other."""
         path = self.run.settings.path(f"{name}-{self.name}")

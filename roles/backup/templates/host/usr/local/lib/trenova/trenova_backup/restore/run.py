@@ -199,10 +199,7 @@ class Restore:
         """(path, bytes) of what a choice takes, beside what is there or in a running service."""
         yield os.path.dirname(self._beside(name)), choice.space
         if not kind.is_laid:
-            adds = choice.adds
-            if adds is None:  # nobody could be asked: what is there is likely most of it
-                adds = max(0, choice.bytes - choice.space - kind.bytes_here())
-            yield kind.store.get("path") or self.settings.state_dir, adds
+            yield kind.store.get("path") or self.settings.state_dir, kind.bytes_added(choice)
 
     def need_same(self):
         """Raises BackupError where another restore was begun and has touched what lives."""
